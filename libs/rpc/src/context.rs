@@ -1,0 +1,65 @@
+//! What a handler knows about its call, and how to make one on somebody's behalf.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::{Code, Request, Status};
+
+use crate::caller::{CALLER_HEADER, Caller};
+use crate::status::{ErrorReason, status};
+
+/// Who is calling, and until when an answer is wanted.
+#[derive(Clone, Debug)]
+pub struct CallContext {
+    /// The invoking user.
+    pub caller: Arc<Caller>,
+    /// After this moment nobody reads the answer.
+    pub deadline: Instant,
+}
+
+/// Put into a request's extensions by [`crate::Server`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Deadline(pub(crate) Instant);
+
+impl CallContext {
+    /// Of a request that came through [`crate::Server`].
+    ///
+    /// # Errors
+    ///
+    /// UNAUTHENTICATED (NO_CALLER) when no user stands behind the call.
+    pub fn of<T>(request: &Request<T>) -> Result<Self, Status> {
+        let extensions = request.extensions();
+        let caller = extensions.get::<Arc<Caller>>().cloned().ok_or_else(no_caller)?;
+        let deadline = extensions.get::<Deadline>().map_or_else(default_deadline, |it| it.0);
+        Ok(Self { caller, deadline })
+    }
+
+    /// What is left until the deadline.
+    #[must_use]
+    pub fn remaining(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+}
+
+/// A request on behalf of the user of `assertion`, to be answered within `timeout`.
+///
+/// # Errors
+///
+/// UNAUTHENTICATED (INVALID_ASSERTION) when the assertion could not be a header.
+pub fn request<T>(message: T, assertion: &str, timeout: Duration) -> Result<Request<T>, Status> {
+    let mut request = Request::new(message);
+    request.set_timeout(timeout);
+    let value = MetadataValue::<Ascii>::try_from(assertion).map_err(|_| no_caller())?;
+    request.metadata_mut().insert(CALLER_HEADER, value);
+    Ok(request)
+}
+
+pub(crate) fn default_deadline() -> Instant {
+    Instant::now() + crate::server::MAX_DEADLINE
+}
+
+fn no_caller() -> Status {
+    let message = "the call names no user; send the caller's assertion";
+    status(Code::Unauthenticated, "rpc", ErrorReason::NoCaller, message, [])
+}

@@ -1,0 +1,68 @@
+//! Errors on the wire: a code for machines, a sentence for people, one `ErrorInfo` that says why
+//! (AIP-193), and when to try again.
+
+use std::time::Duration;
+
+pub use proto::query::v1::ErrorReason;
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt as _};
+
+const PREFIX: &str = "ERROR_REASON_";
+
+/// How long a caller should wait before it repeats a call that found the store down.
+const RETRY_DELAY: Duration = Duration::from_secs(2);
+
+/// A status with its reason. `domain` is the service's name.
+#[must_use]
+pub fn status<const N: usize>(
+    code: Code,
+    domain: &str,
+    reason: ErrorReason,
+    message: impl Into<String>,
+    metadata: [(&str, &str); N],
+) -> Status {
+    Status::with_error_details(code, message, details(domain, reason, metadata))
+}
+
+/// A status that says to come back later.
+#[must_use]
+pub fn unavailable(domain: &str, reason: ErrorReason, message: impl Into<String>) -> Status {
+    let mut details = details(domain, reason, []);
+    details.set_retry_info(Some(RETRY_DELAY));
+    Status::with_error_details(Code::Unavailable, message, details)
+}
+
+/// The reason that a status carries, if it carries one that we know.
+#[must_use]
+pub fn reason(status: &Status) -> Option<ErrorReason> {
+    let info = status.get_details_error_info()?;
+    ErrorReason::from_str_name(&format!("{PREFIX}{}", info.reason))
+}
+
+fn details<const N: usize>(
+    domain: &str,
+    reason: ErrorReason,
+    metadata: [(&str, &str); N],
+) -> ErrorDetails {
+    let name = reason.as_str_name();
+    let metadata = metadata.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    ErrorDetails::with_error_info(
+        name.strip_prefix(PREFIX).unwrap_or(name),
+        format!("tombolo.{domain}"),
+        metadata,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reason_survives_the_wire() {
+        let status =
+            status(Code::NotFound, "query", ErrorReason::EntityNotFound, "no", [("entity", "X")]);
+        assert_eq!(reason(&status), Some(ErrorReason::EntityNotFound));
+        assert_eq!(status.get_details_error_info().unwrap().metadata["entity"], "X");
+        assert_eq!(reason(&Status::internal("x")), None);
+    }
+}

@@ -1,0 +1,174 @@
+//! Logs and traces: one [`init`] per process.
+//!
+//! | variable | meaning |
+//! |---|---|
+//! | `RUST_LOG` | what is logged; default: our crates from the level in [`Options`], others' warnings |
+//! | `TOMBOLO_LOG_FORMAT` | `text` (default) or `json` |
+//! | `OTEL_EXPORTER_OTLP_ENDPOINT` | where spans go (gRPC); absent: nowhere |
+//! | `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES`, `OTEL_TRACES_SAMPLER(_ARG)`, `OTEL_BSP_*`, `OTEL_EXPORTER_OTLP_*` | as OpenTelemetry defines them |
+
+mod filter;
+
+use std::io::IsTerminal as _;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use opentelemetry::trace::TracerProvider as _;
+use opentelemetry::{Key, Value};
+use opentelemetry_otlp::SpanExporter;
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::propagation::TraceContextPropagator;
+use opentelemetry_sdk::trace::SdkTracerProvider;
+use tracing::{Level, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+const FORMAT_VARIABLE: &str = "TOMBOLO_LOG_FORMAT";
+const ENDPOINT_VARIABLE: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
+/// A collector that does not answer must not keep a process from ending.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// What the caller decides.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// From which level our own crates log when `RUST_LOG` says nothing.
+    pub level: Level,
+}
+
+/// Spans that are not sent yet are sent when this is dropped, or shut down, within seconds.
+#[derive(Debug)]
+#[must_use = "spans that are not sent yet are lost when the process ends without this"]
+pub struct Guard {
+    provider: Option<SdkTracerProvider>,
+}
+
+#[derive(Clone, Copy)]
+enum Format {
+    Text,
+    Json,
+}
+
+// === impl Options ===
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { level: Level::INFO }
+    }
+}
+
+// === impl Guard ===
+
+impl Guard {
+    /// Sends what is left without blocking the runtime.
+    pub async fn shutdown(mut self) {
+        let Some(provider) = self.provider.take() else { return };
+        let flushed = tokio::task::spawn_blocking(move || flush(&provider)).await;
+        if let Err(error) = flushed {
+            tracing::warn!(%error, "the last spans may be lost");
+        }
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if let Some(provider) = self.provider.take() {
+            flush(&provider);
+        }
+    }
+}
+
+fn flush(provider: &SdkTracerProvider) {
+    if let Err(error) = provider.shutdown_with_timeout(FLUSH_TIMEOUT) {
+        tracing::warn!(%error, "the last spans may be lost");
+    }
+}
+
+/// Installs the process's logs and traces. `service` is its name in traces unless the environment
+/// gives another. With an OTLP endpoint it must be called within a tokio runtime.
+///
+/// # Errors
+///
+/// When an environment variable makes no sense, or logs are installed already.
+pub fn init(service: &str, options: Options) -> anyhow::Result<Guard> {
+    opentelemetry::global::set_text_map_propagator(TraceContextPropagator::new());
+    let provider = match variable(ENDPOINT_VARIABLE)? {
+        None => None,
+        Some(_) => Some(provider(service)?),
+    };
+    let traces = provider.as_ref().map(traces);
+    tracing_subscriber::registry()
+        .with(logs(format()?, options)?)
+        .with(traces)
+        .try_init()
+        .context("logs are installed already")?;
+    if let Some(provider) = &provider {
+        opentelemetry::global::set_tracer_provider(provider.clone());
+    }
+    Ok(Guard { provider })
+}
+
+fn logs<S>(format: Format, options: Options) -> anyhow::Result<impl Layer<S>>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    let filter = filter::logs(variable("RUST_LOG")?.as_deref(), options.level)?;
+    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let layer = match format {
+        Format::Text => layer.with_ansi(std::io::stderr().is_terminal()).boxed(),
+        Format::Json => layer.json().boxed(),
+    };
+    Ok(layer.with_filter(filter))
+}
+
+fn traces<S>(provider: &SdkTracerProvider) -> impl Layer<S> + use<S>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    tracing_opentelemetry::layer()
+        .with_tracer(provider.tracer("tombolo"))
+        .with_tracked_inactivity(false)
+        .with_threads(false)
+        .with_location(false)
+        .with_filter(filter::traces())
+}
+
+fn provider(service: &str) -> anyhow::Result<SdkTracerProvider> {
+    let exporter = SpanExporter::builder()
+        .with_tonic()
+        .build()
+        .with_context(|| format!("{ENDPOINT_VARIABLE} cannot be used"))?;
+    Ok(SdkTracerProvider::builder()
+        .with_resource(resource(service))
+        .with_batch_exporter(exporter)
+        .build())
+}
+
+/// What the environment says of this process; the SDK's placeholder where it says no name.
+fn resource(service: &str) -> Resource {
+    let found = Resource::builder().build();
+    let name = found.get(&Key::from_static_str("service.name"));
+    let named =
+        matches!(name, Some(Value::String(it)) if !it.as_str().starts_with("unknown_service"));
+    let builder = Resource::builder();
+    if named { builder.build() } else { builder.with_service_name(service.to_owned()).build() }
+}
+
+fn format() -> anyhow::Result<Format> {
+    match variable(FORMAT_VARIABLE)?.as_deref() {
+        None | Some("text") => Ok(Format::Text),
+        Some("json") => Ok(Format::Json),
+        Some(other) => bail!("{FORMAT_VARIABLE} is `{other}`; expected `text` or `json`"),
+    }
+}
+
+/// A variable that is set and not empty.
+fn variable(name: &str) -> anyhow::Result<Option<String>> {
+    match std::env::var(name) {
+        Ok(value) if value.is_empty() => Ok(None),
+        Ok(value) => Ok(Some(value)),
+        Err(std::env::VarError::NotPresent) => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("{name} cannot be read")),
+    }
+}
