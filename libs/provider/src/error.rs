@@ -1,0 +1,137 @@
+//! Every way a read can fail, and the one place where that becomes a status.
+
+use rpc::{ErrorReason, status, unavailable};
+use tonic::{Code, Status};
+
+use crate::grant::Denied;
+
+/// Why a call could not be answered.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The message lacks something that it must have.
+    #[error("`{0}` is required")]
+    Missing(&'static str),
+    /// A column that the entity does not have.
+    #[error("`{entity}` has no column `{column}`")]
+    ColumnNotFound {
+        /// External name.
+        entity: String,
+        /// As asked for.
+        column: String,
+    },
+    /// The query is well-formed but cannot be run.
+    #[error("{0}")]
+    InvalidQuery(String),
+    /// A value that its column cannot be compared with.
+    #[error("the value of `{column}` is not {expected}")]
+    InvalidValue {
+        /// External name.
+        column: String,
+        /// What would fit.
+        expected: &'static str,
+    },
+    /// No such row, or none that the caller may see.
+    #[error("the record does not exist")]
+    RecordNotFound,
+    /// The caller may not.
+    #[error(transparent)]
+    Denied(#[from] Denied),
+    /// The deadline passed, or the database gave up first.
+    #[error("the deadline passed before the query was done")]
+    DeadlineExceeded,
+    /// The database cannot be reached, or refuses connections.
+    #[error("the database is not available; try again later")]
+    Unavailable(#[source] sqlx::Error),
+    /// The database's schema is not what the model says.
+    #[error("the model of `{entity}` does not match the database's schema; import or correct it")]
+    SchemaMismatch {
+        /// External name.
+        entity: String,
+        /// What the database said.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// The database refused the statement.
+    #[error("the database could not run the query")]
+    Failed(#[source] sqlx::Error),
+    /// A row could not be read.
+    #[error("a row could not be read")]
+    Row(#[source] sqlx::Error),
+}
+
+impl Error {
+    /// Sorts a driver's error by what the caller can do about it.
+    pub(crate) fn of(entity: &str, error: sqlx::Error) -> Self {
+        let Some(code) = error.as_database_error().and_then(|it| it.code()) else {
+            return match error {
+                sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolTimedOut => {
+                    Self::Unavailable(error)
+                }
+                sqlx::Error::Protocol(_) => Self::Unavailable(error),
+                error => Self::Failed(error),
+            };
+        };
+        match code.as_ref() {
+            "57014" => Self::DeadlineExceeded,
+            "42P01" | "42703" | "42883" | "3F000" => {
+                Self::SchemaMismatch { entity: entity.to_owned(), source: error }
+            }
+            "3D000" => Self::Unavailable(error),
+            code if ["08", "53", "57", "28"].iter().any(|class| code.starts_with(class)) => {
+                Self::Unavailable(error)
+            }
+            _ => Self::Failed(error),
+        }
+    }
+
+    /// As a status of the service `domain`. Logs what the caller must not be told.
+    pub(crate) fn into_status(self, domain: &str, entity: &str) -> Status {
+        let message = self.to_string();
+        let entity = ("entity", entity);
+        match self {
+            Self::Missing(field) => {
+                let reason = ErrorReason::InvalidQuery;
+                status(Code::InvalidArgument, domain, reason, message, [("field", field)])
+            }
+            Self::ColumnNotFound { column, .. } => {
+                let reason = ErrorReason::ColumnNotFound;
+                let metadata = [entity, ("column", column.as_str())];
+                status(Code::InvalidArgument, domain, reason, message, metadata)
+            }
+            Self::InvalidQuery(_) => {
+                status(Code::InvalidArgument, domain, ErrorReason::InvalidQuery, message, [entity])
+            }
+            Self::InvalidValue { column, .. } => {
+                let reason = ErrorReason::InvalidValue;
+                let metadata = [entity, ("column", column.as_str())];
+                status(Code::InvalidArgument, domain, reason, message, metadata)
+            }
+            Self::RecordNotFound => {
+                status(Code::NotFound, domain, ErrorReason::RecordNotFound, message, [entity])
+            }
+            Self::Denied(denied) => denied.into_status(domain),
+            Self::DeadlineExceeded => {
+                let reason = ErrorReason::DeadlineExceeded;
+                status(Code::DeadlineExceeded, domain, reason, message, [entity])
+            }
+            Self::Unavailable(cause) => {
+                tracing::warn!(domain, error = %cause, "the database is not available");
+                unavailable(domain, ErrorReason::StoreUnavailable, message)
+            }
+            Self::SchemaMismatch { source, .. } => {
+                tracing::error!(domain, entity = entity.1, error = %source, "schema mismatch");
+                status(
+                    Code::FailedPrecondition,
+                    domain,
+                    ErrorReason::InvalidModel,
+                    message,
+                    [entity],
+                )
+            }
+            Self::Failed(cause) | Self::Row(cause) => {
+                tracing::error!(domain, entity = entity.1, error = %cause, "query failed");
+                status(Code::Internal, domain, ErrorReason::StoreFailed, message, [entity])
+            }
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! Runs query expressions over PostgreSQL, whichever service owns the rows.
+//!
+//! The way of a read: a [`Binding`] says where an entity's fields live; a [`Grant`] says which of its
+//! rows the caller may see, and nothing runs without one; `plan` turns both and the query into one
+//! SQL statement with bound values; [`Provider`] runs it on a [`Pool`] and writes rows as they come,
+//! as JSON with the member names the request gives, or by column. Start with [`Provider`].
+
+mod binding;
+mod describe;
+mod error;
+mod grant;
+mod ids;
+mod names;
+mod plan;
+mod pool;
+mod provider;
+mod row;
+
+pub use binding::{Binding, InvalidBinding};
+pub use describe::data_entity;
+pub use error::Error;
+pub use grant::{Denied, Grant};
+pub use ids::{company_id, decode_record_guid, record_guid};
+pub use pool::{Pool, PoolOptions};
+pub use provider::{Provider, Rows};

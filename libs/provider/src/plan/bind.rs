@@ -1,0 +1,112 @@
+//! Values of a request as parameters: what fits its field is bound, what does not is refused.
+
+use chrono::{DateTime, NaiveDate};
+use proto::query::v1 as pb;
+use proto::query::v1::value::Kind as Value;
+use uuid::Uuid;
+
+use super::argument::Argument;
+use crate::binding::{Field, Kind, Stored};
+use crate::error::Error;
+
+/// A value that fits a column, as SQL sees it.
+pub(super) enum Bound {
+    Value(Argument),
+    /// No row can hold it, as a member that the enum does not have.
+    Impossible,
+}
+
+/// Turns a value into what its field is compared with, refusing one that does not fit.
+pub(super) fn bind(field: &Field, value: &pb::Value) -> Result<Bound, Error> {
+    let kind = value.kind.as_ref().ok_or(Error::Missing("value"))?;
+    let argument = match (&field.kind, kind) {
+        // PostgreSQL's text cannot hold NUL.
+        (Kind::Text, Value::StringValue(it)) if it.contains('\0') => return Ok(Bound::Impossible),
+        (Kind::Text, Value::StringValue(it)) => Argument::Text(it.clone()),
+        (Kind::Integer, Value::Int64Value(it)) => Argument::Int(*it),
+        (Kind::Integer, Value::DecimalValue(it)) => match it.parse() {
+            Ok(it) => Argument::Int(it),
+            Err(_) => return Err(invalid(field, "a whole number")),
+        },
+        (Kind::Decimal, Value::Int64Value(it)) => Argument::Text(it.to_string()),
+        (Kind::Decimal, Value::DecimalValue(it)) if is_decimal(it) => Argument::Text(it.clone()),
+        (Kind::Decimal, Value::DoubleValue(it)) if it.is_finite() => Argument::Text(it.to_string()),
+        (Kind::Boolean, Value::BoolValue(it)) => Argument::Bool(*it),
+        (Kind::Guid, Value::GuidValue(it)) => match Uuid::from_slice(it) {
+            Ok(it) => Argument::Guid(it),
+            Err(_) => return Err(invalid(field, "a GUID of 16 bytes")),
+        },
+        (Kind::Date, Value::DateValue(it)) => Argument::Text(date(field, it)?.to_string()),
+        (Kind::DateTime { .. }, Value::TimestampMicrosValue(it)) => {
+            Argument::Text(moment(field, *it)?)
+        }
+        (Kind::Enum(members), Value::StringValue(it)) => match members.by_symbol(it) {
+            Some(member) => match &member.stored {
+                Stored::Int(it) => Argument::Int(*it),
+                Stored::Text(it) => Argument::Text(it.clone()),
+                Stored::Bool(it) => Argument::Bool(*it),
+            },
+            None => return Ok(Bound::Impossible),
+        },
+        (kind, _) => return Err(invalid(field, expected(kind))),
+    };
+    Ok(Bound::Value(argument))
+}
+
+fn expected(kind: &Kind) -> &'static str {
+    match kind {
+        Kind::Text => "text",
+        Kind::Integer => "a whole number",
+        Kind::Decimal => "a number",
+        Kind::Enum(_) => "a symbol of the enum",
+        Kind::Boolean => "a boolean",
+        Kind::Date => "a date",
+        Kind::DateTime { .. } => "a moment",
+        Kind::Guid => "a GUID",
+    }
+}
+
+fn is_decimal(text: &str) -> bool {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
+    let all_digits = |it: &str| !it.is_empty() && it.bytes().all(|it| it.is_ascii_digit());
+    text.len() <= 1_000 && all_digits(whole) && all_digits(fraction)
+}
+
+fn date(field: &Field, text: &str) -> Result<NaiveDate, Error> {
+    text.parse().map_err(|_| invalid(field, "a date"))
+}
+
+/// Without an offset: sessions run in UTC.
+fn moment(field: &Field, micros: i64) -> Result<String, Error> {
+    let moment = DateTime::from_timestamp_micros(micros);
+    let moment = moment.ok_or_else(|| invalid(field, "a moment that a calendar has"))?;
+    Ok(moment.naive_utc().format("%Y-%m-%d %H:%M:%S%.6f").to_string())
+}
+
+/// One array of values that are all of one kind; `None` when there are none.
+pub(super) fn collect(arguments: Vec<Argument>) -> Option<Argument> {
+    let mut arguments = arguments.into_iter();
+    let mut list = match arguments.next()? {
+        Argument::Int(it) => Argument::Ints(vec![it]),
+        Argument::Text(it) => Argument::Texts(vec![it]),
+        Argument::Bool(it) => Argument::Bools(vec![it]),
+        Argument::Guid(it) => Argument::Guids(vec![it]),
+        list => list,
+    };
+    for argument in arguments {
+        match (&mut list, argument) {
+            (Argument::Ints(list), Argument::Int(it)) => list.push(it),
+            (Argument::Texts(list), Argument::Text(it)) => list.push(it),
+            (Argument::Bools(list), Argument::Bool(it)) => list.push(it),
+            (Argument::Guids(list), Argument::Guid(it)) => list.push(it),
+            // Values of one field bind alike, so there is no other pair.
+            _ => return None,
+        }
+    }
+    Some(list)
+}
+
+pub(super) fn invalid(field: &Field, expected: &'static str) -> Error {
+    Error::InvalidValue { column: field.name.clone(), expected }
+}

@@ -1,0 +1,145 @@
+//! Connections to one database. sqlx's own pool asks the server whether it is there before and
+//! after every statement, which triples the round trips of a read; this one does not ask. A
+//! connection that was left in the middle of something is closed, not repaired.
+
+use std::time::Duration;
+
+use deadpool::managed::{self, Metrics, RecycleResult, Timeouts};
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::{ConnectOptions as _, Connection as _};
+use tracing::log::LevelFilter;
+
+use crate::error::Error;
+
+/// Size and patience of a pool.
+#[derive(Clone, Debug)]
+pub struct PoolOptions {
+    /// Most connections at once.
+    pub max_size: usize,
+    /// How long a new connection may take.
+    pub connect_timeout: Duration,
+    /// After this the server gives up on a statement.
+    pub statement_timeout: Duration,
+}
+
+/// Connections to one database. Cheap to clone; connects when first used, and again after the
+/// database was away.
+#[derive(Clone, Debug)]
+pub struct Pool {
+    inner: managed::Pool<Manager>,
+}
+
+/// A connection on loan. Goes back to the pool only when its work was done to the end.
+pub(crate) struct Lease {
+    connection: Option<managed::Object<Manager>>,
+    fresh: bool,
+    done: bool,
+}
+
+#[derive(Debug)]
+struct Manager {
+    options: PgConnectOptions,
+}
+
+impl Default for PoolOptions {
+    fn default() -> Self {
+        Self {
+            max_size: 16,
+            connect_timeout: Duration::from_secs(3),
+            statement_timeout: Duration::from_secs(60),
+        }
+    }
+}
+
+impl Pool {
+    /// A pool for `postgres://USER:PASSWORD@HOST:PORT/DATABASE`. Does not connect yet.
+    ///
+    /// # Errors
+    ///
+    /// When the URL is malformed.
+    pub fn new(url: &str, options: &PoolOptions) -> Result<Self, Error> {
+        let malformed = |_| Error::InvalidQuery("the database URL is malformed".to_owned());
+        let connect: PgConnectOptions = url.parse().map_err(malformed)?;
+        let timeout = options.statement_timeout.as_millis().to_string();
+        let connect = connect
+            .options([
+                ("TimeZone", "UTC"),
+                ("DateStyle", "ISO"),
+                ("statement_timeout", timeout.as_str()),
+                // The server notices within a second that nobody waits for a statement any more.
+                ("client_connection_check_interval", "1000"),
+            ])
+            .statement_cache_capacity(512)
+            .log_statements(LevelFilter::Off)
+            .log_slow_statements(LevelFilter::Off, Duration::ZERO);
+        let timeouts = Timeouts {
+            wait: Some(options.connect_timeout),
+            create: Some(options.connect_timeout),
+            recycle: None,
+        };
+        let inner = managed::Pool::builder(Manager { options: connect })
+            .max_size(options.max_size)
+            .timeouts(timeouts)
+            .runtime(deadpool::Runtime::Tokio1)
+            .build()
+            .map_err(|_| Error::Missing("runtime"))?;
+        Ok(Self { inner })
+    }
+
+    pub(crate) async fn lease(&self) -> Result<Lease, sqlx::Error> {
+        let connection = self.inner.get().await.map_err(|error| match error {
+            managed::PoolError::Backend(error) => error,
+            managed::PoolError::Timeout(_) => sqlx::Error::PoolTimedOut,
+            _ => sqlx::Error::PoolClosed,
+        })?;
+        let fresh = managed::Object::metrics(&connection).recycle_count == 0;
+        Ok(Lease { connection: Some(connection), fresh, done: false })
+    }
+
+    /// Forgets idle connections: one of them was broken, so all may be.
+    pub(crate) fn forget_idle(&self) {
+        self.inner.retain(|_, _| false);
+    }
+}
+
+impl Lease {
+    /// The connection.
+    pub(crate) fn connection(&mut self) -> Result<&mut PgConnection, sqlx::Error> {
+        self.connection.as_deref_mut().ok_or(sqlx::Error::PoolClosed)
+    }
+
+    /// It was opened for this loan, so a failure is not one of age.
+    pub(crate) fn is_fresh(&self) -> bool {
+        self.fresh
+    }
+
+    /// Its statement was read to the end.
+    pub(crate) fn finish(mut self) {
+        self.done = true;
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if let (false, Some(connection)) = (self.done, self.connection.take()) {
+            drop(managed::Object::take(connection));
+        }
+    }
+}
+
+impl managed::Manager for Manager {
+    type Type = PgConnection;
+    type Error = sqlx::Error;
+
+    async fn create(&self) -> Result<PgConnection, sqlx::Error> {
+        PgConnection::connect_with(&self.options).await
+    }
+
+    async fn recycle(
+        &self,
+        _connection: &mut PgConnection,
+        _metrics: &Metrics,
+    ) -> RecycleResult<sqlx::Error> {
+        Ok(())
+    }
+}

@@ -1,0 +1,381 @@
+//! Runs statements and hands out their rows.
+
+use futures::stream::{BoxStream, StreamExt as _};
+use futures::{TryStreamExt as _, stream};
+use proto::query::v1 as pb;
+use proto::query::v1::{RetrieveMultipleRequest, RetrieveMultipleResponse, RowFormat};
+use rpc::CallContext;
+use sqlx::AssertSqlSafe;
+use sqlx::postgres::PgRow;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::Status;
+use tracing::Instrument as _;
+
+use crate::error::Error;
+use crate::grant::Grant;
+use crate::plan::{self, COUNT_LIMIT, Count, SortKey, Statement};
+use crate::pool::{Lease, Pool};
+use crate::row::{ColumnWriter, JsonWriter, position};
+
+/// A message is sent when it has grown to this many bytes.
+const BATCH_BYTES: usize = 128 * 1024;
+/// Messages that may wait for a slow reader.
+const BATCHES_AHEAD: usize = 2;
+/// Pages up to this many rows are collected before the answer, which spares them a task.
+const SMALL_PAGE: usize = 256;
+
+/// Messages of a page.
+pub type Rows = BoxStream<'static, Result<RetrieveMultipleResponse, Status>>;
+
+/// Reads rows of one database. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Provider {
+    pool: Pool,
+    domain: &'static str,
+}
+
+/// Where messages go: kept, for a small page, or sent on.
+enum Sink {
+    Kept(Vec<RetrieveMultipleResponse>),
+    Sent(mpsc::Sender<Result<RetrieveMultipleResponse, Status>>),
+}
+
+/// Writes rows in the form that was asked for.
+enum Writer {
+    Json(JsonWriter),
+    Columns(ColumnWriter),
+}
+
+// === impl Provider ===
+
+impl Provider {
+    /// Reads through `pool`; `domain` is the service that errors name.
+    #[must_use]
+    pub fn new(pool: Pool, domain: &'static str) -> Self {
+        Self { pool, domain }
+    }
+
+    /// One row.
+    ///
+    /// # Errors
+    ///
+    /// As [`pb::data_provider_service_server::DataProviderService::retrieve`] says.
+    pub async fn retrieve(
+        &self,
+        context: &CallContext,
+        grant: &Grant,
+        request: pb::RetrieveRequest,
+    ) -> Result<pb::RetrieveResponse, Status> {
+        let entity = grant.binding().name();
+        let read = async {
+            let statement = plan::retrieve(grant, &request)?;
+            let mut writer = Writer::new(request.format(), statement.outputs)?;
+            let row = self.fetch_one(entity, &statement.sql, statement.arguments).await?;
+            writer.write(&row.ok_or(Error::RecordNotFound)?).map_err(Error::Row)?;
+            Ok(pb::RetrieveResponse { batch: Some(writer.take()) })
+        };
+        let answer = tokio::time::timeout(context.remaining(), read).await;
+        answer
+            .unwrap_or(Err(Error::DeadlineExceeded))
+            .map_err(|error: Error| error.into_status(self.domain, entity))
+    }
+
+    /// A page of rows, as messages that come while the database still sends.
+    ///
+    /// # Errors
+    ///
+    /// As [`pb::data_provider_service_server::DataProviderService::retrieve_multiple`] says; errors
+    /// met later end the stream.
+    pub async fn retrieve_multiple(
+        &self,
+        context: &CallContext,
+        grant: &Grant,
+        request: RetrieveMultipleRequest,
+    ) -> Result<Rows, Status> {
+        let entity = grant.binding().name().to_owned();
+        let refuse = |error: Error| error.into_status(self.domain, &entity);
+        let query = request.query.as_ref().ok_or_else(|| refuse(Error::Missing("query")))?;
+        let statement = plan::retrieve_multiple(grant, query).map_err(refuse)?;
+        let format = request.format();
+        let deadline = context.remaining();
+        if statement.page_size <= SMALL_PAGE {
+            let read = self.read(&entity, statement, format, Sink::Kept(Vec::new()));
+            let answer = tokio::time::timeout(deadline, read).await;
+            let sink = answer.unwrap_or(Err(Error::DeadlineExceeded)).map_err(refuse)?;
+            let Sink::Kept(messages) = sink else { return Ok(stream::empty().boxed()) };
+            return Ok(stream::iter(messages.into_iter().map(Ok)).boxed());
+        }
+        let (sender, receiver) = mpsc::channel(BATCHES_AHEAD);
+        let provider = self.clone();
+        let task = async move {
+            let read = provider.read(&entity, statement, format, Sink::Sent(sender.clone()));
+            let answer = tokio::time::timeout(deadline, read).await;
+            if let Err(error) = answer.unwrap_or(Err(Error::DeadlineExceeded)) {
+                // A reader that has gone away needs no error.
+                let _ = sender.send(Err(error.into_status(provider.domain, &entity))).await;
+            }
+        };
+        tokio::spawn(task.in_current_span());
+        Ok(ReceiverStream::new(receiver).boxed())
+    }
+
+    async fn fetch_one(
+        &self,
+        entity: &str,
+        sql: &str,
+        arguments: plan::Arguments,
+    ) -> Result<Option<PgRow>, Error> {
+        let span = sql_span(sql);
+        let fetch = async {
+            let mut lease = self.pool.lease().await?;
+            let first = query_one(&mut lease, sql, arguments.clone()).await;
+            let row = match first {
+                Err(error) if is_stale(&lease, &error) => {
+                    drop(lease);
+                    self.pool.forget_idle();
+                    lease = self.pool.lease().await?;
+                    query_one(&mut lease, sql, arguments).await?
+                }
+                first => first?,
+            };
+            lease.finish();
+            Ok(row)
+        };
+        fetch.instrument(span).await.map_err(|error| Error::of(entity, error))
+    }
+
+    async fn read(
+        &self,
+        entity: &str,
+        statement: Statement,
+        format: RowFormat,
+        sink: Sink,
+    ) -> Result<Sink, Error> {
+        let Statement { sql, arguments, outputs, position, page_size, count } = statement;
+        let mut page = Page {
+            writer: Writer::new(format, outputs)?,
+            keys: position,
+            page_size,
+            count,
+            total: None,
+            written: 0,
+            first: Vec::new(),
+            last: None,
+            more: false,
+            sink,
+        };
+        let span = sql_span(&sql);
+        let of = |error| Error::of(entity, error);
+        async {
+            let mut lease = self.pool.lease().await.map_err(of)?;
+            let encoded = arguments.clone().encode().map_err(of)?;
+            let mut outcome = page.fill(&mut lease, &sql, encoded).await;
+            if matches!(&outcome, Err(Failure::Database(error)) if page.is_untouched() && is_stale(&lease, error))
+            {
+                drop(lease);
+                self.pool.forget_idle();
+                lease = self.pool.lease().await.map_err(of)?;
+                let encoded = arguments.encode().map_err(of)?;
+                outcome = page.fill(&mut lease, &sql, encoded).await;
+            }
+            match outcome {
+                Ok(()) => lease.finish(),
+                Err(Failure::Database(error)) => return Err(of(error)),
+                Err(Failure::Row(error)) => return Err(Error::Row(error)),
+                Err(Failure::ReaderGone) => return Ok(page.sink),
+            }
+            page.end().await
+        }
+        .instrument(span)
+        .await
+    }
+}
+
+/// A page being read.
+struct Page {
+    writer: Writer,
+    keys: Vec<SortKey>,
+    page_size: usize,
+    count: Option<Count>,
+    total: Option<i64>,
+    written: usize,
+    first: Vec<pb::Value>,
+    last: Option<PgRow>,
+    more: bool,
+    sink: Sink,
+}
+
+enum Failure {
+    Database(sqlx::Error),
+    Row(sqlx::Error),
+    ReaderGone,
+}
+
+// === impl Page ===
+
+impl Page {
+    /// Nothing was read yet, so that the statement may be run again.
+    fn is_untouched(&self) -> bool {
+        self.written == 0 && self.total.is_none()
+    }
+
+    async fn fill(
+        &mut self,
+        lease: &mut Lease,
+        sql: &str,
+        arguments: sqlx::postgres::PgArguments,
+    ) -> Result<(), Failure> {
+        let connection = lease.connection().map_err(Failure::Database)?;
+        let query = sqlx::query_with(AssertSqlSafe(sql), arguments);
+        let mut rows = query.fetch(connection);
+        while let Some(row) = rows.try_next().await.map_err(Failure::Database)? {
+            self.take(row).map_err(Failure::Row)?;
+            if self.writer.len() >= BATCH_BYTES {
+                let message = self.message();
+                self.sink.push(message).await.map_err(|_| Failure::ReaderGone)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, row: PgRow) -> Result<(), sqlx::Error> {
+        if let Some(count) = self.count {
+            self.total = Some(int_at(&row, count.column)?.unwrap_or(0));
+            let present = match count.present {
+                Some(column) => int_at(&row, column)?.is_some(),
+                None => false,
+            };
+            if !present {
+                return Ok(());
+            }
+        }
+        if self.written == self.page_size {
+            self.more = true;
+            return Ok(());
+        }
+        self.writer.write(&row)?;
+        if self.written == 0 {
+            self.first = position(&row, &self.keys)?;
+        }
+        self.written += 1;
+        self.last = Some(row);
+        Ok(())
+    }
+
+    fn message(&mut self) -> RetrieveMultipleResponse {
+        let limited = self.count.is_some_and(|it| it.limited);
+        let total = self.total.take();
+        let exceeded = limited && total.is_some_and(|it| it > COUNT_LIMIT);
+        if total.is_some() {
+            self.count = None;
+        }
+        RetrieveMultipleResponse {
+            batch: Some(self.writer.take()),
+            total_count: if exceeded { Some(COUNT_LIMIT) } else { total },
+            total_count_limit_exceeded: exceeded,
+            end: None,
+        }
+    }
+
+    async fn end(mut self) -> Result<Sink, Error> {
+        let mut message = self.message();
+        let last = match &self.last {
+            Some(row) => position(row, &self.keys).map_err(Error::Row)?,
+            None => Vec::new(),
+        };
+        message.end = Some(pb::PageEnd { more_rows: self.more, first: self.first, last });
+        // A reader that has gone away needs no end.
+        let _ = self.sink.push(message).await;
+        Ok(self.sink)
+    }
+}
+
+// === impl Sink ===
+
+impl Sink {
+    async fn push(&mut self, message: RetrieveMultipleResponse) -> Result<(), ()> {
+        match self {
+            Self::Kept(messages) => {
+                messages.push(message);
+                Ok(())
+            }
+            Self::Sent(sender) => sender.send(Ok(message)).await.map_err(|_| ()),
+        }
+    }
+}
+
+// === impl Writer ===
+
+impl Writer {
+    fn new(format: RowFormat, outputs: Vec<plan::Output>) -> Result<Self, Error> {
+        match format {
+            RowFormat::Json => Ok(Self::Json(JsonWriter::new(outputs))),
+            RowFormat::Columns => Ok(Self::Columns(ColumnWriter::new(outputs))),
+            RowFormat::Unspecified => Err(Error::Missing("format")),
+        }
+    }
+
+    fn write(&mut self, row: &PgRow) -> Result<(), sqlx::Error> {
+        match self {
+            Self::Json(it) => it.write(row),
+            Self::Columns(it) => it.write(row),
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::Json(it) => it.len(),
+            Self::Columns(it) => it.len(),
+        }
+    }
+
+    fn take(&mut self) -> pb::RowBatch {
+        let (rows, row_count) = match self {
+            Self::Json(it) => {
+                let (json, rows) = it.take();
+                (pb::row_batch::Rows::Json(json.into()), rows)
+            }
+            Self::Columns(it) => {
+                let (columns, rows) = it.take();
+                (pb::row_batch::Rows::Columns(columns), rows)
+            }
+        };
+        pb::RowBatch { row_count, rows: Some(rows) }
+    }
+}
+
+/// A connection that broke while it lay idle: the database was restarted, or the network dropped it.
+/// A read may then be tried again on a new one.
+fn is_stale(lease: &Lease, error: &sqlx::Error) -> bool {
+    let broken = match error {
+        sqlx::Error::Io(_) | sqlx::Error::Protocol(_) => true,
+        sqlx::Error::Database(error) => error.code().is_some_and(|it| it.starts_with("57P")),
+        _ => false,
+    };
+    broken && !lease.is_fresh()
+}
+
+async fn query_one(
+    lease: &mut Lease,
+    sql: &str,
+    arguments: plan::Arguments,
+) -> Result<Option<PgRow>, sqlx::Error> {
+    let query = sqlx::query_with(AssertSqlSafe(sql), arguments.encode()?);
+    query.fetch_optional(lease.connection()?).await
+}
+
+fn int_at(row: &PgRow, column: usize) -> Result<Option<i64>, sqlx::Error> {
+    use sqlx::Row as _;
+    row.try_get(column)
+}
+
+fn sql_span(sql: &str) -> tracing::Span {
+    tracing::info_span!(
+        "sql",
+        otel.name = "SELECT",
+        otel.kind = "client",
+        db.system.name = "postgresql",
+        db.query.text = sql,
+    )
+}

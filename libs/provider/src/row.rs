@@ -1,0 +1,13 @@
+//! From PostgreSQL's binary rows to what callers read, without a value in between.
+
+mod columns;
+mod decode;
+mod format;
+mod json;
+mod position;
+mod reader;
+
+pub(crate) use columns::ColumnWriter;
+pub(crate) use json::JsonWriter;
+pub(crate) use position::position;
+pub(crate) use reader::{Label, Reader};

@@ -1,0 +1,113 @@
+//! Pages by key: together they are the whole, in order, whatever is sorted by.
+
+use proto::query::v1 as pb;
+
+use crate::world::{World, column, pairs, select, things};
+
+const FILL: &str = "
+    INSERT INTO things
+    SELECT n, 'C' || n % 7, CASE n % 5 WHEN 0 THEN NULL WHEN 1 THEN 'Aa' WHEN 2 THEN 'aA'
+        ELSE 'z' || n % 3 END,
+        CASE WHEN n % 4 = 0 THEN NULL ELSE (n % 6)::numeric / 4 END,
+        CASE WHEN n % 3 = 0 THEN DATE '1900-01-01' ELSE DATE '2020-01-01' + n % 4 END,
+        CASE WHEN n % 6 = 0 THEN NULL ELSE TIMESTAMPTZ '2020-01-01' + (n % 5) * INTERVAL '1 us' END,
+        n % 3, CASE n % 3 WHEN 0 THEN NULL WHEN 1 THEN true ELSE false END,
+        CASE n % 4 WHEN 0 THEN NULL WHEN 1 THEN 'low' WHEN 2 THEN 'mid' ELSE 'high' END::mood,
+        CASE WHEN n % 2 = 0 THEN NULL ELSE md5((n % 9)::text)::uuid END
+    FROM generate_series(1, 120) AS n;
+    INSERT INTO pairs SELECT chr(97 + n % 5) || CASE WHEN n % 2 = 0 THEN 'x' ELSE 'X' END, n
+    FROM generate_series(1, 60) AS n;";
+
+const COLUMNS: [&str; 9] =
+    ["code", "name", "amount", "born", "seen", "small", "flag", "mood", "guid"];
+
+async fn walk(world: &World, mut query: pb::QueryExpression, size: i32) -> Vec<String> {
+    let mut ids = Vec::new();
+    let mut after = Vec::new();
+    loop {
+        query.page = Some(pb::Page { size, after });
+        let answer = world.query(things(), query.clone()).await.unwrap();
+        ids.extend(answer.rows.iter().map(|it| it["$id"].as_str().unwrap().to_owned()));
+        let end = answer.end.unwrap();
+        if !end.more_rows {
+            return ids;
+        }
+        assert_eq!(answer.rows.len() as i32, size);
+        after = end.last;
+    }
+}
+
+#[tokio::test]
+async fn pages_together_are_the_whole_in_order() {
+    let mut world = World::new().await;
+    world.run(FILL).await;
+    for (at, first) in COLUMNS.iter().enumerate() {
+        let second = COLUMNS[(at + 4) % COLUMNS.len()];
+        for directions in [(false, false), (false, true), (true, false), (true, true)] {
+            let order =
+                |name: &str, descending| pb::OrderExpression { column: column(name), descending };
+            let orders = vec![order(first, directions.0), order(second, directions.1)];
+            let query = pb::QueryExpression { orders, ..select(&["$id"]) };
+            let whole = walk(&world, query.clone(), 5_000).await;
+            assert_eq!(whole.len(), 120);
+            for size in [1, 7, 60] {
+                let pages = walk(&world, query.clone(), size).await;
+                assert_eq!(pages, whole, "{first}, {second} {directions:?} by {size}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_count_is_of_all_rows_and_there_even_without_any() {
+    let mut world = World::new().await;
+    world.run(FILL).await;
+    let query = |size, total: pb::TotalCount| pb::QueryExpression {
+        page: Some(pb::Page { size, after: Vec::new() }),
+        total_count: total.into(),
+        ..select(&["$id", "name"])
+    };
+    let answer = world.query(things(), query(7, pb::TotalCount::Limited)).await.unwrap();
+    assert_eq!((answer.rows.len(), answer.total), (7, Some(120)));
+    let answer = world.query(things(), query(0, pb::TotalCount::Exact)).await.unwrap();
+    assert_eq!((answer.rows.len(), answer.total), (0, Some(120)));
+    world.run("DELETE FROM things").await;
+    let answer = world.query(things(), query(7, pb::TotalCount::Limited)).await.unwrap();
+    assert_eq!((answer.rows.len(), answer.total), (0, Some(0)));
+    assert!(!answer.end.unwrap().more_rows);
+}
+
+#[tokio::test]
+async fn a_count_stops_at_five_thousand() {
+    let mut world = World::new().await;
+    world.run("INSERT INTO pairs SELECT 'a', n FROM generate_series(1, 5001) AS n").await;
+    let query =
+        pb::QueryExpression { total_count: pb::TotalCount::Limited.into(), ..select(&["b"]) };
+    let answer = world.query(pairs(), query).await.unwrap();
+    assert_eq!((answer.rows.len(), answer.total), (5_000, Some(5_000)));
+    assert!(answer.end.unwrap().more_rows);
+}
+
+#[tokio::test]
+async fn rows_of_a_composite_key_page_by_it() {
+    let mut world = World::new().await;
+    world.run(FILL).await;
+    let mut seen = Vec::new();
+    let mut after = Vec::new();
+    loop {
+        let page = pb::Page { size: 7, after };
+        let query = pb::QueryExpression { page: Some(page), ..select(&["a", "b"]) };
+        let answer = world.query(pairs(), query).await.unwrap();
+        let key = |it: &serde_json::Value| {
+            (it["a"].as_str().unwrap().to_owned(), it["b"].as_i64().unwrap())
+        };
+        seen.extend(answer.rows.iter().map(key));
+        let end = answer.end.unwrap();
+        if !end.more_rows {
+            break;
+        }
+        after = end.last;
+    }
+    assert_eq!(seen.len(), 60);
+    assert!(seen.is_sorted(), "{seen:?}");
+}
