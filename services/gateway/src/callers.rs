@@ -1,0 +1,130 @@
+//! Who is calling: bearer tokens become sessions, which are kept for a short while.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use moka::Expiry;
+use moka::future::Cache;
+use proto::user_context::v1 as pb;
+use proto::user_context::v1::user_context_service_client::UserContextServiceClient;
+use rpc::{Channel, ErrorReason};
+use sha2::{Digest as _, Sha256};
+use tonic::{Request, Status};
+
+use crate::error::GatewayError;
+use crate::providers::within;
+
+/// A session is asked for again after this long, so that a revoked right is soon gone.
+const LONGEST_LIFE: Duration = Duration::from_secs(30);
+/// An assertion is not used in its last moments: it could expire on its way.
+const SAFETY: Duration = Duration::from_secs(5);
+const MAX_SESSIONS: u64 = 20_000;
+/// A refused token is not asked about again for this long.
+const REFUSED_FOR: Duration = Duration::from_secs(5);
+const MAX_REFUSED: u64 = 10_000;
+
+type Digest = [u8; 32];
+
+/// A caller that has been recognised.
+pub(crate) struct Session {
+    pub(crate) assertion: String,
+    pub(crate) system_user_id: String,
+    expires: SystemTime,
+}
+
+/// Recognises callers by their tokens. Only digests of tokens are kept.
+#[derive(Debug)]
+pub(crate) struct Callers {
+    client: UserContextServiceClient<Channel>,
+    sessions: Cache<Digest, Arc<Session>>,
+    refused: Cache<Digest, Refusal>,
+}
+
+/// Why a token is not accepted.
+#[derive(Clone, Copy, Debug)]
+enum Refusal {
+    Invalid,
+    UnknownUser,
+}
+
+struct UntilExpiry;
+
+impl Callers {
+    pub(crate) fn new(user_context: Channel) -> Self {
+        Self {
+            client: UserContextServiceClient::new(user_context),
+            sessions: Cache::builder().max_capacity(MAX_SESSIONS).expire_after(UntilExpiry).build(),
+            refused: Cache::builder().max_capacity(MAX_REFUSED).time_to_live(REFUSED_FOR).build(),
+        }
+    }
+
+    /// The session of a bearer token. Calls with the same token wait for one question.
+    pub(crate) async fn resolve(
+        &self,
+        token: &str,
+        deadline: Instant,
+    ) -> Result<Arc<Session>, GatewayError> {
+        let digest: Digest = Sha256::digest(token.as_bytes()).into();
+        if let Some(session) = self.sessions.get(&digest).await {
+            return Ok(session);
+        }
+        if let Some(refusal) = self.refused.get(&digest).await {
+            return Err(refusal.into());
+        }
+        match self.sessions.try_get_with(digest, self.ask(token, deadline)).await {
+            Ok(session) => Ok(session),
+            Err(status) => {
+                let refusal = match rpc::reason(&status) {
+                    Some(ErrorReason::InvalidAssertion) => Refusal::Invalid,
+                    Some(ErrorReason::NoErpUser) => Refusal::UnknownUser,
+                    _ => return Err(GatewayError::of_service(&status)),
+                };
+                self.refused.insert(digest, refusal).await;
+                Err(refusal.into())
+            }
+        }
+    }
+
+    async fn ask(&self, token: &str, deadline: Instant) -> Result<Arc<Session>, Status> {
+        let mut request = Request::new(pb::ResolveCallerRequest { bearer_token: token.to_owned() });
+        request.set_timeout(deadline.saturating_duration_since(Instant::now()));
+        let mut client = self.client.clone();
+        let answer = within(deadline, client.resolve_caller(request)).await?.into_inner();
+        let expires = answer.expire_time.and_then(|it| SystemTime::try_from(it).ok());
+        Ok(Arc::new(Session {
+            assertion: answer.assertion,
+            system_user_id: answer.user.map(|it| it.system_user_id).unwrap_or_default(),
+            expires: expires.unwrap_or_else(SystemTime::now),
+        }))
+    }
+}
+
+/// The assertion is a credential and stays out of logs.
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session")
+            .field("system_user_id", &self.system_user_id)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Expiry<Digest, Arc<Session>> for UntilExpiry {
+    fn expire_after_create(
+        &self,
+        _token: &Digest,
+        session: &Arc<Session>,
+        _created_at: Instant,
+    ) -> Option<Duration> {
+        let left = session.expires.duration_since(SystemTime::now()).unwrap_or_default();
+        Some(left.saturating_sub(SAFETY).min(LONGEST_LIFE))
+    }
+}
+
+impl From<Refusal> for GatewayError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Invalid => Self::Unauthenticated,
+            Refusal::UnknownUser => Self::UnknownUser,
+        }
+    }
+}

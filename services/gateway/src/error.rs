@@ -1,0 +1,244 @@
+//! Every way the gateway can say no, with the platform's status, code and text
+//! (spec lifecycle-and-web-api §2.12), and the one place that turns a provider's status into it.
+
+use axum::http::StatusCode;
+use odata::{InvalidEncoding, OptionError, PageTokenError, PathError, SyntaxError};
+use rpc::ErrorReason;
+use tonic::{Code, Status};
+use tonic_types::StatusExt as _;
+
+use crate::metadata::{Source, Table};
+
+/// Name of the namespace that types are in.
+pub(crate) const NAMESPACE: &str = "Microsoft.Dynamics.CRM";
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum GatewayError {
+    #[error("Resource not found for the segment '{0}'.")]
+    UnknownSegment(String),
+    #[error("No HTTP resource was found that matches the request URI '{0}'.")]
+    NoRoute(String),
+    #[error("The entity with a name = '{0}' was not found in the MetadataCache.")]
+    UnknownTable(String),
+    #[error("Could not find a property named '{column}' on type '{NAMESPACE}.{table}'.")]
+    UnknownColumn { column: String, table: String },
+    #[error(transparent)]
+    Syntax(#[from] SyntaxError),
+    #[error(transparent)]
+    Path(#[from] PathError),
+    #[error(transparent)]
+    Encoding(#[from] InvalidEncoding),
+    #[error(transparent)]
+    Option(#[from] OptionError),
+    #[error(
+        "A binary operator with incompatible operand types was detected. Found operand types \
+         '{left}' and '{right}' for operator kind '{operator}'."
+    )]
+    IncompatibleTypes { left: String, right: String, operator: &'static str },
+    #[error("{0}")]
+    InvalidFilter(String),
+    #[error("The column '{column}' of '{table}' cannot be used in a filter or an order.")]
+    NotFilterable { column: String, table: String },
+    #[error("Number of conditions in query exceeded maximum limit.")]
+    TooManyConditions,
+    #[error("Not operator along with the Custom Named Condition operators is not allowed")]
+    NegatedFunction,
+    #[error("{0} is not offered yet.")]
+    NotOffered(String),
+    #[error(
+        "Bad Request - Error in query syntax: '({key})' is not a key of '{NAMESPACE}.{table}'."
+    )]
+    BadKey { key: String, table: String },
+    #[error("The method {method} is not supported for '{resource}'.")]
+    MethodNotAllowed { method: String, resource: String, allow: &'static str },
+    #[error("Entity '{table}' With Id = {id} Does Not Exist")]
+    RecordNotFound { table: String, id: uuid::Uuid },
+    #[error("A record with the specified key values does not exist in {table} entity")]
+    RecordNotFoundByKey { table: String },
+    #[error("A record with matching key values already exists.")]
+    RecordExists,
+    #[error("The version of the existing record doesn't match the RowVersion property provided.")]
+    VersionMismatch,
+    #[error("{0}")]
+    PageToken(#[from] PageTokenError),
+    #[error("The requested resource requires authentication.")]
+    Unauthenticated,
+    #[error("{0}")]
+    PrivilegeDenied(String),
+    #[error("The user is not a member of the organization.")]
+    UnknownUser,
+    #[error("{0}")]
+    InvalidQuery(String),
+    #[error("{0}")]
+    InvalidValue(String),
+    #[error("Error identified in Payload provided by the user for Entity :'{set}': {detail}")]
+    Payload { set: String, detail: String },
+    #[error("The request body is larger than {0} bytes.")]
+    BodyTooLarge(usize),
+    #[error("The request URI is longer than {0} characters.")]
+    UrlTooLong(usize),
+    #[error("{0}")]
+    Unavailable(String),
+    #[error("The request was not answered in time.")]
+    Timeout,
+    #[error("An unexpected error occurred.")]
+    Internal,
+}
+
+impl GatewayError {
+    pub(crate) fn unknown_column(table: &Table, column: &str) -> Self {
+        Self::UnknownColumn { column: column.to_owned(), table: table.logical_name.clone() }
+    }
+
+    /// HTTP status and platform code.
+    pub(crate) fn platform(&self) -> (StatusCode, &'static str) {
+        match self {
+            Self::UnknownSegment(_) => (StatusCode::NOT_FOUND, "0x8006088a"),
+            Self::NoRoute(_) => (StatusCode::NOT_FOUND, ""),
+            Self::UnknownTable(_) => (StatusCode::BAD_REQUEST, "0x80041102"),
+            Self::UnknownColumn { .. }
+            | Self::Syntax(_)
+            | Self::Path(_)
+            | Self::Encoding(_)
+            | Self::IncompatibleTypes { .. }
+            | Self::InvalidFilter(_)
+            | Self::BadKey { .. } => (StatusCode::BAD_REQUEST, "0x0"),
+            Self::Option(_) | Self::NotFilterable { .. } | Self::InvalidQuery(_) => {
+                (StatusCode::BAD_REQUEST, "0x80060888")
+            }
+            Self::TooManyConditions => (StatusCode::BAD_REQUEST, "0x8004430C"),
+            Self::NegatedFunction => (StatusCode::METHOD_NOT_ALLOWED, "0x80060888"),
+            Self::NotOffered(_) => (StatusCode::NOT_IMPLEMENTED, "0x80060888"),
+            Self::MethodNotAllowed { .. } => (StatusCode::METHOD_NOT_ALLOWED, "0x80060888"),
+            Self::RecordNotFound { .. } => (StatusCode::NOT_FOUND, "0x80040217"),
+            Self::RecordNotFoundByKey { .. } => (StatusCode::NOT_FOUND, "0x80060891"),
+            Self::RecordExists => (StatusCode::PRECONDITION_FAILED, "0x80040237"),
+            Self::VersionMismatch => (StatusCode::PRECONDITION_FAILED, "0x80060882"),
+            Self::PageToken(_) | Self::InvalidValue(_) => (StatusCode::BAD_REQUEST, "0x80040203"),
+            Self::Unauthenticated => (StatusCode::UNAUTHORIZED, "0x8005F101"),
+            Self::PrivilegeDenied(_) => (StatusCode::FORBIDDEN, "0x80040220"),
+            Self::UnknownUser => (StatusCode::FORBIDDEN, "0x80072560"),
+            Self::Payload { .. } => (StatusCode::BAD_REQUEST, "0x80048d19"),
+            Self::BodyTooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "0x80048d19"),
+            Self::UrlTooLong(_) => (StatusCode::URI_TOO_LONG, "0x80060888"),
+            Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "0x80048d0b"),
+            Self::Timeout => (StatusCode::GATEWAY_TIMEOUT, "0x80044151"),
+            Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "0x80040216"),
+        }
+    }
+
+    /// What a provider's refusal means to the client. Logs what the client must not be told.
+    pub(crate) fn of_provider(status: &Status, table: &Table) -> Self {
+        match rpc::reason(status) {
+            Some(ErrorReason::EntityNotFound) => Self::UnknownSegment(table.set_name.clone()),
+            Some(ErrorReason::ColumnNotFound) => {
+                // The table changed between our metadata and the provider's.
+                let info = status.get_details_error_info();
+                let column = info.and_then(|it| it.metadata.get("column").cloned());
+                Self::unknown_column(table, &column.unwrap_or_default())
+            }
+            Some(ErrorReason::StoreUnavailable) => Self::Unavailable(unavailable(table.source)),
+            _ => Self::of_service(status),
+        }
+    }
+
+    /// What the refusal of a service that serves no table means to the client.
+    pub(crate) fn of_service(status: &Status) -> Self {
+        let message = || status.message().to_owned();
+        match rpc::reason(status) {
+            Some(ErrorReason::NoCaller | ErrorReason::InvalidAssertion) => Self::Unauthenticated,
+            Some(ErrorReason::PrivilegeDenied) => Self::PrivilegeDenied(message()),
+            Some(ErrorReason::NoErpUser) => Self::UnknownUser,
+            Some(ErrorReason::InvalidQuery) => Self::InvalidQuery(message()),
+            Some(ErrorReason::InvalidValue) => Self::InvalidValue(message()),
+            Some(ErrorReason::VersionMismatch) => Self::VersionMismatch,
+            Some(ErrorReason::RecordExists) => Self::RecordExists,
+            Some(ErrorReason::DeadlineExceeded) => Self::Timeout,
+            Some(ErrorReason::NotSupported | ErrorReason::ActionNotFound) => {
+                Self::NotOffered("This operation".to_owned())
+            }
+            Some(ErrorReason::StoreUnavailable | ErrorReason::NotReady) => {
+                Self::Unavailable("A service is not available; try again later.".to_owned())
+            }
+            Some(
+                ErrorReason::Unspecified
+                | ErrorReason::NoServiceToken
+                | ErrorReason::EntityNotFound
+                | ErrorReason::ColumnNotFound
+                | ErrorReason::RecordNotFound
+                | ErrorReason::InvalidModel
+                | ErrorReason::StoreFailed,
+            ) => Self::internal(status),
+            None => Self::of_transport(status),
+        }
+    }
+
+    /// A status that no service made: the connection failed, or the wait ended.
+    fn of_transport(status: &Status) -> Self {
+        match status.code() {
+            Code::DeadlineExceeded | Code::Cancelled => Self::Timeout,
+            Code::Unavailable => {
+                tracing::warn!(error = %status, "a service is not available");
+                Self::Unavailable("A service is not available; try again later.".to_owned())
+            }
+            _ => Self::internal(status),
+        }
+    }
+
+    fn internal(status: &Status) -> Self {
+        tracing::error!(error = %status, "a service failed");
+        Self::Internal
+    }
+}
+
+fn unavailable(source: Source) -> String {
+    match source {
+        Source::Erp => "The finance and operations app does not answer; try again later.",
+        Source::Organization | Source::Catalog => {
+            "The platform's store does not answer; try again later."
+        }
+    }
+    .to_owned()
+}
+
+impl From<GatewayError> for Status {
+    fn from(error: GatewayError) -> Self {
+        let (http, _) = error.platform();
+        let message = error.to_string();
+        let refuse = |code, reason| rpc::status(code, "gateway", reason, message.as_str(), []);
+        match &error {
+            GatewayError::UnknownTable(_) | GatewayError::UnknownSegment(_) => {
+                refuse(Code::NotFound, ErrorReason::EntityNotFound)
+            }
+            GatewayError::UnknownColumn { .. } => {
+                refuse(Code::InvalidArgument, ErrorReason::ColumnNotFound)
+            }
+            GatewayError::RecordNotFound { .. } | GatewayError::RecordNotFoundByKey { .. } => {
+                refuse(Code::NotFound, ErrorReason::RecordNotFound)
+            }
+            GatewayError::Unauthenticated => {
+                refuse(Code::Unauthenticated, ErrorReason::InvalidAssertion)
+            }
+            GatewayError::PrivilegeDenied(_) => {
+                refuse(Code::PermissionDenied, ErrorReason::PrivilegeDenied)
+            }
+            GatewayError::UnknownUser => refuse(Code::PermissionDenied, ErrorReason::NoErpUser),
+            GatewayError::Unavailable(_) => {
+                rpc::unavailable("gateway", ErrorReason::StoreUnavailable, message)
+            }
+            GatewayError::Timeout => refuse(Code::DeadlineExceeded, ErrorReason::DeadlineExceeded),
+            GatewayError::Internal => refuse(Code::Internal, ErrorReason::StoreFailed),
+            GatewayError::InvalidValue(_)
+            | GatewayError::IncompatibleTypes { .. }
+            | GatewayError::PageToken(_) => {
+                refuse(Code::InvalidArgument, ErrorReason::InvalidValue)
+            }
+            GatewayError::RecordExists => refuse(Code::AlreadyExists, ErrorReason::RecordExists),
+            GatewayError::VersionMismatch => refuse(Code::Aborted, ErrorReason::VersionMismatch),
+            _ if http == StatusCode::NOT_IMPLEMENTED => {
+                refuse(Code::Unimplemented, ErrorReason::NotSupported)
+            }
+            _ => refuse(Code::InvalidArgument, ErrorReason::InvalidQuery),
+        }
+    }
+}

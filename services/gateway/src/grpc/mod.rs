@@ -1,0 +1,8 @@
+//! What gRPC clients from outside may call: the Web API's messages, and the administrator's.
+
+mod administration;
+mod convert;
+mod handlers;
+
+pub(crate) use administration::Administration;
+pub(crate) use handlers::GrpcGateway;

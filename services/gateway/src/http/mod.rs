@@ -1,0 +1,11 @@
+//! The Web API's surface: routes, headers, who is calling, and errors in the platform's shape.
+
+mod ask;
+mod errors;
+mod prefer;
+mod respond;
+mod routes;
+
+pub(crate) use ask::{Ask, token};
+pub(crate) use respond::{Response, json, no_content, not_modified, plain, quoted, stream};
+pub(crate) use routes::router;

@@ -1,0 +1,110 @@
+//! `Prefer`: what a client would like, and what of it is applied.
+
+use axum::http::HeaderMap;
+
+use crate::translate::Annotations;
+
+/// Rows of a page at most.
+pub(crate) const MAX_PAGE_SIZE: i32 = 5_000;
+
+/// Preferences that mean something here; others are not preferences of ours to apply.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Preferences {
+    /// 1 to [`MAX_PAGE_SIZE`].
+    pub(crate) max_page_size: Option<i32>,
+    pub(crate) annotations: Annotations,
+    annotation_list: String,
+}
+
+impl Preferences {
+    /// Reads every `Prefer` header. What makes no sense is not applied.
+    pub(crate) fn parse(headers: &HeaderMap) -> Self {
+        let mut preferences = Self::default();
+        let lines = headers.get_all("prefer").iter().filter_map(|it| it.to_str().ok());
+        for preference in lines.flat_map(split_outside_quotes) {
+            let (name, value) = preference.split_once('=').unwrap_or((preference, ""));
+            let value = value.trim().trim_matches('"');
+            match name.trim().to_ascii_lowercase().as_str() {
+                "odata.maxpagesize" | "maxpagesize" => {
+                    let size = value.parse::<u64>().ok().filter(|it| *it > 0);
+                    let clamped = |it| i32::try_from(it).unwrap_or(i32::MAX).min(MAX_PAGE_SIZE);
+                    preferences.max_page_size = size.map(clamped);
+                }
+                "odata.include-annotations" | "include-annotations" => {
+                    preferences.annotations = Annotations::parse(value);
+                    preferences.annotation_list = value.to_owned();
+                }
+                _ => {}
+            }
+        }
+        preferences
+    }
+
+    /// The `Preference-Applied` of an answer; `paged` if it has pages.
+    pub(crate) fn applied(&self, paged: bool) -> Option<String> {
+        let mut applied = Vec::new();
+        if let Some(size) = self.max_page_size.filter(|_| paged) {
+            applied.push(format!("odata.maxpagesize={size}"));
+        }
+        if !self.annotations.is_empty() {
+            applied.push(format!("odata.include-annotations=\"{}\"", self.annotation_list));
+        }
+        (!applied.is_empty()).then(|| applied.join(","))
+    }
+}
+
+fn split_outside_quotes(line: &str) -> impl Iterator<Item = &str> {
+    let mut quoted = false;
+    line.split(move |it| {
+        quoted ^= it == '"';
+        !quoted && it == ','
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    fn parse(lines: &[&'static str]) -> Preferences {
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            headers.append("prefer", HeaderValue::from_static(line));
+        }
+        Preferences::parse(&headers)
+    }
+
+    #[test]
+    fn preferences_come_in_many_forms() {
+        let check = |lines: &[&'static str], applied: Option<&str>| {
+            assert_eq!(parse(lines).applied(true).as_deref(), applied, "{lines:?}");
+        };
+        check(&[], None);
+        check(&["odata.maxpagesize=2"], Some("odata.maxpagesize=2"));
+        check(&["maxpagesize=\"2\""], Some("odata.maxpagesize=2"));
+        check(&["odata.maxpagesize=9999999999"], Some("odata.maxpagesize=5000"));
+        check(&["odata.maxpagesize=0"], None);
+        check(&["odata.maxpagesize=-1"], None);
+        check(&["odata.maxpagesize=two, respond-async"], None);
+        check(
+            &["odata.maxpagesize=2,odata.include-annotations=\"A.*,B.c\""],
+            Some("odata.maxpagesize=2,odata.include-annotations=\"A.*,B.c\""),
+        );
+        check(
+            &["odata.include-annotations=*", "Odata.MaxPageSize = 3"],
+            Some("odata.maxpagesize=3,odata.include-annotations=\"*\""),
+        );
+        assert_eq!(parse(&["odata.maxpagesize=2"]).applied(false), None);
+    }
+
+    #[test]
+    fn annotation_patterns_match_names_and_prefixes() {
+        let wanted =
+            parse(&["odata.include-annotations=\"OData.Community.*,Microsoft.x\""]).annotations;
+        assert!(wanted.includes("OData.Community.Display.V1.FormattedValue"));
+        assert!(wanted.includes("Microsoft.x"));
+        assert!(!wanted.includes("Microsoft.xy"));
+        assert!(!Annotations::default().includes("anything"));
+    }
+}

@@ -1,0 +1,155 @@
+//! The front door: the Dataverse Web API over HTTP, and the same messages over gRPC.
+//!
+//! A request passes through `http` (who is calling, what was asked), `translate` (the first
+//! translation: platform names and OData trees become a provider's query expression) and `serve`
+//! (call the provider, put its finished rows between brackets). Tables are known from `metadata`,
+//! held in memory and pushed by those who own them. Start with [`Gateway`].
+//!
+//! Invariant: this crate and `odata` are the only ones that know the Web API's dialect. Nothing here
+//! is durable, and nothing here decides what a user may see: providers do, from the assertion that
+//! travels with each call.
+
+mod callers;
+mod companies;
+mod error;
+mod grpc;
+mod http;
+mod metadata;
+mod organization;
+mod providers;
+mod serve;
+mod translate;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use odata::PageTokens;
+use proto::catalog::v1::catalog_service_server::CatalogServiceServer;
+use proto::gateway::v1::gateway_service_server::GatewayServiceServer;
+use proto::user_context::v1::user_context_service_server::UserContextServiceServer;
+use rpc::Channel;
+use tokio::task::JoinHandle;
+
+use crate::callers::Callers;
+use crate::companies::Companies;
+use crate::grpc::{Administration, GrpcGateway};
+use crate::metadata::Metadata;
+use crate::organization::Organization;
+use crate::providers::Providers;
+
+/// What an operator decides.
+#[derive(Clone)]
+pub struct Config {
+    /// Where clients get tokens; told to those who come without one.
+    pub authorization_uri: String,
+    /// What clients ask tokens for; told beside it.
+    pub resource_id: String,
+    /// Signs page tokens. Replicas must share it.
+    pub page_token_secret: Vec<u8>,
+    /// The longest that a request may take.
+    pub request_timeout: Duration,
+}
+
+/// Ways to the services behind the gateway.
+#[derive(Clone, Debug)]
+pub struct Clients {
+    /// Metadata of virtual tables, and the catalog table itself.
+    pub catalog: Channel,
+    /// Native tables and their metadata.
+    pub organization: Channel,
+    /// Rows of virtual tables.
+    pub query: Channel,
+    /// Who is calling.
+    pub user_context: Channel,
+}
+
+/// The gateway, watching metadata for as long as it lives.
+#[derive(Debug)]
+pub struct Gateway {
+    core: Arc<Core>,
+    clients: Clients,
+    watchers: Vec<JoinHandle<()>>,
+}
+
+/// What every request needs.
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) config: Config,
+    pub(crate) metadata: Arc<Metadata>,
+    pub(crate) providers: Providers,
+    pub(crate) callers: Callers,
+    pub(crate) companies: Companies,
+    pub(crate) organization: Organization,
+    pub(crate) page_tokens: PageTokens,
+}
+
+// === impl Config ===
+
+impl Config {
+    /// With the given identity, and defaults for the rest.
+    #[must_use]
+    pub fn new(authorization_uri: String, resource_id: String, page_token_secret: Vec<u8>) -> Self {
+        let request_timeout = Duration::from_secs(30);
+        Self { authorization_uri, resource_id, page_token_secret, request_timeout }
+    }
+}
+
+impl std::fmt::Debug for Config {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Config")
+            .field("authorization_uri", &self.authorization_uri)
+            .field("resource_id", &self.resource_id)
+            .field("request_timeout", &self.request_timeout)
+            .finish_non_exhaustive()
+    }
+}
+
+// === impl Gateway ===
+
+impl Gateway {
+    /// Begins to watch metadata at once; must be called within a Tokio runtime.
+    #[must_use]
+    pub fn new(clients: Clients, config: Config) -> Self {
+        let metadata = Arc::new(Metadata::new(&clients));
+        let watchers = metadata.watch();
+        let core = Arc::new(Core {
+            metadata,
+            providers: Providers::new(&clients),
+            callers: Callers::new(clients.user_context.clone()),
+            companies: Companies::new(),
+            organization: Organization::new(clients.organization.clone()),
+            page_tokens: PageTokens::new(&config.page_token_secret),
+            config,
+        });
+        Self { core, clients, watchers }
+    }
+
+    /// The Web API. Every path but `/api/data/{version}/…` is answered as unknown.
+    pub fn http_router(&self) -> axum::Router {
+        http::router(Arc::clone(&self.core))
+    }
+
+    /// Adds what gRPC clients from outside may call to a server ([`rpc::Server::public`]): the Web
+    /// API's messages and the administrator's verbs, all with the token that HTTP takes.
+    #[must_use]
+    pub fn register(&self, server: rpc::Server) -> rpc::Server {
+        let gateway = GrpcGateway::new(Arc::clone(&self.core));
+        let Clients { catalog, user_context, .. } = self.clients.clone();
+        let administration = Administration::new(gateway.clone(), catalog, user_context);
+        server
+            .with(GatewayServiceServer::new(gateway))
+            .with(CatalogServiceServer::new(administration.clone()))
+            .with(UserContextServiceServer::new(administration))
+    }
+
+    /// Completes when the metadata of every table source has arrived.
+    pub async fn ready(&self) {
+        self.core.metadata.ready().await;
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        self.watchers.iter().for_each(JoinHandle::abort);
+    }
+}

@@ -1,0 +1,123 @@
+//! Tables to test with, as their owners would publish them.
+
+use proto::query::v1 as pb;
+use proto::query::v1::column_ref::Column;
+use proto::query::v1::{AttributeType as Type, SystemColumn};
+
+pub(crate) const CUSTOMERS: &str = "mserp_custcustomerv3entities";
+pub(crate) const USMF: u128 = 0xA1;
+
+/// What the catalog publishes.
+pub(crate) fn catalog() -> pb::WatchTablesResponse {
+    let option = |value, symbol: &str| pb::Option {
+        value,
+        external_name: symbol.into(),
+        label: symbol.into(),
+    };
+    pb::WatchTablesResponse {
+        revision: 7,
+        tables: vec![customers(), catalog_table()],
+        option_sets: vec![pb::OptionSet {
+            name: "mserp_Blocked".into(),
+            display_name: "Blocked".into(),
+            options: vec![
+                option(200_000_000, "No"),
+                option(200_000_001, "Invoice"),
+                option(200_000_002, "All"),
+            ],
+        }],
+    }
+}
+
+/// What the organization publishes.
+pub(crate) fn organization() -> pb::WatchTablesResponse {
+    let company = pb::TableDefinition {
+        logical_name: "cdm_company".into(),
+        entity_set_name: "cdm_companies".into(),
+        external_name: "cdm_company".into(),
+        source: pb::TableSource::Organization.into(),
+        primary_id_column: "cdm_companyid".into(),
+        columns: vec![
+            system("cdm_companyid", SystemColumn::RecordId, Type::Uniqueidentifier),
+            field("cdm_companycode", "cdm_companycode", Type::String),
+            field("cdm_active", "cdm_active", Type::Boolean),
+        ],
+        ..Default::default()
+    };
+    pb::WatchTablesResponse { revision: 3, tables: vec![company], option_sets: vec![] }
+}
+
+fn customers() -> pb::TableDefinition {
+    let mut blocked = field("mserp_blocked", "Blocked", Type::Picklist);
+    blocked.option_set = "mserp_Blocked".into();
+    let mut company = system("mserp_dataareaid_id", SystemColumn::CompanyId, Type::Lookup);
+    company.target = "cdm_company".into();
+    company.navigation_property = "mserp_dataAreaId_id".into();
+    let mut primary = system("mserp_primaryfield", SystemColumn::PrimaryField, Type::String);
+    primary.filterable = false;
+    let id = "mserp_custcustomerv3entityid";
+    pb::TableDefinition {
+        logical_name: "mserp_custcustomerv3entity".into(),
+        schema_name: "mserp_CustCustomerV3Entity".into(),
+        entity_set_name: CUSTOMERS.into(),
+        external_name: "CustCustomerV3Entity".into(),
+        source: pb::TableSource::Erp.into(),
+        primary_id_column: id.into(),
+        primary_name_column: "mserp_primaryfield".into(),
+        columns: vec![
+            system(id, SystemColumn::RecordId, Type::Uniqueidentifier),
+            primary,
+            field("mserp_dataareaid", "dataAreaId", Type::String),
+            company,
+            field("mserp_account", "Account", Type::String),
+            field("mserp_alias", "Alias", Type::String),
+            field("mserp_credit", "Credit", Type::Decimal),
+            field("mserp_visits", "Visits", Type::Integer),
+            blocked,
+            field("mserp_opened", "Opened", Type::Date),
+            field("mserp_changed", "Changed", Type::DateTime),
+        ],
+        alternate_keys: vec![pb::AlternateKey {
+            name: "key".into(),
+            columns: vec!["mserp_dataareaid".into(), "mserp_account".into()],
+        }],
+        ..Default::default()
+    }
+}
+
+fn catalog_table() -> pb::TableDefinition {
+    let id = "mserp_financeandoperationsentityid";
+    let mut generated = field("mserp_hasbeengenerated", "visible", Type::Boolean);
+    generated.valid_for_update = true;
+    pb::TableDefinition {
+        logical_name: "mserp_financeandoperationsentity".into(),
+        entity_set_name: "mserp_financeandoperationsentities".into(),
+        external_name: "CDSVirtualEntityListEntity".into(),
+        source: pb::TableSource::Catalog.into(),
+        primary_id_column: id.into(),
+        columns: vec![
+            system(id, SystemColumn::RecordId, Type::Uniqueidentifier),
+            field("mserp_physicalname", "name", Type::String),
+            generated,
+        ],
+        ..Default::default()
+    }
+}
+
+fn field(name: &str, external: &str, kind: Type) -> pb::ColumnDefinition {
+    column(name, Column::Field(external.into()), kind)
+}
+
+fn system(name: &str, external: SystemColumn, kind: Type) -> pb::ColumnDefinition {
+    column(name, Column::System(external.into()), kind)
+}
+
+fn column(name: &str, external: Column, kind: Type) -> pb::ColumnDefinition {
+    pb::ColumnDefinition {
+        logical_name: name.into(),
+        external: Some(pb::ColumnRef { column: Some(external) }),
+        r#type: kind.into(),
+        filterable: true,
+        ..Default::default()
+    }
+}

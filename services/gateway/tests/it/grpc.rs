@@ -1,0 +1,119 @@
+//! The same over gRPC.
+
+use futures::StreamExt as _;
+use proto::gateway::v1 as pb;
+use proto::gateway::v1::gateway_service_client::GatewayServiceClient;
+use proto::query::v1 as query;
+use rpc::ErrorReason;
+use tonic::service::Routes;
+use tonic::{Code, Request, Status};
+use uuid::Uuid;
+
+use crate::fakes::{Provider, Step, USER, World, last, refusal};
+
+const TABLE: &str = "mserp_custcustomerv3entity";
+
+fn client(world: &World) -> GatewayServiceClient<Routes> {
+    let (routes, _) = world.gateway.register(rpc::Server::public()).build().unwrap();
+    GatewayServiceClient::new(routes)
+}
+
+fn signed<T>(message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    request.metadata_mut().insert("authorization", "Bearer good".parse().unwrap());
+    request
+}
+
+fn columns(row_count: i64) -> query::RowBatch {
+    let column = query::ColumnValues { key: "mserp_account".into(), ..Default::default() };
+    let rows = query::row_batch::Rows::Columns(query::ColumnBatch { columns: vec![column] });
+    query::RowBatch { row_count, rows: Some(rows) }
+}
+
+async fn pages(
+    world: &World,
+    request: pb::RetrieveMultipleRequest,
+) -> Result<Vec<pb::RetrieveMultipleResponse>, Status> {
+    let stream = client(world).retrieve_multiple(signed(request)).await?.into_inner();
+    stream.collect::<Vec<_>>().await.into_iter().collect()
+}
+
+#[tokio::test]
+async fn rows_come_in_batches_and_pages() {
+    let world = World::new(Provider::new(|query| {
+        let more = query.page.as_ref().is_some_and(|it| it.after.is_empty());
+        let message =
+            || query::RetrieveMultipleResponse { batch: Some(columns(1)), ..Default::default() };
+        vec![Step::Item(message()), Step::Item(last(message(), more.then_some(2)))]
+    }))
+    .await;
+    let option = query::Value { kind: Some(query::value::Kind::Int64Value(200_000_001)) };
+    let mut request = pb::RetrieveMultipleRequest {
+        table: TABLE.into(),
+        columns: vec!["mserp_account".into()],
+        filter: Some(pb::Filter {
+            operator: query::FilterOperator::And.into(),
+            conditions: vec![pb::Condition {
+                column: "mserp_blocked".into(),
+                operator: query::ConditionOperator::Equal.into(),
+                values: vec![option],
+            }],
+            filters: vec![],
+        }),
+        orders: vec![pb::Order { column: "mserp_account".into(), descending: true }],
+        page_size: 2,
+        ..Default::default()
+    };
+    let first = pages(&world, request.clone()).await.unwrap();
+    assert_eq!(first.iter().map(|it| it.row_count).sum::<i64>(), 2);
+    assert_eq!(first[0].next_page_token, "");
+    let asked = world.query.last_query();
+    let symbol = query::Value { kind: Some(query::value::Kind::StringValue("Invoice".into())) };
+    assert_eq!(asked.criteria.unwrap().conditions[0].values, [symbol]);
+    request.page_token = first[1].next_page_token.clone();
+    let second = pages(&world, request.clone()).await.unwrap();
+    assert_eq!(second[1].next_page_token, "");
+    assert_eq!(world.query.last_query().page.unwrap().after.len(), 1);
+    request.orders.clear();
+    let status = pages(&world, request).await.unwrap_err();
+    assert_eq!(rpc::reason(&status), Some(ErrorReason::InvalidValue));
+}
+
+#[tokio::test]
+async fn one_row_comes_by_id() {
+    let world = World::new(Provider::one(|_| Ok(columns(1)))).await;
+    let key = Some(pb::retrieve_request::Key::Id(Uuid::from_u128(1).to_string()));
+    let request = pb::RetrieveRequest { table: TABLE.into(), key, columns: vec![] };
+    let row = client(&world).retrieve(signed(request)).await.unwrap().into_inner().row.unwrap();
+    assert_eq!(row.columns[0].key, "mserp_account");
+    let who = client(&world).who_am_i(signed(pb::WhoAmIRequest {})).await.unwrap().into_inner();
+    assert_eq!(who.user_id, Uuid::from_u128(USER).to_string());
+}
+
+#[tokio::test]
+async fn refusals_carry_their_reason() {
+    let status = refusal(Code::NotFound, ErrorReason::RecordNotFound);
+    let world = World::new(Provider::failing(status)).await;
+    let check = |request: Request<pb::RetrieveRequest>, code, reason| {
+        let mut client = client(&world);
+        async move {
+            let status = client.retrieve(request).await.unwrap_err();
+            assert_eq!((status.code(), rpc::reason(&status)), (code, Some(reason)));
+        }
+    };
+    let request = |table: &str, id: &str, column: &str| pb::RetrieveRequest {
+        table: table.into(),
+        key: Some(pb::retrieve_request::Key::Id(id.into())),
+        columns: vec![column.into()],
+    };
+    let id = Uuid::from_u128(1).to_string();
+    let good = || request(TABLE, &id, "mserp_account");
+    check(Request::new(good()), Code::Unauthenticated, ErrorReason::InvalidAssertion).await;
+    check(signed(good()), Code::NotFound, ErrorReason::RecordNotFound).await;
+    let unknown = signed(request("nope", &id, "a"));
+    check(unknown, Code::NotFound, ErrorReason::EntityNotFound).await;
+    let column = signed(request(TABLE, &id, "nope"));
+    check(column, Code::InvalidArgument, ErrorReason::ColumnNotFound).await;
+    let key = signed(request(TABLE, "x", "mserp_account"));
+    check(key, Code::InvalidArgument, ErrorReason::InvalidQuery).await;
+}
