@@ -1,0 +1,22 @@
+-- Statistics for the planner and visibility maps for index-only scans, from the first query on.
+VACUUM (ANALYZE)
+    erp.companyinfo,
+    erp.currency,
+    erp.logisticsaddresscountryregion,
+    erp.unitofmeasure,
+    erp.paymterm,
+    erp.numbersequencetable,
+    erp.dirpartytable,
+    erp.logisticspostaladdress,
+    erp.logisticselectronicaddress,
+    erp.ecoresproduct,
+    erp.ecoresproducttranslation,
+    erp.inventtable,
+    erp.inventtablemodule,
+    erp.pricedisctable,
+    erp.salestable,
+    erp.salesline,
+    erp.custgroup,
+    erp.vendgroup,
+    erp.custtable,
+    erp.vendtable
