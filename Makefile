@@ -1,0 +1,74 @@
+# Every target can be run again at any time; what it needs and the machine lacks, it installs (scripts/).
+
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS += --no-print-directory
+.NOTPARALLEL:
+
+# `make run PROFILE=relfast` takes longer to build and answers faster.
+PROFILE ?= dev
+ARGS ?=
+
+export TOMBOLO_CACHE ?= $(CURDIR)/.cache
+# Holds only what the machine lacked or had too old.
+export PATH := $(TOMBOLO_CACHE)/bin:$(PATH)
+export RUST_BACKTRACE ?= 1
+
+target_dir := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),$(CURDIR)/target)
+step := scripts/step.sh
+
+.PHONY: help bootstrap run test unit-and-e2e lint fmt fmt-check clippy proto-lint bench load-test clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+bootstrap: ## Install what building and testing need and this machine lacks
+	@scripts/bootstrap.sh
+
+run: ## Build and run everything in one process, with a private PostgreSQL and the demo ERP
+	@scripts/postgres.sh
+	cargo run --profile $(PROFILE) --bin tombolo -- dev $(ARGS)
+
+test: ## Lint, then run all tests: unit, real PostgreSQL, end to end, real clients
+	@$(step) 'tools' scripts/test-tools.sh
+	@$(MAKE) lint
+	@$(MAKE) unit-and-e2e
+
+# One build with the dev profile serves every test; the end-to-end tests run the binary that is built with them.
+# No -p: with one selection of packages the features are the same, and nothing is compiled twice.
+unit-and-e2e:
+	@$(step) 'build' cargo build --workspace --all-targets --locked
+	@export TOMBOLO_BIN='$(target_dir)/debug/tombolo'; \
+	if cargo nextest --version >/dev/null 2>&1; then \
+		$(step) 'tests' cargo nextest run --workspace --locked $(ARGS); \
+		$(step) 'examples in docs' cargo test --workspace --doc --locked --quiet; \
+	else \
+		$(step) 'tests' cargo test --workspace --locked $(ARGS); \
+	fi
+
+lint: fmt-check proto-lint clippy ## Check formatting, protos and clippy, with warnings denied
+
+fmt: ## Format the Rust code
+	cargo fmt --all
+
+fmt-check:
+	@$(step) 'format' cargo fmt --all --check
+
+clippy:
+	@$(step) 'clippy' cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
+
+proto-lint:
+	@scripts/test-tools.sh lint
+	@$(step) 'protos' '$(TOMBOLO_CACHE)/venv/bin/buf' lint proto
+
+bench: ## Measure what a call costs over the same SQL sent directly; ARGS go to the load generator
+	@scripts/postgres.sh
+	cargo build --profile relfast --workspace --bins --locked
+	TOMBOLO_BIN='$(target_dir)/relfast/tombolo' '$(target_dir)/relfast/load-tests' $(ARGS)
+
+load-test: bench ## The same as bench
+
+clean: ## Remove what was built and fetched; the data in .tombolo stays
+	cargo clean
+	rm -rf '$(TOMBOLO_CACHE)' tests/clients/node_modules

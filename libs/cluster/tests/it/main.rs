@@ -1,0 +1,4 @@
+//! The private cluster with real PostgreSQL processes.
+
+mod lifecycle;
+mod misfortune;
