@@ -1,0 +1,179 @@
+//! Every change of the catalog: one at a time, in one transaction, then published as a whole.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use model::Model;
+use proto::catalog::v1::CatalogEntry;
+use provider::{Binding, Grant, Pool, PoolOptions, Provider};
+use rpc::Caller;
+use tokio::sync::{Mutex, watch};
+
+use crate::config::Config;
+use crate::error::{DOMAIN, Error, StartError};
+use crate::list_entity;
+use crate::snapshot::{Snapshot, etag};
+use crate::store::{Change, State, Store};
+
+/// The catalog's state, and the only way to change it.
+#[derive(Debug)]
+pub(crate) struct Changes {
+    store: Store,
+    model_dir: PathBuf,
+    /// Held while a change is made, so that changes do not pass each other between the store and
+    /// the channel.
+    model: Mutex<Model>,
+    published: watch::Sender<Arc<Snapshot>>,
+    list: Provider,
+    list_binding: Arc<Binding>,
+}
+
+/// What is to happen to a catalog row.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Wanted {
+    pub(crate) visible: Option<bool>,
+    pub(crate) refresh: bool,
+    /// The version that the row must still have; empty for any.
+    pub(crate) etag: String,
+}
+
+impl Changes {
+    pub(crate) async fn start(config: &Config) -> Result<Self, StartError> {
+        let model = load(&config.model_dir).await?;
+        let store = Store::open(&config.database_url).await?;
+        let state = follow(&store, &model).await?;
+        let snapshot = Snapshot::new(&model, &state);
+        let pool = Pool::new(&config.database_url, &PoolOptions::default())?;
+        Ok(Self {
+            store,
+            model_dir: config.model_dir.clone(),
+            model: Mutex::new(model),
+            published: watch::Sender::new(Arc::new(snapshot)),
+            list: Provider::new(pool, DOMAIN),
+            list_binding: Arc::new(Binding::try_from(list_entity::definition())?),
+        })
+    }
+
+    /// What is published now.
+    pub(crate) fn current(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.published.borrow())
+    }
+
+    /// What is published now and from now on.
+    pub(crate) fn subscribe(&self) -> watch::Receiver<Arc<Snapshot>> {
+        self.published.subscribe()
+    }
+
+    /// Reads the rows of the list itself.
+    pub(crate) fn list(&self) -> &Provider {
+        &self.list
+    }
+
+    /// Leave to read the list: every known user may.
+    pub(crate) fn list_grant(&self) -> Grant {
+        Grant::unrestricted(Arc::clone(&self.list_binding))
+    }
+
+    /// Changes one row.
+    pub(crate) async fn change(
+        &self,
+        caller: &Caller,
+        physical_name: &str,
+        wanted: &Wanted,
+    ) -> Result<CatalogEntry, Error> {
+        authorize(caller)?;
+        let mut model = self.model.lock().await;
+        let unknown = || Error::EntityNotFound(physical_name.to_owned());
+        self.current().entry(physical_name).ok_or_else(unknown)?;
+        let refreshed = match wanted.refresh {
+            true => Some(with_entity(&model, load(&self.model_dir).await?, physical_name)),
+            false => None,
+        };
+        let mut change = self.store.change().await?;
+        if !wanted.etag.is_empty() {
+            check_version(&mut change, physical_name, &wanted.etag).await?;
+        }
+        if let Some(refreshed) = &refreshed {
+            change.follow_model(refreshed).await?;
+            change.set_refreshed(physical_name).await?;
+        }
+        if let Some(visible) = wanted.visible {
+            change.set_visible(physical_name, visible).await?;
+        }
+        let state = change.commit().await?;
+        if let Some(refreshed) = refreshed {
+            *model = refreshed;
+        }
+        let snapshot = self.publish(&model, &state);
+        snapshot.entry(physical_name).cloned().ok_or_else(unknown)
+    }
+
+    /// Takes over the model as it is on disk now.
+    pub(crate) async fn refresh_model(&self, caller: &Caller) -> Result<Arc<Snapshot>, Error> {
+        authorize(caller)?;
+        let mut model = self.model.lock().await;
+        let refreshed = load(&self.model_dir).await?;
+        let state = follow(&self.store, &refreshed).await?;
+        *model = refreshed;
+        Ok(self.publish(&model, &state))
+    }
+
+    /// Publishes what another replica changed.
+    pub(crate) async fn catch_up(&self) -> Result<(), Error> {
+        let model = self.model.lock().await;
+        let state = self.store.state().await?;
+        if state.revision > self.current().revision {
+            self.publish(&model, &state);
+        }
+        Ok(())
+    }
+
+    fn publish(&self, model: &Model, state: &State) -> Arc<Snapshot> {
+        let snapshot = Arc::new(Snapshot::new(model, state));
+        tracing::info!(revision = snapshot.revision, "the catalog changed");
+        self.published.send_replace(Arc::clone(&snapshot));
+        snapshot
+    }
+}
+
+fn authorize(caller: &Caller) -> Result<(), Error> {
+    match caller.rights.administrator {
+        true => Ok(()),
+        false => Err(Error::NotAdministrator(caller.name.clone())),
+    }
+}
+
+async fn check_version(change: &mut Change, name: &str, wanted: &str) -> Result<(), Error> {
+    let version = wanted.strip_prefix("W/\"").and_then(|it| it.strip_suffix('"'));
+    let version = version.filter(|it| etag(it) == wanted).ok_or(Error::VersionMismatch)?;
+    match change.has_version(name, version).await? {
+        true => Ok(()),
+        false => Err(Error::VersionMismatch),
+    }
+}
+
+async fn follow(store: &Store, model: &Model) -> Result<State, Error> {
+    let mut change = store.change().await?;
+    change.follow_model(model).await?;
+    Ok(change.commit().await?)
+}
+
+/// The model with one entity, and every enum, as in `fresh`.
+fn with_entity(model: &Model, fresh: Model, physical_name: &str) -> Model {
+    let mut entities: Vec<_> =
+        model.entities.iter().filter(|it| it.name != physical_name).cloned().collect();
+    entities.extend(fresh.entities.into_iter().filter(|it| it.name == physical_name));
+    entities.sort_by(|a, b| a.name.cmp(&b.name));
+    let mut enums = fresh.enums;
+    let gone = model.enums.iter().filter(|it| !enums.iter().any(|kept| kept.name == it.name));
+    let gone: Vec<_> = gone.cloned().collect();
+    enums.extend(gone);
+    Model { entities, enums, ..model.clone() }
+}
+
+/// Reading a folder blocks, so it is done aside.
+async fn load(dir: &std::path::Path) -> Result<Model, model::LoadError> {
+    let dir = dir.to_owned();
+    let read = tokio::task::spawn_blocking(move || model::load(&dir)).await;
+    read.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+}

@@ -1,0 +1,100 @@
+//! Every way the catalog can say no, and the one place where that becomes a status.
+
+use rpc::{ErrorReason, status, unavailable};
+use tonic::{Code, Status};
+
+pub(crate) const DOMAIN: &str = "catalog";
+
+/// Why a call was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No data entity of that name.
+    #[error("there is no data entity `{0}`")]
+    EntityNotFound(String),
+    /// No catalog row of that id.
+    #[error("there is no such row in the catalog")]
+    RecordNotFound,
+    /// Only administrators change the catalog.
+    #[error("user `{0}` may not change the catalog; it takes a System administrator")]
+    NotAdministrator(String),
+    /// A value that does not fit.
+    #[error("`{column}`: {reason}")]
+    InvalidValue {
+        /// Of the message or the row.
+        column: String,
+        /// What would fit.
+        reason: &'static str,
+    },
+    /// The row changed since it was read.
+    #[error("the row was changed by somebody else; read it again")]
+    VersionMismatch,
+    /// Something that is not offered.
+    #[error("{0} is not offered")]
+    NotSupported(&'static str),
+    /// The model on disk is wrong; what was published stays.
+    #[error("the model is wrong, so nothing was changed:\n{0}")]
+    InvalidModel(#[from] model::LoadError),
+    /// The store does not answer, or refuses.
+    #[error("the catalog's store is not available; try again later")]
+    Store(#[from] sqlx::Error),
+}
+
+/// Why the catalog cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The model is wrong.
+    #[error("the model is wrong:\n{0}")]
+    Model(#[from] model::LoadError),
+    /// The store cannot be opened.
+    #[error("the catalog's store: {0}")]
+    Store(#[from] sqlx::Error),
+    /// The store cannot be brought up to date.
+    #[error("the catalog's store cannot be migrated: {0}")]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+    /// The database's URL is malformed.
+    #[error("the catalog's store: {0}")]
+    Url(#[from] provider::Error),
+    /// The catalog's own definition is broken.
+    #[error("the catalog's own entity: {0}")]
+    ListEntity(#[from] provider::InvalidBinding),
+    /// The first change could not be made.
+    #[error("{0}")]
+    FirstChange(#[from] Error),
+}
+
+impl From<Error> for Status {
+    fn from(error: Error) -> Self {
+        let message = error.to_string();
+        match &error {
+            Error::EntityNotFound(entity) => {
+                let metadata = [("entity", entity.as_str())];
+                status(Code::NotFound, DOMAIN, ErrorReason::EntityNotFound, message, metadata)
+            }
+            Error::RecordNotFound => {
+                status(Code::NotFound, DOMAIN, ErrorReason::RecordNotFound, message, [])
+            }
+            Error::NotAdministrator(_) => {
+                let metadata = [("privilege", "write")];
+                let reason = ErrorReason::PrivilegeDenied;
+                status(Code::PermissionDenied, DOMAIN, reason, message, metadata)
+            }
+            Error::InvalidValue { column, .. } => {
+                let metadata = [("column", column.as_str())];
+                status(Code::InvalidArgument, DOMAIN, ErrorReason::InvalidValue, message, metadata)
+            }
+            Error::VersionMismatch => {
+                status(Code::Aborted, DOMAIN, ErrorReason::VersionMismatch, message, [])
+            }
+            Error::NotSupported(_) => {
+                status(Code::Unimplemented, DOMAIN, ErrorReason::NotSupported, message, [])
+            }
+            Error::InvalidModel(_) => {
+                status(Code::FailedPrecondition, DOMAIN, ErrorReason::InvalidModel, message, [])
+            }
+            Error::Store(cause) => {
+                tracing::error!(error = %cause, "the catalog's store failed");
+                unavailable(DOMAIN, ErrorReason::StoreUnavailable, message)
+            }
+        }
+    }
+}

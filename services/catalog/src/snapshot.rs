@@ -1,0 +1,93 @@
+//! What is published: the whole of it, at one revision, never changed once it is out.
+
+use model::{Entity, Enum, Member, Model};
+use proto::catalog::v1 as catalog;
+use proto::query::v1 as pb;
+
+use crate::list_entity;
+use crate::store::{LIST_ENTITY_ID, Row, State};
+
+/// Everything that readers of the catalog see.
+#[derive(Debug)]
+pub(crate) struct Snapshot {
+    pub(crate) revision: i64,
+    /// By name.
+    pub(crate) entries: Vec<catalog::CatalogEntry>,
+    pub(crate) tables: pb::WatchTablesResponse,
+    pub(crate) definitions: catalog::WatchDataEntitiesResponse,
+}
+
+impl Snapshot {
+    pub(crate) fn new(model: &Model, state: &State) -> Self {
+        let value = |it: &Enum, member: &Member| {
+            let key = (it.name.clone(), member.symbol.clone());
+            // Every symbol of a published model has a number.
+            state.option_values.get(&key).copied().unwrap_or_default()
+        };
+        let known = || model.entities.iter().filter_map(|it| Some((it, state.rows.get(&it.name)?)));
+        let visible = || known().filter(|(_, row)| row.has_been_generated);
+        let mut entries: Vec<_> = known().map(|(entity, row)| entry(entity, row)).collect();
+        entries.sort_by(|a, b| a.name.cmp(&b.name));
+        let mut tables: Vec<_> =
+            visible().map(|(it, row)| tables::virtual_table(it, entity_id(row))).collect();
+        tables.push(list_entity::table());
+        let definitions = visible()
+            .map(|(it, row)| provider::data_entity(model, it, entity_id(row), value))
+            .collect();
+        let revision = state.revision;
+        Self {
+            revision,
+            entries,
+            tables: pb::WatchTablesResponse {
+                revision,
+                tables,
+                option_sets: model.enums.iter().map(|it| tables::option_set(it, value)).collect(),
+            },
+            definitions: catalog::WatchDataEntitiesResponse {
+                revision,
+                data_entities: definitions,
+            },
+        }
+    }
+
+    pub(crate) fn entry(&self, physical_name: &str) -> Option<&catalog::CatalogEntry> {
+        let name = resource_name(physical_name);
+        self.entries.iter().find(|it| it.name == name)
+    }
+
+    /// The entity of a catalog row.
+    pub(crate) fn by_record_id(&self, id: &str) -> Option<&catalog::CatalogEntry> {
+        self.entries.iter().find(|it| it.record_id == id)
+    }
+}
+
+pub(crate) fn resource_name(physical_name: &str) -> String {
+    format!("dataEntities/{physical_name}")
+}
+
+/// As the provider writes it, so that a tag read by HTTP is good by gRPC.
+pub(crate) fn etag(version: &str) -> String {
+    format!("W/\"{version}\"")
+}
+
+fn entry(entity: &Entity, row: &Row) -> catalog::CatalogEntry {
+    let logical_name = tables::virtual_name(&entity.name);
+    catalog::CatalogEntry {
+        name: resource_name(&entity.name),
+        record_id: provider::record_guid(LIST_ENTITY_ID, row.record_id).to_string(),
+        entity_set_name: tables::entity_set_name(&logical_name),
+        logical_name,
+        display_name: entity.label.clone(),
+        visible: row.has_been_generated,
+        change_tracking_enabled: row.change_tracking_enabled,
+        refresh_time: Some(prost_types::Timestamp {
+            seconds: row.refreshed_at.timestamp(),
+            nanos: i32::try_from(row.refreshed_at.timestamp_subsec_nanos()).unwrap_or_default(),
+        }),
+        etag: etag(&row.version),
+    }
+}
+
+fn entity_id(row: &Row) -> u32 {
+    row.entity_id.unsigned_abs()
+}

@@ -1,0 +1,242 @@
+//! The catalog's rows in PostgreSQL, schema `catalog`.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use model::Model;
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgRow};
+use sqlx::{AssertSqlSafe, PgPool, Postgres, Row as _, Transaction};
+
+use crate::error::StartError;
+
+pub(crate) const SCHEMA: &str = "catalog";
+/// Told whenever the revision grows, so that every replica hears of it.
+pub(crate) const CHANNEL: &str = "tombolo_catalog";
+/// The first data entity's number.
+const FIRST_ENTITY_ID: i32 = 11_000;
+/// The catalog's own entity (spec §3.3: 0x2893).
+pub(crate) const LIST_ENTITY_ID: u32 = 0x2893;
+
+/// The store.
+#[derive(Clone, Debug)]
+pub(crate) struct Store {
+    pool: PgPool,
+}
+
+/// What the store knows of one data entity.
+#[derive(Clone, Debug)]
+pub(crate) struct Row {
+    pub(crate) record_id: i64,
+    pub(crate) physical_name: String,
+    pub(crate) entity_id: i32,
+    pub(crate) has_been_generated: bool,
+    pub(crate) change_tracking_enabled: bool,
+    pub(crate) refreshed_at: DateTime<Utc>,
+    /// PostgreSQL's version of the row.
+    pub(crate) version: String,
+}
+
+/// Everything the store knows, at one revision.
+#[derive(Clone, Debug)]
+pub(crate) struct State {
+    pub(crate) revision: i64,
+    pub(crate) rows: HashMap<String, Row>,
+    /// By enum and symbol.
+    pub(crate) option_values: HashMap<(String, String), i32>,
+}
+
+/// A change under way. Nobody else changes the catalog until it is committed or dropped.
+pub(crate) struct Change {
+    transaction: Transaction<'static, Postgres>,
+}
+
+// === impl Store ===
+
+impl Store {
+    pub(crate) async fn open(url: &str) -> Result<Self, StartError> {
+        let options: PgConnectOptions = url.parse()?;
+        let options = options.options([("search_path", SCHEMA)]);
+        let pool = PgPoolOptions::new().max_connections(4).connect_with(options).await?;
+        sqlx::raw_sql(AssertSqlSafe(format!("CREATE SCHEMA IF NOT EXISTS {SCHEMA}")))
+            .execute(&pool)
+            .await?;
+        let first = Migration::new(
+            1,
+            "entities".into(),
+            MigrationType::Simple,
+            sqlx::SqlStr::from_static(include_str!("../migrations/0001_entities.sql")),
+            false,
+        );
+        Migrator::with_migrations(vec![first]).run(&pool).await?;
+        Ok(Self { pool })
+    }
+
+    pub(crate) async fn state(&self) -> Result<State, sqlx::Error> {
+        let mut transaction = self.pool.begin().await?;
+        // One moment's view of all three tables.
+        sqlx::raw_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            .execute(&mut *transaction)
+            .await?;
+        read_state(&mut transaction).await
+    }
+
+    /// Begins a change, after those that others have begun.
+    pub(crate) async fn change(&self) -> Result<Change, sqlx::Error> {
+        let mut transaction = self.pool.begin().await?;
+        sqlx::query("SELECT number FROM revision FOR UPDATE").execute(&mut *transaction).await?;
+        Ok(Change { transaction })
+    }
+}
+
+// === impl Change ===
+
+impl Change {
+    /// Makes the rows those of the model's public entities; ids are kept, new ones given out.
+    pub(crate) async fn follow_model(&mut self, model: &Model) -> Result<(), sqlx::Error> {
+        let public = model.entities.iter().filter(|it| it.public);
+        let (names, visible): (Vec<String>, Vec<bool>) =
+            public.map(|it| (it.name.clone(), it.visible)).unzip();
+        sqlx::query(
+            "INSERT INTO entity_identity (physical_name, entity_id)
+             SELECT name, greatest(
+                 (SELECT max(entity_id) FROM entity_identity), $2::integer - 1
+             ) + row_number() OVER (ORDER BY name)
+             FROM unnest($1::text[]) AS name
+             WHERE name NOT IN (SELECT physical_name FROM entity_identity)
+             ORDER BY name",
+        )
+        .bind(&names)
+        .bind(FIRST_ENTITY_ID)
+        .execute(&mut *self.transaction)
+        .await?;
+        sqlx::query("DELETE FROM data_entity WHERE physical_name <> ALL ($1::text[])")
+            .bind(&names)
+            .execute(&mut *self.transaction)
+            .await?;
+        sqlx::query(
+            "INSERT INTO data_entity (record_id, physical_name, has_been_generated)
+             SELECT identity.record_id, given.name, given.visible
+             FROM unnest($1::text[], $2::boolean[]) AS given (name, visible)
+             JOIN entity_identity AS identity ON identity.physical_name = given.name
+             ON CONFLICT (physical_name) DO NOTHING",
+        )
+        .bind(&names)
+        .bind(&visible)
+        .execute(&mut *self.transaction)
+        .await?;
+        self.number_options(model).await
+    }
+
+    /// Gives numbers to symbols that have none, in declaration order behind those that have.
+    async fn number_options(&mut self, model: &Model) -> Result<(), sqlx::Error> {
+        let members = model.enums.iter().flat_map(|it| {
+            it.members.iter().map(|member| (it.name.clone(), member.symbol.clone()))
+        });
+        let (enums, symbols): (Vec<String>, Vec<String>) = members.unzip();
+        sqlx::query(
+            "INSERT INTO option_value (enum_name, symbol, value)
+             SELECT given.enum_name, given.symbol,
+                 coalesce(
+                     (SELECT max(value) FROM option_value AS known
+                      WHERE known.enum_name = given.enum_name),
+                     $3::integer - 1
+                 ) + row_number() OVER (PARTITION BY given.enum_name ORDER BY given.position)
+             FROM unnest($1::text[], $2::text[]) WITH ORDINALITY
+                 AS given (enum_name, symbol, position)
+             WHERE (given.enum_name, given.symbol)
+                 NOT IN (SELECT enum_name, symbol FROM option_value)",
+        )
+        .bind(&enums)
+        .bind(&symbols)
+        .bind(tables::FIRST_OPTION)
+        .execute(&mut *self.transaction)
+        .await?;
+        Ok(())
+    }
+
+    /// Whether the row still has this version; locks it.
+    pub(crate) async fn has_version(
+        &mut self,
+        physical_name: &str,
+        version: &str,
+    ) -> Result<bool, sqlx::Error> {
+        let found: Option<String> = sqlx::query_scalar(
+            "SELECT xmin::text FROM data_entity WHERE physical_name = $1 FOR UPDATE",
+        )
+        .bind(physical_name)
+        .fetch_optional(&mut *self.transaction)
+        .await?;
+        Ok(found.as_deref() == Some(version))
+    }
+
+    pub(crate) async fn set_visible(
+        &mut self,
+        physical_name: &str,
+        visible: bool,
+    ) -> Result<(), sqlx::Error> {
+        sqlx::query("UPDATE data_entity SET has_been_generated = $2 WHERE physical_name = $1")
+            .bind(physical_name)
+            .bind(visible)
+            .execute(&mut *self.transaction)
+            .await?;
+        Ok(())
+    }
+
+    pub(crate) async fn set_refreshed(&mut self, physical_name: &str) -> Result<(), sqlx::Error> {
+        sqlx::query("UPDATE data_entity SET refreshed_at = now() WHERE physical_name = $1")
+            .bind(physical_name)
+            .execute(&mut *self.transaction)
+            .await?;
+        Ok(())
+    }
+
+    /// Raises the revision and makes the change everybody's.
+    pub(crate) async fn commit(mut self) -> Result<State, sqlx::Error> {
+        sqlx::query("UPDATE revision SET number = number + 1")
+            .execute(&mut *self.transaction)
+            .await?;
+        sqlx::query("SELECT pg_notify($1, '')")
+            .bind(CHANNEL)
+            .execute(&mut *self.transaction)
+            .await?;
+        let state = read_state(&mut self.transaction).await?;
+        self.transaction.commit().await?;
+        Ok(state)
+    }
+}
+
+async fn read_state(transaction: &mut Transaction<'_, Postgres>) -> Result<State, sqlx::Error> {
+    let revision =
+        sqlx::query_scalar("SELECT number FROM revision").fetch_one(&mut **transaction).await?;
+    let rows = sqlx::query(
+        "SELECT entity.record_id, entity.physical_name, identity.entity_id,
+             entity.has_been_generated, entity.change_tracking_enabled, entity.refreshed_at,
+             entity.xmin::text AS version
+         FROM data_entity AS entity JOIN entity_identity AS identity USING (record_id)",
+    )
+    .try_map(row)
+    .fetch_all(&mut **transaction)
+    .await?;
+    let options: Vec<(String, String, i32)> =
+        sqlx::query_as("SELECT enum_name, symbol, value FROM option_value")
+            .fetch_all(&mut **transaction)
+            .await?;
+    Ok(State {
+        revision,
+        rows: rows.into_iter().map(|it| (it.physical_name.clone(), it)).collect(),
+        option_values: options.into_iter().map(|(name, symbol, it)| ((name, symbol), it)).collect(),
+    })
+}
+
+fn row(row: PgRow) -> Result<Row, sqlx::Error> {
+    Ok(Row {
+        record_id: row.try_get("record_id")?,
+        physical_name: row.try_get("physical_name")?,
+        entity_id: row.try_get("entity_id")?,
+        has_been_generated: row.try_get("has_been_generated")?,
+        change_tracking_enabled: row.try_get("change_tracking_enabled")?,
+        refreshed_at: row.try_get("refreshed_at")?,
+        version: row.try_get("version")?,
+    })
+}

@@ -1,0 +1,96 @@
+//! The organization itself, and the imports that keep its users and companies up to date.
+
+use std::collections::HashSet;
+
+use proto::organization::v1 as pb;
+use proto::organization::v1::organization_service_server::OrganizationService;
+use tonic::{Request, Response, Status};
+use uuid::Uuid;
+
+use crate::error::Error;
+use crate::store::{Company, Store, User};
+
+/// Serves `OrganizationService`.
+#[derive(Debug)]
+pub(crate) struct Directory {
+    store: Store,
+}
+
+impl Directory {
+    pub(crate) fn new(store: Store) -> Self {
+        Self { store }
+    }
+}
+
+#[tonic::async_trait]
+impl OrganizationService for Directory {
+    async fn import_companies(
+        &self,
+        request: Request<pb::ImportCompaniesRequest>,
+    ) -> Result<Response<pb::ImportCompaniesResponse>, Status> {
+        let companies = companies(request.into_inner().companies)?;
+        let imported = self.store.import_companies(&companies).await.map_err(Error::Store)?;
+        Ok(Response::new(pb::ImportCompaniesResponse {
+            created_count: imported.created,
+            updated_count: imported.updated,
+        }))
+    }
+
+    async fn import_users(
+        &self,
+        request: Request<pb::ImportUsersRequest>,
+    ) -> Result<Response<pb::ImportUsersResponse>, Status> {
+        let users = users(request.into_inner().users)?;
+        let imported = self.store.import_users(&users).await.map_err(Error::Store)?;
+        Ok(Response::new(pb::ImportUsersResponse {
+            created_count: imported.created,
+            updated_count: imported.updated,
+        }))
+    }
+
+    async fn get_organization(
+        &self,
+        _request: Request<pb::GetOrganizationRequest>,
+    ) -> Result<Response<pb::GetOrganizationResponse>, Status> {
+        let facts = self.store.facts().await.map_err(Error::Store)?;
+        Ok(Response::new(pb::GetOrganizationResponse {
+            organization_id: facts.organization_id.to_string(),
+            business_unit_id: facts.business_unit_id.to_string(),
+            display_name: facts.name,
+        }))
+    }
+}
+
+fn companies(companies: Vec<pb::Company>) -> Result<Vec<Company>, Error> {
+    let mut codes = HashSet::new();
+    let company = |it: pb::Company| {
+        if it.code.is_empty() {
+            return Err(Error::InvalidValue { field: "code", reason: "is empty" });
+        }
+        if !codes.insert(it.code.to_uppercase()) {
+            return Err(Error::InvalidValue { field: "code", reason: "stands there twice" });
+        }
+        Ok(Company { code: it.code, name: it.display_name })
+    };
+    companies.into_iter().map(company).collect()
+}
+
+fn users(users: Vec<pb::SystemUser>) -> Result<Vec<User>, Error> {
+    let mut ids = HashSet::new();
+    let guid = |field, text: &str| {
+        Uuid::parse_str(text).map_err(|_| Error::InvalidValue { field, reason: "is no GUID" })
+    };
+    let user = |it: pb::SystemUser| {
+        let id = guid("system_user_id", &it.system_user_id)?;
+        if !ids.insert(id) {
+            let reason = "stands there twice";
+            return Err(Error::InvalidValue { field: "system_user_id", reason });
+        }
+        if it.domain_name.is_empty() {
+            return Err(Error::InvalidValue { field: "domain_name", reason: "is empty" });
+        }
+        let object_id = guid("object_id", &it.object_id)?;
+        Ok(User { id, object_id, domain_name: it.domain_name, full_name: it.full_name })
+    };
+    users.into_iter().map(user).collect()
+}

@@ -1,0 +1,37 @@
+//! Table definitions, for the gateway.
+
+use std::sync::Arc;
+
+use futures::StreamExt as _;
+use futures::stream::{self, BoxStream};
+use proto::query::v1 as pb;
+use proto::query::v1::metadata_provider_service_server::MetadataProviderService;
+use tonic::{Request, Response, Status};
+
+use crate::native::NativeTables;
+
+/// Serves `MetadataProviderService`.
+#[derive(Debug)]
+pub(crate) struct Metadata {
+    tables: Arc<NativeTables>,
+}
+
+impl Metadata {
+    pub(crate) fn new(tables: Arc<NativeTables>) -> Self {
+        Self { tables }
+    }
+}
+
+#[tonic::async_trait]
+impl MetadataProviderService for Metadata {
+    type WatchTablesStream = BoxStream<'static, Result<pb::WatchTablesResponse, Status>>;
+
+    async fn watch_tables(
+        &self,
+        _request: Request<pb::WatchTablesRequest>,
+    ) -> Result<Response<Self::WatchTablesStream>, Status> {
+        // Native tables do not change while the program runs, so nothing follows the first set.
+        let set = stream::iter([Ok(self.tables.published())]).chain(stream::pending());
+        Ok(Response::new(set.boxed()))
+    }
+}

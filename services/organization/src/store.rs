@@ -1,0 +1,142 @@
+//! Native rows in PostgreSQL, schema `organization`.
+
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{AssertSqlSafe, PgPool};
+use uuid::Uuid;
+
+use crate::error::StartError;
+
+const SCHEMA: &str = "organization";
+
+/// The store.
+#[derive(Clone, Debug)]
+pub(crate) struct Store {
+    pool: PgPool,
+}
+
+/// A user to be known.
+#[derive(Clone, Debug)]
+pub(crate) struct User {
+    pub(crate) id: Uuid,
+    pub(crate) object_id: Uuid,
+    pub(crate) domain_name: String,
+    pub(crate) full_name: String,
+}
+
+/// A company to be known.
+#[derive(Clone, Debug)]
+pub(crate) struct Company {
+    pub(crate) code: String,
+    pub(crate) name: String,
+}
+
+/// How many rows an import made and changed.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Imported {
+    pub(crate) created: i32,
+    pub(crate) updated: i32,
+}
+
+/// The organization itself.
+#[derive(Clone, Debug)]
+pub(crate) struct Facts {
+    pub(crate) organization_id: Uuid,
+    pub(crate) business_unit_id: Uuid,
+    pub(crate) name: String,
+}
+
+impl Store {
+    pub(crate) async fn open(url: &str) -> Result<Self, StartError> {
+        let options: PgConnectOptions = url.parse()?;
+        let options = options.options([("search_path", SCHEMA)]);
+        let pool = PgPoolOptions::new().max_connections(4).connect_with(options).await?;
+        sqlx::raw_sql(AssertSqlSafe(format!("CREATE SCHEMA IF NOT EXISTS {SCHEMA}")))
+            .execute(&pool)
+            .await?;
+        let first = Migration::new(
+            1,
+            "tables".into(),
+            MigrationType::Simple,
+            sqlx::SqlStr::from_static(include_str!("../migrations/0001_tables.sql")),
+            false,
+        );
+        Migrator::with_migrations(vec![first]).run(&pool).await?;
+        Ok(Self { pool })
+    }
+
+    /// Makes rows of users; those that are as they should be are left alone.
+    pub(crate) async fn import_users(&self, users: &[User]) -> Result<Imported, sqlx::Error> {
+        let ids: Vec<Uuid> = users.iter().map(|it| it.id).collect();
+        let object_ids: Vec<Uuid> = users.iter().map(|it| it.object_id).collect();
+        let domain_names: Vec<&str> = users.iter().map(|it| it.domain_name.as_str()).collect();
+        let full_names: Vec<&str> = users.iter().map(|it| it.full_name.as_str()).collect();
+        let created: Vec<bool> = sqlx::query_scalar(
+            "INSERT INTO systemuser AS old
+                 (systemuserid, azureactivedirectoryobjectid, domainname, fullname)
+             SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[])
+             ON CONFLICT (systemuserid) DO UPDATE SET
+                 azureactivedirectoryobjectid = excluded.azureactivedirectoryobjectid,
+                 domainname = excluded.domainname,
+                 fullname = excluded.fullname,
+                 modifiedon = now() AT TIME ZONE 'UTC'
+             WHERE (old.azureactivedirectoryobjectid, old.domainname, old.fullname)
+                 IS DISTINCT FROM (excluded.azureactivedirectoryobjectid, excluded.domainname,
+                     excluded.fullname)
+             RETURNING xmax = 0",
+        )
+        .bind(ids)
+        .bind(object_ids)
+        .bind(domain_names)
+        .bind(full_names)
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(Imported::of(&created))
+    }
+
+    /// Makes rows of companies; those that are as they should be are left alone.
+    pub(crate) async fn import_companies(
+        &self,
+        companies: &[Company],
+    ) -> Result<Imported, sqlx::Error> {
+        let ids: Vec<Uuid> = companies.iter().map(|it| provider::company_id(&it.code)).collect();
+        let codes: Vec<&str> = companies.iter().map(|it| it.code.as_str()).collect();
+        let names: Vec<&str> = companies.iter().map(|it| it.name.as_str()).collect();
+        let created: Vec<bool> = sqlx::query_scalar(
+            "INSERT INTO cdm_company AS old (cdm_companyid, cdm_companycode, cdm_name)
+             SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[])
+             ON CONFLICT (cdm_companyid) DO UPDATE SET
+                 cdm_companycode = excluded.cdm_companycode,
+                 cdm_name = excluded.cdm_name,
+                 modifiedon = now() AT TIME ZONE 'UTC'
+             WHERE (old.cdm_companycode, old.cdm_name)
+                 IS DISTINCT FROM (excluded.cdm_companycode, excluded.cdm_name)
+             RETURNING xmax = 0",
+        )
+        .bind(ids)
+        .bind(codes)
+        .bind(names)
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(Imported::of(&created))
+    }
+
+    pub(crate) async fn facts(&self) -> Result<Facts, sqlx::Error> {
+        let (organization_id, name, business_unit_id) = sqlx::query_as(
+            "SELECT organizationid, organization.name, businessunitid
+             FROM organization, businessunit ORDER BY businessunit.createdon LIMIT 1",
+        )
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(Facts { organization_id, business_unit_id, name })
+    }
+}
+
+impl Imported {
+    /// Of one flag per written row: whether it was made.
+    fn of(created: &[bool]) -> Self {
+        let count = |wanted| created.iter().filter(|it| **it == wanted).count();
+        let number = |it: usize| i32::try_from(it).unwrap_or(i32::MAX);
+        Self { created: number(count(true)), updated: number(count(false)) }
+    }
+}

@@ -1,0 +1,158 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+const EXAMPLES: &str = "\
+Examples:
+  tombolo dev                                    # everything, with the demo ERP
+  tombolo dev --erp-url postgres://… --model DIR # everything, over your own ERP
+  tombolo token --user usmf-clerk                # a bearer token for curl
+  tombolo model import --database-url postgres://… --out models/mine
+  tombolo catalog list                           # what may be made visible
+  tombolo serve query --config query.toml        # one service of a cluster";
+
+/// Live ERP rows as Dataverse-style tables.
+#[derive(Debug, Parser)]
+#[command(name = "tombolo", version, about, after_help = EXAMPLES)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Runs every service in one process, on a private PostgreSQL.
+    Dev(DevArgs),
+    /// Runs one service.
+    Serve(ServeArgs),
+    /// Prints a bearer token of the development issuer.
+    Token(TokenArgs),
+    /// Works with models of ERPs.
+    #[command(subcommand)]
+    Model(ModelCommand),
+    /// Says which data entities are visible as virtual tables, and changes it.
+    Catalog(CatalogArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DevArgs {
+    /// Where the Web API listens.
+    #[arg(long, default_value = "127.0.0.1:8080")]
+    pub(crate) listen: SocketAddr,
+    /// Where gRPC listens.
+    #[arg(long, default_value = "127.0.0.1:8081")]
+    pub(crate) grpc_listen: SocketAddr,
+    /// Where databases, keys and settings are kept between starts.
+    #[arg(long, env = "TOMBOLO_DATA", default_value = ".tombolo")]
+    pub(crate) data: PathBuf,
+    /// An ERP's PostgreSQL, postgres://USER:PASSWORD@HOST:PORT/DATABASE. Default: the demo ERP.
+    #[arg(long, env = "TOMBOLO_ERP_URL", requires = "model", hide_env_values = true)]
+    pub(crate) erp_url: Option<String>,
+    /// The folder of the ERP's model. Default: the demo ERP's.
+    #[arg(long)]
+    pub(crate) model: Option<PathBuf>,
+    /// How many customers the demo ERP has; another number than before makes it anew. [default: as
+    /// it is, 10000 at first]
+    #[arg(long, conflicts_with = "erp_url")]
+    pub(crate) customers: Option<u64>,
+    /// Written when everything is ready, as JSON with the addresses.
+    #[arg(long)]
+    pub(crate) ready_file: Option<PathBuf>,
+    /// The folder of PostgreSQL's programs. Default: PATH, then Debian's, then what `make` fetched.
+    #[arg(long, env = "TOMBOLO_PG_BIN")]
+    pub(crate) pg_bin: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ServiceName {
+    Gateway,
+    Organization,
+    Catalog,
+    Query,
+    UserContext,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    /// Which one.
+    pub(crate) service: ServiceName,
+    /// Its settings; see docs/configuration.md.
+    #[arg(long)]
+    pub(crate) config: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TokenArgs {
+    /// The data directory of the `tombolo dev` that is to accept the token.
+    #[arg(long, env = "TOMBOLO_DATA", default_value = ".tombolo")]
+    pub(crate) data: PathBuf,
+    /// Whose token.
+    #[arg(long)]
+    pub(crate) user: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ModelCommand {
+    /// Reads a PostgreSQL schema and writes a model that serves as it is.
+    Import(ImportArgs),
+    /// Checks a model and prints what is wrong with it.
+    Check {
+        /// The model's folder.
+        dir: PathBuf,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    /// postgres://USER:PASSWORD@HOST:PORT/DATABASE
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+    pub(crate) database_url: String,
+    /// The folder to write; must not hold a model unless --force is given.
+    #[arg(long)]
+    pub(crate) out: PathBuf,
+    /// Only this schema; may be repeated. Default: all but PostgreSQL's own.
+    #[arg(long)]
+    pub(crate) schema: Vec<String>,
+    /// Replaces a model that is there.
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CatalogArgs {
+    /// Where gRPC listens.
+    #[arg(long, global = true, default_value = "http://127.0.0.1:8081")]
+    pub(crate) server: String,
+    /// The data directory of the `tombolo dev` behind --server, for a token.
+    #[arg(long, global = true, env = "TOMBOLO_DATA", default_value = ".tombolo")]
+    pub(crate) data: PathBuf,
+    /// Act as this user.
+    #[arg(long, global = true, default_value = "admin")]
+    pub(crate) user: String,
+    #[command(subcommand)]
+    pub(crate) command: CatalogCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CatalogCommand {
+    /// Lists data entities.
+    List,
+    /// Makes an entity visible as a virtual table.
+    Show {
+        /// Physical name, as CustCustomerV3Entity.
+        entity: String,
+    },
+    /// Hides an entity.
+    Hide {
+        /// Physical name.
+        entity: String,
+    },
+    /// Reads an entity's definition, or the whole model, again.
+    Refresh {
+        /// Physical name; without one, everything.
+        entity: Option<String>,
+    },
+}

@@ -1,0 +1,115 @@
+//! `tombolo dev`: everything in one process. The services are the ones of a cluster, and so are the
+//! clients between them; only the channels are function calls.
+
+mod databases;
+mod demo_model;
+mod directory;
+mod progress;
+mod system;
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use axum::serve::ListenerExt as _;
+use tokio::net::TcpListener;
+
+use crate::cli::DevArgs;
+use crate::home::Home;
+use crate::shutdown::Shutdown;
+use databases::Databases;
+use system::System;
+
+/// How long requests in flight may take when the process was asked to stop.
+const DRAIN: Duration = Duration::from_secs(5);
+
+pub(crate) async fn run(args: DevArgs) -> Result<()> {
+    let shutdown = Shutdown::listen()?;
+    let _telemetry = telemetry::init("tombolo", telemetry::Options::default())?;
+    let home = Home::open(&args.data)?;
+    // Bound before anything slow begins, so that a port in use is told at once.
+    let http = bind(args.listen).await?;
+    let grpc = bind(args.grpc_listen).await?;
+    let databases = tokio::select! {
+        databases = Databases::open(&args, &home) => databases?,
+        () = shutdown.clone().asked() => return Ok(()),
+    };
+    let outcome = serve(&args, &home, &databases, http, grpc, shutdown).await;
+    databases.close().await?;
+    outcome
+}
+
+async fn serve(
+    args: &DevArgs,
+    home: &Home,
+    databases: &Databases,
+    http: TcpListener,
+    grpc: TcpListener,
+    shutdown: Shutdown,
+) -> Result<()> {
+    let addresses = Addresses { http: url(http.local_addr()?), grpc: url(grpc.local_addr()?) };
+    let model_dir = match &args.model {
+        Some(dir) => dir.clone(),
+        None => demo_model::unpack(home)?,
+    };
+    let system = tokio::select! {
+        system = System::start(home, databases, &model_dir, &addresses.http) => system?,
+        () = shutdown.clone().asked() => return Ok(()),
+    };
+    let http = http.tap_io(|it| {
+        // Refused only by a connection that is gone already.
+        let _ = it.set_nodelay(true);
+    });
+    let web = axum::serve(http, system.web()).with_graceful_shutdown(shutdown.clone().asked());
+    let (routes, readiness) = system.public_grpc()?;
+    let rpc = rpc::Server::serve(routes, grpc, shutdown.clone().asked());
+    let serving = async { tokio::try_join!(async { Ok(web.await?) }, async { Ok(rpc.await?) }) };
+    let announce = async {
+        system.ready().await;
+        readiness.set(true).await;
+        announce(&addresses, args.ready_file.as_deref())
+    };
+    let overdue = async {
+        shutdown.asked().await;
+        tokio::time::sleep(DRAIN).await;
+    };
+    tokio::select! {
+        // Announcing ends long before serving does.
+        outcome = async { tokio::try_join!(serving, announce) } => outcome.map(drop),
+        () = overdue => {
+            tracing::warn!("requests in flight were cut off");
+            Ok(())
+        }
+    }
+}
+
+/// Where clients reach the system.
+#[derive(Debug, serde::Serialize)]
+struct Addresses {
+    http: String,
+    grpc: String,
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))
+}
+
+fn url(mut address: SocketAddr) -> String {
+    if address.ip().is_unspecified() {
+        address.set_ip(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    }
+    format!("http://{address}")
+}
+
+fn announce(addresses: &Addresses, ready_file: Option<&Path>) -> Result<()> {
+    let Addresses { http, grpc } = addresses;
+    eprintln!("\nTombolo is ready.\n  Web API  {http}/api/data/v9.2/\n  gRPC     {grpc}");
+    eprintln!("  Token    tombolo token --user admin\nCtrl-C stops everything.");
+    let Some(file) = ready_file else { return Ok(()) };
+    // Written aside and renamed, so that whoever waits for the file finds it whole.
+    let draft = file.with_extension("draft");
+    std::fs::write(&draft, serde_json::to_vec(addresses)?)
+        .and_then(|()| std::fs::rename(&draft, file))
+        .with_context(|| format!("cannot write {}", file.display()))
+}

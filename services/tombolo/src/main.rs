@@ -1,0 +1,44 @@
+//! One command for everything: `dev` runs the whole system, `serve` one service, the rest are an
+//! administrator's verbs, all of them gRPC calls or work on local files. Start with `cli`.
+
+mod catalog_command;
+mod cli;
+mod dev;
+mod home;
+mod model_command;
+mod serve;
+mod shutdown;
+mod token;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use cli::{Cli, Command};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    // Fails only if a provider was chosen before, which then is as good.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    match run(cli.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[tokio::main]
+async fn run(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Dev(args) => dev::run(args).await,
+        Command::Serve(args) => serve::run(args).await,
+        Command::Token(args) => token::run(&args),
+        Command::Model(command) => model_command::run(command).await,
+        Command::Catalog(args) => catalog_command::run(args).await,
+    }
+}
