@@ -3,4 +3,5 @@
 mod business_rules;
 mod generation;
 mod model_fits;
+mod model_loads;
 mod postgres;
