@@ -233,7 +233,7 @@ pub enum DataType {
     },
     /// A member of the named enum.
     Enum(String),
-    /// Yes or no, on native tables; an ERP's booleans are the enum `NoYes`.
+    /// Yes or no, a Boolean column. The importer writes the enum `NoYes` instead (spec VE-040).
     Boolean,
     /// Calendar date.
     Date,

@@ -36,6 +36,9 @@ pub(crate) enum Scalar {
     Bool(bool),
 }
 
+/// Names with their places, each with its text.
+pub(crate) type Pairs = Vec<(At<String>, String)>;
+
 // === impl Document ===
 
 impl<'a> Document<'a> {
@@ -178,7 +181,7 @@ impl<'a> Table<'a> {
     }
 
     /// `{ a = "b", c = "d" }`, in the order of the file.
-    pub(crate) fn pairs(&mut self, key: &str) -> Option<At<Vec<(At<String>, String)>>> {
+    pub(crate) fn pairs(&mut self, key: &str) -> Option<At<Pairs>> {
         let (line, value) = self.raw(key)?;
         let expected = "a table of texts, such as { a = \"b\" }";
         let DeValue::Table(table) = value else {

@@ -107,15 +107,13 @@ impl Columns {
 
     /// The name, or the first free one of its kind.
     fn name(&mut self, wanted: &str) -> String {
-        let numbered = (2..).map(|it| format!("{wanted}{it}"));
-        let mut names = std::iter::once(wanted.to_owned()).chain(numbered);
-        loop {
-            if let Some(name) = names.next() {
-                if self.taken.insert(name.clone()) {
-                    return name;
-                }
-            }
+        let mut name = wanted.to_owned();
+        let mut number = 1;
+        while !self.taken.insert(name.clone()) {
+            number += 1;
+            name = format!("{wanted}{number}");
         }
+        name
     }
 
     fn set_type(&self, column: &mut pb::ColumnDefinition, field: &Field) {

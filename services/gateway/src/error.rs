@@ -78,6 +78,8 @@ pub(crate) enum GatewayError {
     #[error("The request URI is longer than {0} characters.")]
     UrlTooLong(usize),
     #[error("{0}")]
+    InvalidModel(String),
+    #[error("{0}")]
     Unavailable(String),
     #[error("The request was not answered in time.")]
     Timeout,
@@ -121,6 +123,7 @@ impl GatewayError {
             Self::Payload { .. } => (StatusCode::BAD_REQUEST, "0x80048d19"),
             Self::BodyTooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "0x80048d19"),
             Self::UrlTooLong(_) => (StatusCode::URI_TOO_LONG, "0x80060888"),
+            Self::InvalidModel(_) => (StatusCode::BAD_REQUEST, "0x80048d0b"),
             Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "0x80048d0b"),
             Self::Timeout => (StatusCode::GATEWAY_TIMEOUT, "0x80044151"),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "0x80040216"),
@@ -138,6 +141,12 @@ impl GatewayError {
                 Self::unknown_column(table, &column.unwrap_or_default())
             }
             Some(ErrorReason::StoreUnavailable) => Self::Unavailable(unavailable(table.source)),
+            Some(ErrorReason::PrivilegeDenied) => {
+                let table = &table.logical_name;
+                Self::PrivilegeDenied(format!(
+                    "Principal user is missing prvRead{table} privilege for entity '{table}'."
+                ))
+            }
             _ => Self::of_service(status),
         }
     }
@@ -160,15 +169,9 @@ impl GatewayError {
             Some(ErrorReason::StoreUnavailable | ErrorReason::NotReady) => {
                 Self::Unavailable("A service is not available; try again later.".to_owned())
             }
-            Some(
-                ErrorReason::Unspecified
-                | ErrorReason::NoServiceToken
-                | ErrorReason::EntityNotFound
-                | ErrorReason::ColumnNotFound
-                | ErrorReason::RecordNotFound
-                | ErrorReason::InvalidModel
-                | ErrorReason::StoreFailed,
-            ) => Self::internal(status),
+            Some(ErrorReason::InvalidModel) => Self::InvalidModel(message()),
+            // Reasons that no client of ours can cause, or of services that are not called here.
+            Some(_) => Self::internal(status),
             None => Self::of_transport(status),
         }
     }
@@ -232,6 +235,9 @@ impl From<GatewayError> for Status {
             | GatewayError::IncompatibleTypes { .. }
             | GatewayError::PageToken(_) => {
                 refuse(Code::InvalidArgument, ErrorReason::InvalidValue)
+            }
+            GatewayError::InvalidModel(_) => {
+                refuse(Code::FailedPrecondition, ErrorReason::InvalidModel)
             }
             GatewayError::RecordExists => refuse(Code::AlreadyExists, ErrorReason::RecordExists),
             GatewayError::VersionMismatch => refuse(Code::Aborted, ErrorReason::VersionMismatch),

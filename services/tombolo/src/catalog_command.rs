@@ -50,7 +50,7 @@ pub(crate) async fn run(args: CatalogArgs) -> Result<()> {
 async fn list(client: &mut Client) -> Result<()> {
     let mut out = std::io::stdout().lock();
     let mut page_token = String::new();
-    writeln!(out, "{:<8} {:<44} {}", "VISIBLE", "DATA ENTITY", "ENTITY SET")?;
+    writeln!(out, "{:<8} {:<44} ENTITY SET", "VISIBLE", "DATA ENTITY")?;
     loop {
         let request = ListDataEntitiesRequest { page_size: PAGE_SIZE, page_token, visible: None };
         let page = client.list_data_entities(request).await.map_err(explain)?.into_inner();

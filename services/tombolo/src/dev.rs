@@ -35,7 +35,7 @@ pub(crate) async fn run(args: DevArgs) -> Result<()> {
         databases = Databases::open(&args, &home) => databases?,
         () = shutdown.clone().asked() => return Ok(()),
     };
-    let outcome = serve(&args, &home, &databases, http, grpc, shutdown).await;
+    let outcome = Box::pin(serve(&args, &home, &databases, http, grpc, shutdown)).await;
     databases.close().await?;
     outcome
 }

@@ -1,5 +1,7 @@
 //! The catalog over real gRPC and a real PostgreSQL.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod changes;
 mod ids;
 mod world;
