@@ -1,6 +1,7 @@
 //! Tombolo's gRPC contracts: one module per package, generated from `proto/tombolo`.
 //!
-//! Start with `tombolo/query/v1/data_provider_service.proto`, the contract on the hot path.
+//! Start with `README.md` for the conventions, then `tombolo/query/v1/data_provider_service.proto`, the
+//! contract on the hot path.
 //! Messages are for the wire: services turn them into their own types where they arrive.
 
 /// Every file descriptor of this crate, for gRPC reflection.
@@ -18,8 +19,12 @@ macro_rules! package {
     };
 }
 
+package!(capacity, "tombolo.capacity.v1");
 package!(catalog, "tombolo.catalog.v1");
+package!(dual_write, "tombolo.dual_write.v1");
+package!(events, "tombolo.events.v1");
 package!(gateway, "tombolo.gateway.v1");
+package!(lifecycle, "tombolo.lifecycle.v1");
 package!(organization, "tombolo.organization.v1");
 package!(query, "tombolo.query.v1");
 package!(user_context, "tombolo.user_context.v1");
