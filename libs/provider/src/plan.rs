@@ -106,7 +106,6 @@ pub(crate) fn retrieve_multiple(
     };
     let limited = query.total_count() == pb::TotalCount::Limited;
     match (page.size, counted) {
-        (0, None) => Err(Error::InvalidQuery("asks for neither rows nor a count".to_owned())),
         (0, Some(sql)) => Ok(planner.count_only(sql, limited)),
         (_, counted) => planner.page(query, &page, predicate, counted, limited),
     }

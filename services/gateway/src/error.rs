@@ -141,6 +141,10 @@ impl GatewayError {
                 Self::unknown_column(table, &column.unwrap_or_default())
             }
             Some(ErrorReason::StoreUnavailable) => Self::Unavailable(unavailable(table.source)),
+            // Nothing that a reader could do about it, and everything that an administrator can.
+            Some(ErrorReason::InvalidModel) if table.source == Source::Erp => {
+                Self::Unavailable(status.message().to_owned())
+            }
             Some(ErrorReason::PrivilegeDenied) => {
                 let table = &table.logical_name;
                 Self::PrivilegeDenied(format!(

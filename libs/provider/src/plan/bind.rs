@@ -24,9 +24,9 @@ pub(super) fn bind(field: &Field, value: &pb::Value) -> Result<Bound, Error> {
         (Kind::Text, Value::StringValue(it)) if it.contains('\0') => return Ok(Bound::Impossible),
         (Kind::Text, Value::StringValue(it)) => Argument::Text(it.clone()),
         (Kind::Integer, Value::Int64Value(it)) => Argument::Int(*it),
-        (Kind::Integer, Value::DecimalValue(it)) => match it.parse() {
+        (Kind::Integer, Value::DecimalValue(it)) if is_decimal(it) => match it.parse() {
             Ok(it) => Argument::Int(it),
-            Err(_) => return Err(invalid(field, "a whole number")),
+            Err(_) => Argument::Text(it.clone()),
         },
         (Kind::Decimal, Value::Int64Value(it)) => Argument::Text(it.to_string()),
         (Kind::Decimal, Value::DecimalValue(it)) if is_decimal(it) => Argument::Text(it.clone()),
@@ -84,23 +84,25 @@ fn moment(field: &Field, micros: i64) -> Result<String, Error> {
     Ok(moment.naive_utc().format("%Y-%m-%d %H:%M:%S%.6f").to_string())
 }
 
-/// One array of values that are all of one kind; `None` when there are none.
+/// One array of the values; `None` when there are none. Whole numbers beside fractions become text,
+/// as fractions are.
 pub(super) fn collect(arguments: Vec<Argument>) -> Option<Argument> {
-    let mut arguments = arguments.into_iter();
-    let mut list = match arguments.next()? {
-        Argument::Int(it) => Argument::Ints(vec![it]),
-        Argument::Text(it) => Argument::Texts(vec![it]),
-        Argument::Bool(it) => Argument::Bools(vec![it]),
-        Argument::Guid(it) => Argument::Guids(vec![it]),
-        list => list,
+    let mut list = match arguments.first()? {
+        Argument::Bool(_) => Argument::Bools(Vec::new()),
+        Argument::Guid(_) => Argument::Guids(Vec::new()),
+        _ if arguments.iter().all(|it| matches!(it, Argument::Int(_))) => {
+            Argument::Ints(Vec::new())
+        }
+        _ => Argument::Texts(Vec::new()),
     };
     for argument in arguments {
         match (&mut list, argument) {
             (Argument::Ints(list), Argument::Int(it)) => list.push(it),
+            (Argument::Texts(list), Argument::Int(it)) => list.push(it.to_string()),
             (Argument::Texts(list), Argument::Text(it)) => list.push(it),
             (Argument::Bools(list), Argument::Bool(it)) => list.push(it),
             (Argument::Guids(list), Argument::Guid(it)) => list.push(it),
-            // Values of one field bind alike, so there is no other pair.
+            // Values of one field bind alike otherwise.
             _ => return None,
         }
     }

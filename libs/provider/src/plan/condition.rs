@@ -118,8 +118,9 @@ impl<'a> Planner<'a> {
         };
         let caseless =
             matches!(&argument, Argument::Text(it) if !it.chars().any(char::is_alphabetic));
+        let r#type = cast(&field.kind, &argument);
         let parameter = self.arguments.push(argument);
-        let (column, right) = (&field.sql, comparand(field, &parameter));
+        let (column, right) = (&field.sql, comparand(field, &parameter, r#type));
         let left = comparable(field);
         if caseless && matches!(field.kind, Kind::Text) && field.casing == Casing::Any {
             return Ok(format!("{column} = {parameter}::text AND {left} = {parameter}::text"));
@@ -137,9 +138,10 @@ impl<'a> Planner<'a> {
             Bound::Value(argument) => argument,
             Bound::Impossible => return Ok("false".to_owned()),
         };
+        let r#type = cast(&field.kind, &argument);
         let parameter = self.arguments.push(argument);
-        let predicate =
-            format!("{} {operator} {}", comparable(field), comparand(field, &parameter));
+        let right = comparand(field, &parameter, r#type);
+        let predicate = format!("{} {operator} {right}", comparable(field));
         match self.null_date(field) {
             // The date that means "none" is not before any other.
             Some(none) if operator.starts_with('<') => {
@@ -157,6 +159,7 @@ impl<'a> Planner<'a> {
             }
         }
         let Some(list) = collect(arguments) else { return Ok("false".to_owned()) };
+        let r#type = cast(&field.kind, &list);
         let parameter = self.arguments.push(list);
         let array = match (&field.kind, field.casing) {
             // Lowers the array through its text form, in which quoting is not affected by case.
@@ -164,7 +167,7 @@ impl<'a> Planner<'a> {
                 format!("lower({parameter}::text[]::text)::text[]")
             }
             (Kind::Text, Casing::Upper) => format!("upper({parameter}::text[]::text)::text[]"),
-            (kind, _) => format!("{parameter}::{}[]", parameter_type(kind)),
+            _ => format!("{parameter}::{}[]", r#type),
         };
         Ok(format!("{} = ANY({array})", comparable(field)))
     }
@@ -214,14 +217,14 @@ impl<'a> Planner<'a> {
         let Named::Field(other) = self.named(Some(other))? else {
             return Err(Error::InvalidQuery("only declared columns can be compared".to_owned()));
         };
-        if std::mem::discriminant(&field.kind) != std::mem::discriminant(&other.kind) {
+        if !is_comparable(&field.kind, &other.kind) {
             return Err(Error::InvalidQuery(format!(
                 "`{}` and `{}` hold different kinds of value",
                 field.name, other.name
             )));
         }
         self.need(field.needs.with(other.needs));
-        let (left, right) = (foldable(field), foldable(other));
+        let (left, right) = (self.beside_column(field), self.beside_column(other));
         Ok(match operator {
             Operator::Equal => format!("{left} = {right}"),
             Operator::NotEqual => format!("({left} = {right}) IS NOT TRUE"),
@@ -234,6 +237,15 @@ impl<'a> Planner<'a> {
                 return Err(Error::InvalidQuery(message.to_owned()));
             }
         })
+    }
+
+    /// The column as it compares with another: text in one letter case, no date as null.
+    fn beside_column(&self, field: &Field) -> String {
+        match (&field.kind, self.null_date(field)) {
+            (Kind::Text, _) => format!("lower({})", field.sql),
+            (_, Some(none)) => format!("NULLIF({}, {none})", field.sql),
+            (_, None) => field.sql.clone(),
+        }
     }
 
     fn is_null(&self, field: &Field) -> String {
@@ -277,20 +289,30 @@ pub(super) fn comparable(field: &Field) -> String {
     }
 }
 
-/// The column as it compares with another column, whose letter case may differ.
-fn foldable(field: &Field) -> String {
-    match field.kind {
-        Kind::Text => format!("lower({})", field.sql),
-        _ => field.sql.clone(),
-    }
+/// Whether values of one kind compare with values of the other.
+fn is_comparable(left: &Kind, right: &Kind) -> bool {
+    let is_number = |it: &Kind| matches!(it, Kind::Integer | Kind::Decimal);
+    let is_moment = |it: &Kind| matches!(it, Kind::Date | Kind::DateTime { .. });
+    (is_number(left) && is_number(right))
+        || (is_moment(left) && is_moment(right))
+        || std::mem::discriminant(left) == std::mem::discriminant(right)
 }
 
 /// The parameter as the column's values compare with it.
-pub(super) fn comparand(field: &Field, parameter: &str) -> String {
+fn comparand(field: &Field, parameter: &str, r#type: &str) -> String {
     match (&field.kind, field.casing) {
         (Kind::Text, Casing::Any | Casing::Lower) => format!("lower({parameter}::text)"),
         (Kind::Text, Casing::Upper) => format!("upper({parameter}::text)"),
-        (kind, _) => format!("{parameter}::{}", parameter_type(kind)),
+        _ => format!("{parameter}::{}", r#type),
+    }
+}
+
+/// The type that a value is compared as: the column's, or numeric for a fraction beside a column of
+/// whole numbers.
+fn cast(kind: &Kind, argument: &Argument) -> &'static str {
+    match (kind, argument) {
+        (Kind::Integer, Argument::Text(_) | Argument::Texts(_)) => "numeric",
+        (kind, _) => parameter_type(kind),
     }
 }
 
