@@ -136,6 +136,12 @@ async fn a_providers_refusal_becomes_the_platforms() {
             refusal(Code::PermissionDenied, ErrorReason::PrivilegeDenied),
             403,
             "0x80040220",
+            "is missing prvReadmserp_custcustomerv3entity privilege",
+        ),
+        (
+            refusal(Code::FailedPrecondition, ErrorReason::InvalidModel),
+            503,
+            "0x80048d0b",
             "a reason for people",
         ),
         (

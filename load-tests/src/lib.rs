@@ -1,0 +1,8 @@
+//! What a call costs over the same SQL sent directly.
+//!
+//! [`cases`] says what is read, [`measure`] reads it both ways, one after the other in one loop, and
+//! [`report`] prints what came of it. The program is `overhead`; `make bench` runs it optimised.
+
+pub mod cases;
+pub mod measure;
+pub mod report;

@@ -1,0 +1,73 @@
+//! Every case, by the system it runs on. See the crate `tests` for how to run some of them.
+
+#![allow(clippy::print_stdout)]
+
+mod bad_input;
+mod catalog;
+mod clients;
+mod filters;
+mod fuzz;
+mod grpc;
+mod keys;
+mod lifecycle;
+mod order;
+mod outage;
+mod paging;
+mod reads;
+mod separate;
+mod trace;
+mod tryton;
+mod users;
+mod values;
+mod world;
+
+use std::process::ExitCode;
+
+use tests::runner::Runner;
+
+use crate::world::World;
+
+#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
+async fn main() -> ExitCode {
+    // cargo-nextest asks for a list first; to it, all of this is one test.
+    if std::env::args().any(|it| it == "--list") {
+        if !std::env::args().any(|it| it == "--ignored") {
+            println!("it: test");
+        }
+        return ExitCode::SUCCESS;
+    }
+    let mut runner = Runner::from_arguments();
+    Box::pin(shared(&mut runner)).await;
+    Box::pin(lifecycle::run(&mut runner)).await;
+    Box::pin(separate::run(&mut runner)).await;
+    Box::pin(tryton::run(&mut runner)).await;
+    runner.finish()
+}
+
+/// Cases over one system and one demo ERP. Those that change or stop something come last.
+async fn shared(runner: &mut Runner) {
+    let suites: [&[world::Case]; 14] = [
+        reads::CASES,
+        clients::CASES,
+        keys::CASES,
+        values::CASES,
+        order::CASES,
+        filters::CASES,
+        users::CASES,
+        bad_input::CASES,
+        fuzz::CASES,
+        grpc::CASES,
+        trace::CASES,
+        paging::CASES,
+        catalog::CASES,
+        outage::CASES,
+    ];
+    if !suites.iter().any(|it| runner.wants_any(it)) {
+        return;
+    }
+    let Some(world) = runner.world("shared::start", Box::pin(World::start())).await else { return };
+    for cases in suites {
+        runner.run_all(&world, cases).await;
+    }
+    runner.run("shared::stops_cleanly", world.stop()).await;
+}

@@ -1,0 +1,238 @@
+//! The same services in five processes, as on a cluster: the same answers as from one.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
+use tempfile::TempDir;
+use tests::issuer::Issuer;
+use tests::runner::Runner;
+use tests::{Erp, Process, Start, System, Web, assert_error};
+use tonic::transport::Endpoint;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
+
+const NAME: &str = "separate::five_processes_answer_like_one";
+const AUDIENCE: &str = "https://tombolo.example.com";
+const READY_WITHIN: Duration = Duration::from_secs(30);
+const SERVICES: [&str; 5] = ["user-context", "catalog", "organization", "query", "gateway"];
+
+const PATHS: [&str; 9] = [
+    "",
+    "mserp_custcustomerv3entities?$select=mserp_customeraccount,mserp_organizationname&$top=20&$orderby=mserp_organizationname",
+    "mserp_custcustomerv3entities?$select=mserp_creditlimit&$filter=mserp_creditlimit gt 1000&$count=true",
+    "mserp_custcustomerv3entities(mserp_dataareaid='USMF',mserp_customeraccount='US-000001')?$select=mserp_organizationname",
+    "mserp_custcustomerv3entities/$count",
+    "mserp_salesorderlinev2entities?$select=mserp_linenumber&$top=3&$count=true",
+    "mserp_financeandoperationsentities?$select=mserp_physicalname,mserp_hasbeengenerated&$orderby=mserp_physicalname",
+    "mserp_custcustomerv3entities?$select=nope",
+    "nosuchtables",
+];
+
+pub(crate) async fn run(runner: &mut Runner) {
+    if runner.wants(NAME) {
+        runner.run(NAME, five_processes_answer_like_one()).await;
+    }
+}
+
+async fn five_processes_answer_like_one() -> Result<()> {
+    let erp = Erp::demo(300).await?;
+    let data = tests::temporary_directory()?;
+    let one = System::start(&Start::dev(data.path()).over(&erp.url().await?, &erp.model())).await?;
+    let cluster = Cluster::start(&erp).await?;
+    for user in ["admin", "usmf-clerk"] {
+        let web = one.web(user).await?;
+        let claims = tests::issuer::claims(web.token())?;
+        let object_id = claims["oid"].as_str().context("no oid")?.to_owned();
+        let token = cluster.issuer.token(AUDIENCE, &object_id)?;
+        // A good signature for somebody else.
+        let elsewhere = cluster.issuer.token("https://elsewhere.example", &object_id)?;
+        let refused = Web::new(&cluster.http, Some(elsewhere)).get("").await?;
+        assert_error(&refused, 401, "0x8005F101", "")?;
+        let other = Web::new(&cluster.http, Some(token));
+        for path in PATHS {
+            compare(&web, &other, path).await.with_context(|| format!("{user}: {path}"))?;
+        }
+    }
+    let stranger = Web::new(&cluster.http, Some(one.token("admin").await?));
+    assert_error(&stranger.get("").await?, 401, "0x8005F101", "")?;
+
+    let claims = tests::issuer::claims(stranger.token())?;
+    let object_id = claims["oid"].as_str().context("no oid")?;
+    let admin = Web::new(&cluster.http, Some(cluster.issuer.token(AUDIENCE, object_id)?));
+    visibility_reaches_every_process(&admin).await.context("visibility")?;
+    let cluster = a_service_may_go_and_come_back(cluster, &admin).await.context("query is gone")?;
+
+    cluster.stop().await?;
+    one.stop().await?;
+    erp.stop().await
+}
+
+async fn visibility_reaches_every_process(admin: &Web) -> Result<()> {
+    const TABLE: &str = "mserp_currencyentities?$top=1";
+    let catalog = "mserp_financeandoperationsentities";
+    let filter = tests::encode("mserp_physicalname eq 'CurrencyEntity'");
+    let list = admin.json(&format!("{catalog}?$filter={filter}")).await?;
+    let id = list["value"][0]["mserp_financeandoperationsentityid"].as_str().context("no id")?;
+    for (visible, status) in [(false, 404), (true, 200)] {
+        let body = serde_json::json!({ "mserp_hasbeengenerated": visible });
+        let path = format!("{catalog}({id})");
+        let answer = admin.send(reqwest::Method::PATCH, &path, &[], Some(body)).await?;
+        ensure!(answer.status == 204, "{answer:?}");
+        admin.eventually(TABLE, Duration::from_secs(1), |it| it.status == status).await?;
+    }
+    Ok(())
+}
+
+async fn a_service_may_go_and_come_back(mut cluster: Cluster, admin: &Web) -> Result<Cluster> {
+    const TABLE: &str = "mserp_custcustomerv3entities?$top=1";
+    let at = SERVICES.iter().position(|it| *it == "query").context("no query")?;
+    cluster.processes.remove(at).kill().await?;
+    let answer = admin.get(TABLE).await?;
+    assert_error(&answer, 503, "0x80048d0b", "")?;
+    ensure!(!answer.header("retry-after").is_empty(), "{answer:?}");
+    let file = cluster.files.path().join("query.toml");
+    cluster.processes.insert(at, Process::serve("query", &file)?);
+    admin.eventually(TABLE, READY_WITHIN, |it| it.status == 200).await?;
+    Ok(cluster)
+}
+
+async fn compare(one: &Web, other: &Web, path: &str) -> Result<()> {
+    let (left, right) = (one.get(path).await?, other.get(path).await?);
+    ensure!(left.status == right.status, "{left:?}\n{right:?}");
+    let alike = |web: &Web, body: &str| {
+        let body = body.replace(web.authority(), "HOST");
+        let mut value: Value = serde_json::from_str(&body).unwrap_or(Value::String(body));
+        // Row ids contain the entity's number, which is the environment's own.
+        for row in value.get_mut("value").and_then(Value::as_array_mut).into_iter().flatten() {
+            forget_ids(row);
+        }
+        forget_ids(&mut value);
+        value
+    };
+    let (left, right) = (alike(one, &left.body), alike(other, &right.body));
+    ensure!(left == right, "{left}\n{right}");
+    Ok(())
+}
+
+fn forget_ids(row: &mut Value) {
+    if let Some(members) = row.as_object_mut() {
+        members.retain(|name, _| !name.ends_with("entityid") && name != "@odata.etag");
+    }
+}
+
+/// Five processes with their settings files.
+struct Cluster {
+    issuer: Issuer,
+    http: String,
+    processes: Vec<Process>,
+    files: TempDir,
+}
+
+impl Cluster {
+    async fn start(erp: &Erp) -> Result<Self> {
+        let files = tests::temporary_directory()?;
+        let issuer = Issuer::new("https://login.example/tenant/v2.0")?;
+        let http = free_address()?;
+        let addresses = (0..SERVICES.len()).map(|_| free_address()).collect::<Result<Vec<_>>>()?;
+        let mut processes = Vec::new();
+        for (service, address) in SERVICES.iter().zip(&addresses) {
+            let settings = settings(erp, files.path(), &issuer, &addresses, &http).await?;
+            let file = files.path().join(format!("{service}.toml"));
+            std::fs::write(&file, format!("listen = \"{address}\"\n{settings}"))?;
+            let process = Process::serve(service, &file)?;
+            let ready = ready(address).await;
+            ready.with_context(|| format!("{service} is not ready: {}", process.log()))?;
+            processes.push(process);
+        }
+        Ok(Self { issuer, http: format!("http://{http}"), processes, files })
+    }
+
+    async fn stop(self) -> Result<()> {
+        for process in self.processes.into_iter().rev() {
+            process.stop().await?;
+        }
+        Ok(())
+    }
+}
+
+async fn settings(
+    erp: &Erp,
+    folder: &Path,
+    issuer: &Issuer,
+    addresses: &[String],
+    http: &str,
+) -> Result<String> {
+    let [user_context, catalog, organization, query, _] = addresses else {
+        anyhow::bail!("five addresses")
+    };
+    let model = erp.model();
+    Ok(format!(
+        r#"service_key_file = "{service_key}"
+[peers]
+user_context = "http://{user_context}"
+catalog = "http://{catalog}"
+organization = "http://{organization}"
+query = "http://{query}"
+[user_context]
+users_file = "{users}"
+[[user_context.issuers]]
+issuer = "{issuer_name}"
+audiences = ["{AUDIENCE}"]
+jwks = '{jwks}'
+[catalog]
+database_url = "{platform}"
+model_dir = "{model}"
+[organization]
+database_url = "{platform}"
+[query]
+erp_url = "{erp_url}"
+erp_connections = 4
+[gateway]
+http_listen = "{http}"
+public_url = "{AUDIENCE}"
+authorization_uri = "https://login.example/tenant/oauth2/authorize"
+page_token_key_file = "{page_token_key}"
+"#,
+        service_key = secret(folder, "service.key")?.display(),
+        users = model.join("users.toml").display(),
+        issuer_name = issuer.name,
+        jwks = issuer.jwks()?,
+        platform = erp.database_url("platform").await?,
+        model = model.display(),
+        erp_url = erp.url().await?,
+        page_token_key = secret(folder, "page-token.key")?.display(),
+    ))
+}
+
+fn secret(folder: &Path, name: &str) -> Result<PathBuf> {
+    let path = folder.join(name);
+    std::fs::write(&path, [name.as_bytes(), &[7; 32]].concat())?;
+    Ok(path)
+}
+
+/// Free a moment ago. Nobody else on this machine is likely to take it in between.
+fn free_address() -> Result<String> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string())
+}
+
+async fn ready(address: &str) -> Result<()> {
+    let give_up = Instant::now() + READY_WITHIN;
+    loop {
+        let check = async {
+            let channel = Endpoint::from_shared(format!("http://{address}"))?.connect().await?;
+            let answer =
+                HealthClient::new(channel).check(HealthCheckRequest::default()).await?.into_inner();
+            anyhow::Ok(answer.status())
+        };
+        let status = check.await;
+        if matches!(status, Ok(ServingStatus::Serving)) {
+            return Ok(());
+        }
+        ensure!(Instant::now() < give_up, "{status:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}

@@ -1,0 +1,160 @@
+//! A real ERP's database and the model that was imported from it: every table is served.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use tests::runner::{Case, Runner};
+use tests::{Erp, Start, System, run_tombolo, workspace};
+use tokio::process::Command;
+use tokio::time::timeout;
+
+type TrytonCase = Case<World>;
+
+const CASES: &[TrytonCase] = tests::cases![World:
+    every_table_is_listed_with_the_count_of_sql,
+    rows_of_every_table_are_found_again_by_their_guid,
+    importing_again_gives_a_model_that_serves,
+];
+
+const CREATED_WITHIN: Duration = Duration::from_secs(160);
+/// What `@odata.count` stops at.
+const COUNT_LIMIT: i64 = 5_000;
+
+struct World {
+    erp: Erp,
+    system: System,
+    data: tempfile::TempDir,
+}
+
+pub(crate) async fn run(runner: &mut Runner) {
+    if !runner.wants_any(CASES) {
+        return;
+    }
+    let Some(world) = runner.world("tryton::start", Box::pin(World::start())).await else { return };
+    runner.run_all(&world, CASES).await;
+    let stop = async {
+        world.system.stop().await?;
+        world.erp.stop().await
+    };
+    runner.run("tryton::stops_cleanly", stop).await;
+}
+
+impl World {
+    async fn start() -> Result<Self> {
+        let model = workspace().join("models/tryton");
+        let erp = Erp::empty("tryton").await?;
+        let mut create = Command::new("bash");
+        create.arg(model.join("create-database.sh")).arg(erp.url().await?).kill_on_drop(true);
+        create.current_dir(workspace()).stdin(Stdio::null());
+        let created =
+            timeout(CREATED_WITHIN, create.output()).await.context("it does not end")??;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        ensure!(created.status.success(), "{}\n{}", text(&created.stdout), text(&created.stderr));
+        let data = tests::temporary_directory()?;
+        let system =
+            System::start(&Start::dev(data.path()).over(&erp.url().await?, &model)).await?;
+        Ok(Self { erp, system, data })
+    }
+
+    /// Entity sets by physical name, as the command line lists them; all are made visible.
+    async fn sets(&self) -> Result<BTreeMap<String, String>> {
+        let data = self.data.path().display().to_string();
+        let list =
+            run_tombolo(&["catalog", "list", "--server", &self.system.grpc, "--data", &data])
+                .await?;
+        ensure!(list.status.success(), "{list:?}");
+        let lines = list.stdout.lines().skip(1).map(|line| {
+            let words: Vec<_> = line.split_whitespace().collect();
+            let [visible, name, set] = words.as_slice() else { anyhow::bail!("{line}") };
+            ensure!(*visible == "yes", "{name} is not visible");
+            Ok(((*name).to_owned(), (*set).to_owned()))
+        });
+        lines.collect()
+    }
+}
+
+/// The root table of each entity, read from the model without the product's code.
+fn tables() -> Result<BTreeMap<String, String>> {
+    let mut tables = BTreeMap::new();
+    for file in std::fs::read_dir(workspace().join("models/tryton/entities"))? {
+        let text = std::fs::read_to_string(file?.path())?;
+        let value = |key: &str| {
+            let line =
+                text.lines().find_map(|it| it.strip_prefix(key)?.trim_start().strip_prefix('='));
+            line.map(|it| it.trim().trim_matches(['"', '\'']).to_owned())
+        };
+        let name = value("name").context("no name")?;
+        tables.insert(name, value("table").context("no table")?);
+    }
+    Ok(tables)
+}
+
+async fn every_table_is_listed_with_the_count_of_sql(world: &World) -> Result<()> {
+    let (sets, tables) = (world.sets().await?, tables()?);
+    ensure!(
+        sets.len() == tables.len() && sets.len() > 200,
+        "{} sets, {} tables",
+        sets.len(),
+        tables.len()
+    );
+    let web = world.system.web("admin").await?;
+    let mut wrong = Vec::new();
+    let mut served = BTreeSet::new();
+    for (entity, table) in &tables {
+        let set = sets.get(entity).with_context(|| format!("no set of {entity}"))?;
+        let expected = world.erp.count(&format!("SELECT count(*) FROM {table}")).await?;
+        let answer = web.get(&format!("{set}?$top=3&$count=true")).await?;
+        let right = answer.status == 200 && {
+            let list = answer.parse()?;
+            let rows = list["value"].as_array().map_or(0, Vec::len) as i64;
+            list["@odata.count"] == expected.min(COUNT_LIMIT) && rows == expected.min(3)
+        };
+        if !right {
+            wrong.push(format!("{table} has {expected}: {} {:.300}", answer.status, answer.body));
+        }
+        served.insert(table.rsplit('.').next().unwrap_or_default().trim_matches('"').to_owned());
+    }
+    ensure!(wrong.is_empty(), "{} tables of {}: {wrong:#?}", wrong.len(), tables.len());
+    let all = world.erp.count("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").await?;
+    // Every table of this schema has a key, so none is left out.
+    ensure!(served.len() as i64 >= all, "{} of {all} tables are served", served.len());
+    Ok(())
+}
+
+async fn rows_of_every_table_are_found_again_by_their_guid(world: &World) -> Result<()> {
+    let web = world.system.web("admin").await?;
+    let mut read = 0;
+    for (entity, set) in world.sets().await? {
+        let list = web.json(&format!("{set}?$top=1")).await?;
+        let Some(row) = list["value"].get(0) else { continue };
+        let id = row[format!("mserp_{}id", entity.to_lowercase())].as_str();
+        let id = id.with_context(|| format!("no id in {row}"))?;
+        let found = web.json(&format!("{set}({id})")).await?;
+        for (name, value) in row.as_object().context("no row")? {
+            ensure!(found[name] == *value, "{set}({id}) {name}: {} and {value}", found[name]);
+        }
+        read += 1;
+    }
+    ensure!(read > 40, "only {read} tables have rows");
+    Ok(())
+}
+
+/// The shipped model is what the importer writes, and that serves with no editing.
+async fn importing_again_gives_a_model_that_serves(world: &World) -> Result<()> {
+    let folder = tests::temporary_directory()?;
+    let out = folder.path().join("model");
+    let (url, out_text) = (world.erp.url().await?, out.display().to_string());
+    let import =
+        ["model", "import", "--database-url", &url, "--schema", "public", "--out", &out_text];
+    let imported = run_tombolo(&import).await?;
+    ensure!(imported.status.success(), "{imported:?}");
+    let check = run_tombolo(&["model", "check", &out_text]).await?;
+    ensure!(check.status.success(), "{check:?}");
+    let count = std::fs::read_dir(out.join("entities"))?.count();
+    ensure!(count >= tables()?.len(), "{count} entities");
+    let again = run_tombolo(&import).await?;
+    ensure!(!again.status.success(), "an existing model was replaced without --force");
+    Ok(())
+}

@@ -1,0 +1,192 @@
+//! An ERP of the test's own: the demo ERP in a PostgreSQL that can be looked into and stopped.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex as StdMutex};
+
+use anyhow::{Context as _, Result, ensure};
+use cluster::{Cluster, Options};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, PgConnection};
+use tempfile::TempDir;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Mutex;
+use tokio::task::JoinHandle;
+
+use crate::system::temporary_directory;
+use crate::workspace;
+
+/// A PostgreSQL with one database, reached at an address that stays when the server is restarted.
+#[derive(Debug)]
+pub struct Erp {
+    cluster: Mutex<Option<Cluster>>,
+    options: Options,
+    database: String,
+    relay: Relay,
+    _directory: TempDir,
+}
+
+/// Hands connections on to wherever the server listens now.
+#[derive(Debug)]
+struct Relay {
+    address: SocketAddr,
+    target: Arc<StdMutex<Option<String>>>,
+    server: JoinHandle<()>,
+}
+
+// === impl Erp ===
+
+impl Erp {
+    /// An empty database. `pg_stat_statements` counts its statements.
+    pub async fn empty(database: &str) -> Result<Self> {
+        let directory = temporary_directory()?;
+        let options = Options::new(directory.path().join("erp"))
+            .setting("shared_preload_libraries", "pg_stat_statements")
+            .setting("pg_stat_statements.track", "top")
+            .setting("fsync", "off");
+        let erp = Self {
+            cluster: Mutex::new(None),
+            options,
+            database: database.to_owned(),
+            relay: Relay::start().await?,
+            _directory: directory,
+        };
+        erp.start().await?;
+        erp.url().await?;
+        erp.execute(
+            "CREATE SCHEMA monitoring; CREATE EXTENSION pg_stat_statements SCHEMA monitoring",
+        )
+        .await?;
+        Ok(erp)
+    }
+
+    /// The demo ERP at this scale.
+    pub async fn demo(customers: u64) -> Result<Self> {
+        let erp = Self::empty("erp").await?;
+        let mut connection = erp.connect().await?;
+        demo_erp::create(&mut connection, customers, |_, _, _| ()).await?;
+        Ok(erp)
+    }
+
+    /// For `--erp-url`.
+    pub async fn url(&self) -> Result<String> {
+        self.database_url(&self.database).await
+    }
+
+    /// Of another database of the same server, which is made if need be.
+    pub async fn database_url(&self, database: &str) -> Result<String> {
+        let cluster = self.cluster.lock().await;
+        let cluster = cluster.as_ref().context("not running")?;
+        cluster.ensure_database(database).await?;
+        let direct = cluster.tcp_url(database);
+        let (before, rest) = direct.split_once("@127.0.0.1:").context("an unexpected URL")?;
+        let (_, after) = rest.split_once('/').context("an unexpected URL")?;
+        Ok(format!("{before}@{}/{after}", self.relay.address))
+    }
+
+    /// The server's own address, by its socket, until it is restarted.
+    pub async fn direct_url(&self) -> Result<String> {
+        let cluster = self.cluster.lock().await;
+        Ok(cluster.as_ref().context("not running")?.url(&self.database))
+    }
+
+    /// The model of the demo ERP.
+    #[must_use]
+    pub fn model(&self) -> PathBuf {
+        workspace().join("models/demo")
+    }
+
+    /// A connection past the relay.
+    pub async fn connect(&self) -> Result<PgConnection> {
+        let cluster = self.cluster.lock().await;
+        let cluster = cluster.as_ref().context("the ERP is not running")?;
+        Ok(cluster.connect_options(&self.database).connect().await?)
+    }
+
+    /// Runs SQL of the test's own.
+    pub async fn execute(&self, sql: &str) -> Result<()> {
+        let mut connection = self.connect().await?;
+        sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&mut connection).await?;
+        Ok(())
+    }
+
+    /// One number.
+    pub async fn count(&self, sql: &str) -> Result<i64> {
+        let mut connection = self.connect().await?;
+        let sql = AssertSqlSafe(sql.to_owned());
+        Ok(sqlx::query_scalar(sql).fetch_one(&mut connection).await?)
+    }
+
+    /// Statements that clients sent since the last [`Self::forget_statements`], with their calls.
+    pub async fn statements(&self) -> Result<Vec<(String, i64)>> {
+        let mut connection = self.connect().await?;
+        let sql = "SELECT query, calls FROM monitoring.pg_stat_statements s JOIN pg_database d ON d.oid = s.dbid
+            WHERE d.datname = current_database() AND query NOT LIKE '%pg_stat_statements%' ORDER BY query";
+        Ok(sqlx::query_as(sql).fetch_all(&mut connection).await?)
+    }
+
+    /// Counts statements from now on.
+    pub async fn forget_statements(&self) -> Result<()> {
+        self.execute("SELECT monitoring.pg_stat_statements_reset()").await
+    }
+
+    /// Starts the server again, at another port of its own.
+    pub async fn start(&self) -> Result<()> {
+        let mut cluster = self.cluster.lock().await;
+        ensure!(cluster.is_none(), "already running");
+        let started = Cluster::start(&self.options).await?;
+        let url = started.tcp_url("postgres");
+        let address = url.split_once('@').and_then(|(_, rest)| rest.split_once('/'));
+        let (address, _) = address.context("an unexpected URL")?;
+        self.relay.set_target(Some(address.to_owned()))?;
+        *cluster = Some(started);
+        Ok(())
+    }
+
+    /// Stops the server.
+    pub async fn stop(&self) -> Result<()> {
+        self.relay.set_target(None)?;
+        match self.cluster.lock().await.take() {
+            Some(cluster) => Ok(cluster.stop().await?),
+            None => Ok(()),
+        }
+    }
+}
+
+// === impl Relay ===
+
+impl Relay {
+    async fn start() -> Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
+        let target: Arc<StdMutex<Option<String>>> = Arc::default();
+        let shared = Arc::clone(&target);
+        let server = tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                let target = shared.lock().ok().and_then(|it| it.clone());
+                // Without a target the connection is dropped, as by a server that has gone.
+                if let Some(target) = target {
+                    tokio::spawn(relay(client, target));
+                }
+            }
+        });
+        Ok(Self { address, target, server })
+    }
+
+    fn set_target(&self, target: Option<String>) -> Result<()> {
+        *self.target.lock().map_err(|_| anyhow::anyhow!("poisoned"))? = target;
+        Ok(())
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+async fn relay(mut client: TcpStream, target: String) {
+    if let Ok(mut server) = TcpStream::connect(target).await {
+        let _ = (client.set_nodelay(true), server.set_nodelay(true));
+        let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+    }
+}
