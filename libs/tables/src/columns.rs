@@ -1,5 +1,5 @@
-//! Columns of a table. Names are made unique in the order in which columns are added, so that the
-//! table's own columns keep theirs.
+//! Columns of a table. The table's own columns are added first and keep their names; a field that
+//! would have one of those gets a number, and never a name that is another field's.
 
 use std::collections::{HashMap, HashSet};
 
@@ -15,13 +15,21 @@ pub(crate) struct Columns {
     prefix: &'static str,
     columns: Vec<pb::ColumnDefinition>,
     taken: HashSet<String>,
+    /// What the fields are called where nothing is in the way.
+    natural: HashSet<String>,
     /// Logical name by field name.
     by_field: HashMap<String, String>,
 }
 
 impl Columns {
-    pub(crate) fn new(prefix: &'static str) -> Self {
-        Self { prefix, columns: Vec::new(), taken: HashSet::new(), by_field: HashMap::new() }
+    pub(crate) fn new(prefix: &'static str, fields: &[Field]) -> Self {
+        Self {
+            prefix,
+            columns: Vec::new(),
+            taken: HashSet::new(),
+            natural: fields.iter().map(|it| natural_name(prefix, it)).collect(),
+            by_field: HashMap::new(),
+        }
     }
 
     pub(crate) fn record_id(&mut self, name: &str) -> String {
@@ -42,10 +50,12 @@ impl Columns {
     }
 
     pub(crate) fn field(&mut self, field: &Field, is_company: bool) {
-        let logical_name = self.name(&format!("{}{}", self.prefix, field.name.to_lowercase()));
+        let natural = natural_name(self.prefix, field);
+        let logical_name = self.name(&natural);
         self.by_field.insert(field.name.clone(), logical_name.clone());
+        let number = logical_name.strip_prefix(&natural).unwrap_or_default();
         let mut column = pb::ColumnDefinition {
-            schema_name: format!("{}{}", self.prefix, field.name),
+            schema_name: format!("{}{}{number}", self.prefix, field.name),
             external: Some(pb::ColumnRef {
                 column: Some(pb::column_ref::Column::Field(field.name.clone())),
             }),
@@ -105,14 +115,15 @@ impl Columns {
         logical_name
     }
 
-    /// The name, or the first free one of its kind.
+    /// The name, or the first of its kind that no column has and no field has a right to.
     fn name(&mut self, wanted: &str) -> String {
         let mut name = wanted.to_owned();
         let mut number = 1;
-        while !self.taken.insert(name.clone()) {
+        while self.taken.contains(&name) || (number > 1 && self.natural.contains(&name)) {
             number += 1;
             name = format!("{wanted}{number}");
         }
+        self.taken.insert(name.clone());
         name
     }
 
@@ -162,4 +173,8 @@ impl Columns {
     pub(crate) fn finish(self) -> Vec<pb::ColumnDefinition> {
         self.columns
     }
+}
+
+fn natural_name(prefix: &str, field: &Field) -> String {
+    format!("{prefix}{}", field.name.to_lowercase())
 }

@@ -19,7 +19,7 @@ pub const FIRST_OPTION: i32 = 200_000_000;
 #[must_use]
 pub fn virtual_table(entity: &Entity, entity_id: u32) -> pb::TableDefinition {
     let logical_name = virtual_name(&entity.name);
-    let mut columns = Columns::new("mserp_");
+    let mut columns = Columns::new("mserp_", &entity.fields);
     let primary_id = columns.record_id(&format!("{logical_name}id"));
     let primary_name = columns.primary_field("mserp_primaryfield", has_text_key(entity));
     for field in &entity.fields {
@@ -47,7 +47,7 @@ pub fn virtual_table(entity: &Entity, entity_id: u32) -> pb::TableDefinition {
 #[must_use]
 pub fn native_table(entity: &Entity, primary_name: &str) -> pb::TableDefinition {
     let logical_name = entity.name.to_lowercase();
-    let mut columns = Columns::new("");
+    let mut columns = Columns::new("", &entity.fields);
     let primary_id = columns.record_id(&format!("{logical_name}id"));
     for field in &entity.fields {
         columns.field(field, false);

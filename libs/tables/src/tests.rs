@@ -1,5 +1,7 @@
+use std::collections::HashSet;
+
 use model::{ColumnPath, Field, FieldSource, RecordId, RecordIdKind, Source, TableName};
-use proto::query::v1::{AttributeType, RequiredLevel};
+use proto::query::v1::{AttributeType, RequiredLevel, SystemColumn};
 
 use super::*;
 
@@ -79,22 +81,39 @@ fn a_virtual_table_has_the_vendors_names() {
 }
 
 #[test]
-fn types_follow_the_vendors_map() {
-    let check = |data_type, expected| {
-        let table = virtual_table(&entity("E", &[], vec![field("F", data_type)]), 7);
-        assert_eq!(column(&table, "mserp_f").r#type(), expected);
+fn types_follow_the_vendors_map_and_native_ones_their_own() {
+    let check = |data_type: DataType, r#virtual, native| {
+        let entity = entity("E", &[], vec![field("F", data_type)]);
+        let table = virtual_table(&entity, 7);
+        assert_eq!(column(&table, "mserp_f").r#type(), r#virtual);
+        assert_eq!(column(&native_table(&entity, "F"), "f").r#type(), native);
     };
-    check(text(), AttributeType::String);
-    check(DataType::Memo, AttributeType::Memo);
-    check(DataType::Integer, AttributeType::Integer);
-    check(DataType::Long, AttributeType::Decimal);
-    check(DataType::Decimal { scale: 2 }, AttributeType::Decimal);
-    check(DataType::Enum("NoYes".into()), AttributeType::Picklist);
-    check(DataType::Date, AttributeType::Date);
-    check(DataType::DateTime, AttributeType::DateTime);
-    check(DataType::Guid, AttributeType::Uniqueidentifier);
-    let native = native_table(&entity("E", &[], vec![field("F", DataType::Long)]), "F");
-    assert_eq!(column(&native, "f").r#type(), AttributeType::BigInt);
+    let same = |data_type, expected| check(data_type, expected, expected);
+    same(text(), AttributeType::String);
+    same(DataType::Memo, AttributeType::Memo);
+    same(DataType::Integer, AttributeType::Integer);
+    check(DataType::Long, AttributeType::Decimal, AttributeType::BigInt);
+    same(DataType::Decimal { scale: 2 }, AttributeType::Decimal);
+    same(DataType::Enum("NoYes".into()), AttributeType::Picklist);
+    same(DataType::Boolean, AttributeType::Boolean);
+    same(DataType::Date, AttributeType::Date);
+    same(DataType::DateTime, AttributeType::DateTime);
+    same(DataType::Guid, AttributeType::Uniqueidentifier);
+}
+
+#[test]
+fn types_keep_their_size() {
+    let check = |data_type, length, scale, options: &str| {
+        let table = virtual_table(&entity("E", &[], vec![field("F", data_type)]), 7);
+        let column = column(&table, "mserp_f");
+        let found = (column.max_length, column.scale, column.option_set.as_str());
+        assert_eq!(found, (length, scale, options));
+    };
+    check(text(), 20, 0, "");
+    check(DataType::String { max_length: u32::MAX }, i32::MAX, 0, "");
+    check(DataType::Decimal { scale: 6 }, 0, 6, "");
+    check(DataType::Long, 0, 0, "");
+    check(DataType::Enum("NoYes".into()), 0, 0, "mserp_NoYes");
 }
 
 #[test]
@@ -108,18 +127,136 @@ fn a_field_cannot_take_the_name_of_the_tables_own_columns() {
         "mserp_eid",
         "mserp_primaryfield",
         "mserp_eid2",
+        // Not 2, which is another field's own name.
+        "mserp_primaryfield3",
         "mserp_primaryfield2",
-        "mserp_primaryfield22",
     ];
     assert_eq!(names, expected);
+    let schema_names: HashSet<String> =
+        table.columns.iter().map(|it| it.schema_name.to_lowercase()).collect();
+    assert_eq!(schema_names, expected.map(str::to_owned).into());
     assert_eq!(table.alternate_keys[0].columns, ["mserp_eid2"]);
     assert!(column(&table, "mserp_primaryfield").filterable);
 }
 
 #[test]
-fn mandatory_fields_are_required_by_the_application() {
-    let mandatory = Field { mandatory: true, ..field("F", text()) };
-    let table = virtual_table(&entity("E", &[], vec![mandatory]), 7);
-    assert_eq!(column(&table, "mserp_f").required_level(), RequiredLevel::ApplicationRequired);
-    assert_eq!(column(&table, "mserp_eid").required_level(), RequiredLevel::SystemRequired);
+fn the_company_lookup_comes_before_a_field_of_its_name() {
+    let fields = vec![field("dataAreaId", text()), field("DataAreaId_Id", text())];
+    let table = virtual_table(&entity("E", &[], fields), 7);
+    assert_eq!(column(&table, "mserp_dataareaid_id").r#type(), AttributeType::Lookup);
+    assert_eq!(column(&table, "mserp_dataareaid_id2").r#type(), AttributeType::String);
+}
+
+#[test]
+fn only_company_entities_have_a_company_lookup() {
+    let global = Entity { company: None, ..entity("E", &[], vec![field("dataAreaId", text())]) };
+    let table = virtual_table(&global, 7);
+    assert!(table.columns.iter().all(|it| it.r#type() != AttributeType::Lookup));
+    assert_eq!(column(&table, "mserp_dataareaid").required_level(), RequiredLevel::None);
+}
+
+#[test]
+fn required_levels_follow_the_vendors() {
+    let mandatory = |name: &str| Field { mandatory: true, ..field(name, text()) };
+    let fields = vec![mandatory("dataAreaId"), mandatory("Must"), field("May", text())];
+    let table = virtual_table(&entity("E", &["Must"], fields), 7);
+    let check =
+        |name: &str, level| assert_eq!(column(&table, name).required_level(), level, "{name}");
+    check("mserp_eid", RequiredLevel::SystemRequired);
+    check("mserp_primaryfield", RequiredLevel::None);
+    check("mserp_dataareaid", RequiredLevel::Recommended);
+    check("mserp_dataareaid_id", RequiredLevel::Recommended);
+    check("mserp_must", RequiredLevel::ApplicationRequired);
+    check("mserp_may", RequiredLevel::None);
+}
+
+#[test]
+fn the_primary_field_can_be_filtered_only_if_it_is_one_text() {
+    let check = |key: &[&str], expected| {
+        let fields = vec![
+            field("Text", text()),
+            field("Memo", DataType::Memo),
+            field("Number", DataType::Integer),
+            field("Mood", DataType::Enum("Mood".into())),
+        ];
+        let table = virtual_table(&entity("E", key, fields), 7);
+        assert_eq!(column(&table, "mserp_primaryfield").filterable, expected, "{key:?}");
+        assert_eq!(column(&table, "mserp_primaryfield").max_length, 256);
+        assert!(column(&table, "mserp_number").filterable);
+    };
+    check(&["Text"], true);
+    check(&["Memo"], true);
+    check(&["Number"], false);
+    check(&["Mood"], false);
+    check(&["Text", "Memo"], false);
+    check(&[], false);
+}
+
+#[test]
+fn what_may_be_written_is_what_the_model_says() {
+    let check = |field: Field, create, update| {
+        let table = virtual_table(&entity("E", &[], vec![field]), 7);
+        let column = column(&table, "mserp_f");
+        assert_eq!((column.valid_for_create, column.valid_for_update), (create, update));
+    };
+    let plain = || field("F", text());
+    check(plain(), true, true);
+    check(Field { allow_edit: false, ..plain() }, true, false);
+    check(Field { allow_edit_on_create: false, ..plain() }, false, true);
+    let computed = FieldSource::Expression("1".into());
+    check(Field { source: computed, ..plain() }, false, false);
+}
+
+#[test]
+fn columns_are_named_to_the_provider_by_field_or_by_system_column() {
+    let fields = vec![field("dataAreaId", text()), field("Code", text())];
+    let table = virtual_table(&entity("E", &["Code"], fields), 7);
+    let check = |name: &str, expected| {
+        let external = column(&table, name).external.clone().and_then(|it| it.column);
+        assert_eq!(external, Some(expected), "{name}");
+    };
+    let system = |it: SystemColumn| pb::column_ref::Column::System(it.into());
+    check("mserp_eid", system(SystemColumn::RecordId));
+    check("mserp_primaryfield", system(SystemColumn::PrimaryField));
+    check("mserp_dataareaid_id", system(SystemColumn::CompanyId));
+    check("mserp_code", pb::column_ref::Column::Field("Code".into()));
+}
+
+#[test]
+fn a_native_table_is_named_as_its_model_says() {
+    let fields = vec![field("cdm_CompanyCode", text()), field("cdm_name", text())];
+    let table = native_table(&entity("cdm_company", &["cdm_CompanyCode"], fields), "cdm_name");
+    assert_eq!(table.logical_name, "cdm_company");
+    assert_eq!(table.entity_set_name, "cdm_companies");
+    assert_eq!(table.primary_id_column, "cdm_companyid");
+    assert_eq!(table.primary_name_column, "cdm_name");
+    assert_eq!(table.source(), pb::TableSource::Organization);
+    assert_eq!(table.alternate_keys[0].columns, ["cdm_companycode"]);
+    assert_eq!(column(&table, "cdm_companycode").schema_name, "cdm_CompanyCode");
+    assert!(table.columns.iter().all(|it| !it.logical_name.starts_with("mserp_")));
+}
+
+#[test]
+fn options_have_the_values_that_are_given() {
+    let member = |symbol: &str| Member {
+        symbol: symbol.into(),
+        label: format!("{symbol}!"),
+        stored: model::Stored::Text(symbol.into()),
+    };
+    let mood = Enum {
+        name: "Mood".into(),
+        label: "Humour".into(),
+        members: vec![member("Low"), member("High")],
+    };
+    let set = option_set(&mood, |_, member| match member.symbol.as_str() {
+        "Low" => FIRST_OPTION + 5,
+        _ => FIRST_OPTION,
+    });
+    assert_eq!((set.name.as_str(), set.display_name.as_str()), ("mserp_Mood", "Humour"));
+    let options: Vec<_> = set
+        .options
+        .iter()
+        .map(|it| (it.value, it.external_name.as_str(), it.label.as_str()))
+        .collect();
+    assert_eq!(options, [(200_000_005, "Low", "Low!"), (200_000_000, "High", "High!")]);
 }

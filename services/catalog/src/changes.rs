@@ -1,19 +1,20 @@
 //! Every change of the catalog: one at a time, in one transaction, then published as a whole.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use model::Model;
+use model::{Entity, Model};
 use proto::catalog::v1::CatalogEntry;
 use provider::{Binding, Grant, Pool, PoolOptions, Provider};
 use rpc::Caller;
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, MutexGuard, watch};
 
 use crate::config::Config;
 use crate::error::{DOMAIN, Error, StartError};
 use crate::list_entity;
 use crate::snapshot::{Snapshot, etag};
-use crate::store::{Change, State, Store};
+use crate::store::{Change, State, Store, WAIT_BUDGET};
 
 /// The catalog's state, and the only way to change it.
 #[derive(Debug)]
@@ -82,11 +83,11 @@ impl Changes {
         wanted: &Wanted,
     ) -> Result<CatalogEntry, Error> {
         authorize(caller)?;
-        let mut model = self.model.lock().await;
+        let mut model = self.lock().await?;
         let unknown = || Error::EntityNotFound(physical_name.to_owned());
         self.current().entry(physical_name).ok_or_else(unknown)?;
         let refreshed = match wanted.refresh {
-            true => Some(with_entity(&model, load(&self.model_dir).await?, physical_name)),
+            true => Some(self.reread(&model, physical_name).await?),
             false => None,
         };
         let mut change = self.store.change().await?;
@@ -94,8 +95,8 @@ impl Changes {
             check_version(&mut change, physical_name, &wanted.etag).await?;
         }
         if let Some(refreshed) = &refreshed {
-            change.follow_model(refreshed).await?;
-            change.set_refreshed(physical_name).await?;
+            change.number_options(refreshed).await?;
+            change.set_refreshed(&[physical_name]).await?;
         }
         if let Some(visible) = wanted.visible {
             change.set_visible(physical_name, visible).await?;
@@ -111,21 +112,54 @@ impl Changes {
     /// Takes over the model as it is on disk now.
     pub(crate) async fn refresh_model(&self, caller: &Caller) -> Result<Arc<Snapshot>, Error> {
         authorize(caller)?;
-        let mut model = self.model.lock().await;
+        let mut model = self.lock().await?;
         let refreshed = load(&self.model_dir).await?;
-        let state = follow(&self.store, &refreshed).await?;
+        let mut change = self.store.change().await?;
+        change.follow_model(&refreshed).await?;
+        let names: Vec<_> = refreshed.entities.iter().map(|it| it.name.as_str()).collect();
+        change.set_refreshed(&names).await?;
+        let state = change.commit().await?;
         *model = refreshed;
         Ok(self.publish(&model, &state))
     }
 
-    /// Publishes what another replica changed.
+    /// Publishes what another replica changed, if it did.
     pub(crate) async fn catch_up(&self) -> Result<(), Error> {
-        let model = self.model.lock().await;
-        let state = self.store.state().await?;
-        if state.revision > self.current().revision {
-            self.publish(&model, &state);
+        if self.store.revision().await? <= self.current().revision {
+            return Ok(());
         }
+        let mut model = self.lock().await?;
+        let state = self.store.state().await?;
+        let current = self.current();
+        if state.revision <= current.revision {
+            return Ok(());
+        }
+        let refreshed = state.rows.values().filter(|it| !current.is_as_fresh_as(it));
+        let names: HashSet<_> = refreshed.map(|it| it.physical_name.as_str()).collect();
+        if !names.is_empty() {
+            match load(&self.model_dir).await.map(|fresh| with_entities(&model, fresh, &names)) {
+                Ok(reread) if state.has_numbered(&reread) => *model = reread,
+                // The other replica has another folder, which is none of ours.
+                Ok(_) => tracing::warn!("the model here is not the one that was refreshed"),
+                Err(error) => tracing::warn!(%error, "the refreshed model cannot be read here"),
+            }
+        }
+        self.publish(&model, &state);
         Ok(())
+    }
+
+    /// Waits for the change under way.
+    async fn lock(&self) -> Result<MutexGuard<'_, Model>, Error> {
+        tokio::time::timeout(WAIT_BUDGET, self.model.lock()).await.map_err(|_| Error::Busy)
+    }
+
+    /// The model with one entity as it is on disk now.
+    async fn reread(&self, model: &Model, physical_name: &str) -> Result<Model, Error> {
+        let fresh = load(&self.model_dir).await?;
+        if !fresh.entities.iter().any(|it| it.name == physical_name && it.public) {
+            return Err(Error::EntityNotFound(physical_name.to_owned()));
+        }
+        Ok(with_entities(model, fresh, &HashSet::from([physical_name])))
     }
 
     fn publish(&self, model: &Model, state: &State) -> Arc<Snapshot> {
@@ -158,13 +192,14 @@ async fn follow(store: &Store, model: &Model) -> Result<State, Error> {
     Ok(change.commit().await?)
 }
 
-/// The model with one entity, and every enum, as in `fresh`.
-fn with_entity(model: &Model, fresh: Model, physical_name: &str) -> Model {
-    let mut entities: Vec<_> =
-        model.entities.iter().filter(|it| it.name != physical_name).cloned().collect();
-    entities.extend(fresh.entities.into_iter().filter(|it| it.name == physical_name));
+/// The model with these entities, and every enum, as in `fresh`.
+fn with_entities(model: &Model, fresh: Model, names: &HashSet<&str>) -> Model {
+    let named = |it: &Entity| names.contains(it.name.as_str());
+    let kept = model.entities.iter().filter(|it| !named(it)).cloned();
+    let mut entities: Vec<_> = kept.chain(fresh.entities.into_iter().filter(named)).collect();
     entities.sort_by(|a, b| a.name.cmp(&b.name));
     let mut enums = fresh.enums;
+    // Entities that were not read again may still use an enum that is gone.
     let gone = model.enums.iter().filter(|it| !enums.iter().any(|kept| kept.name == it.name));
     let gone: Vec<_> = gone.cloned().collect();
     enums.extend(gone);

@@ -34,9 +34,15 @@ pub enum Error {
     /// The model on disk is wrong; what was published stays.
     #[error("the model is wrong, so nothing was changed:\n{0}")]
     InvalidModel(#[from] model::LoadError),
-    /// The store does not answer, or refuses.
+    /// The change before this one takes too long (spec E11).
+    #[error("PluginSqlLockManager failed to acquire lock: the catalog is being changed; try again")]
+    Busy,
+    /// The store does not answer.
     #[error("the catalog's store is not available; try again later")]
-    Store(#[from] sqlx::Error),
+    StoreUnavailable(#[source] sqlx::Error),
+    /// The store answered with an error of its own.
+    #[error("the catalog's store could not do it")]
+    StoreFailed(#[source] sqlx::Error),
 }
 
 /// Why the catalog cannot start.
@@ -60,6 +66,30 @@ pub enum StartError {
     /// The first change could not be made.
     #[error("{0}")]
     FirstChange(#[from] Error),
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        let Some(code) = error.as_database_error().and_then(|it| it.code()) else {
+            return match error {
+                sqlx::Error::Io(_)
+                | sqlx::Error::Tls(_)
+                | sqlx::Error::Protocol(_)
+                | sqlx::Error::PoolTimedOut
+                | sqlx::Error::PoolClosed => Self::StoreUnavailable(error),
+                error => Self::StoreFailed(error),
+            };
+        };
+        match code.as_ref() {
+            "55P03" => Self::Busy,
+            // No such database (any more), or one of the classes of a server that cannot serve now.
+            "3D000" => Self::StoreUnavailable(error),
+            code if ["08", "28", "53", "57"].iter().any(|class| code.starts_with(class)) => {
+                Self::StoreUnavailable(error)
+            }
+            _ => Self::StoreFailed(error),
+        }
+    }
 }
 
 impl From<Error> for Status {
@@ -91,9 +121,14 @@ impl From<Error> for Status {
             Error::InvalidModel(_) => {
                 status(Code::FailedPrecondition, DOMAIN, ErrorReason::InvalidModel, message, [])
             }
-            Error::Store(cause) => {
-                tracing::error!(error = %cause, "the catalog's store failed");
+            Error::Busy => unavailable(DOMAIN, ErrorReason::StoreUnavailable, message),
+            Error::StoreUnavailable(cause) => {
+                tracing::warn!(error = %cause, "the catalog's store is not available");
                 unavailable(DOMAIN, ErrorReason::StoreUnavailable, message)
+            }
+            Error::StoreFailed(cause) => {
+                tracing::error!(error = %cause, "the catalog's store failed");
+                status(Code::Internal, DOMAIN, ErrorReason::StoreFailed, message, [])
             }
         }
     }

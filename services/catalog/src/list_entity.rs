@@ -58,6 +58,7 @@ pub(crate) fn table() -> pb::TableDefinition {
     let id = format!("{TABLE}id");
     let physical_name = pb::ColumnDefinition {
         max_length: 100,
+        required_level: RequiredLevel::ApplicationRequired.into(),
         ..column("mserp_physicalname", "Physical name", PHYSICAL_NAME, AttributeType::String)
     };
     let flag = |name: &str, label: &str, field: &str| pb::ColumnDefinition {

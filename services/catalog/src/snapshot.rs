@@ -55,14 +55,32 @@ impl Snapshot {
         self.entries.iter().find(|it| it.name == name)
     }
 
+    /// The name in its own letter case.
+    pub(crate) fn canonical_name(&self, name: &str) -> Option<&str> {
+        let mut names = self.entries.iter().map(physical_name);
+        names.find(|it| it.eq_ignore_ascii_case(name))
+    }
+
+    /// Whether it has the row's definition, and not an older one or none.
+    pub(crate) fn is_as_fresh_as(&self, row: &Row) -> bool {
+        let entry = self.entry(&row.physical_name);
+        entry.is_some_and(|it| it.refresh_time == Some(refresh_time(row)))
+    }
+
     /// The entity of a catalog row.
     pub(crate) fn by_record_id(&self, id: &str) -> Option<&catalog::CatalogEntry> {
         self.entries.iter().find(|it| it.record_id == id)
     }
 }
 
+const COLLECTION: &str = "dataEntities/";
+
 pub(crate) fn resource_name(physical_name: &str) -> String {
-    format!("dataEntities/{physical_name}")
+    format!("{COLLECTION}{physical_name}")
+}
+
+pub(crate) fn physical_name(entry: &catalog::CatalogEntry) -> &str {
+    entry.name.strip_prefix(COLLECTION).unwrap_or(&entry.name)
 }
 
 /// As the provider writes it, so that a tag read by HTTP is good by gRPC.
@@ -80,14 +98,18 @@ fn entry(entity: &Entity, row: &Row) -> catalog::CatalogEntry {
         display_name: entity.label.clone(),
         visible: row.has_been_generated,
         change_tracking_enabled: row.change_tracking_enabled,
-        refresh_time: Some(prost_types::Timestamp {
-            seconds: row.refreshed_at.timestamp(),
-            nanos: i32::try_from(row.refreshed_at.timestamp_subsec_nanos()).unwrap_or_default(),
-        }),
+        refresh_time: Some(refresh_time(row)),
         etag: etag(&row.version),
     }
 }
 
 fn entity_id(row: &Row) -> u32 {
     row.entity_id.unsigned_abs()
+}
+
+fn refresh_time(row: &Row) -> prost_types::Timestamp {
+    prost_types::Timestamp {
+        seconds: row.refreshed_at.timestamp(),
+        nanos: i32::try_from(row.refreshed_at.timestamp_subsec_nanos()).unwrap_or_default(),
+    }
 }

@@ -1,12 +1,13 @@
 //! The catalog's rows in PostgreSQL, schema `catalog`.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use model::Model;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgRow};
-use sqlx::{AssertSqlSafe, PgPool, Postgres, Row as _, Transaction};
+use sqlx::{PgPool, Postgres, Row as _, Transaction};
 
 use crate::error::StartError;
 
@@ -17,6 +18,15 @@ pub(crate) const CHANNEL: &str = "tombolo_catalog";
 const FIRST_ENTITY_ID: i32 = 11_000;
 /// The catalog's own entity (spec §3.3: 0x2893).
 pub(crate) const LIST_ENTITY_ID: u32 = 0x2893;
+/// How long a change waits for the one before it, here or in another replica.
+pub(crate) const WAIT_BUDGET: Duration = Duration::from_secs(5);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(30);
+/// In order; what has been released is never changed.
+const MIGRATIONS: [(i64, &str, &str); 2] = [
+    (1, "entities", include_str!("../migrations/0001_entities.sql")),
+    (2, "last visible", include_str!("../migrations/0002_last_visible.sql")),
+];
 
 /// The store.
 #[derive(Clone, Debug)]
@@ -56,20 +66,24 @@ pub(crate) struct Change {
 impl Store {
     pub(crate) async fn open(url: &str) -> Result<Self, StartError> {
         let options: PgConnectOptions = url.parse()?;
-        let options = options.options([("search_path", SCHEMA)]);
-        let pool = PgPoolOptions::new().max_connections(4).connect_with(options).await?;
-        sqlx::raw_sql(AssertSqlSafe(format!("CREATE SCHEMA IF NOT EXISTS {SCHEMA}")))
-            .execute(&pool)
+        let milliseconds = |it: Duration| it.as_millis().to_string();
+        let options = options.options([
+            ("search_path", SCHEMA.to_owned()),
+            ("lock_timeout", milliseconds(WAIT_BUDGET)),
+            ("statement_timeout", milliseconds(STATEMENT_TIMEOUT)),
+        ]);
+        let pool = PgPoolOptions::new()
+            .max_connections(4)
+            .acquire_timeout(CONNECT_TIMEOUT)
+            .connect_with(options)
             .await?;
-        let first = Migration::new(
-            1,
-            "entities".into(),
-            MigrationType::Simple,
-            sqlx::SqlStr::from_static(include_str!("../migrations/0001_entities.sql")),
-            false,
-        );
-        Migrator::with_migrations(vec![first]).run(&pool).await?;
+        migrator().run(&pool).await?;
         Ok(Self { pool })
+    }
+
+    /// Grows with every change.
+    pub(crate) async fn revision(&self) -> Result<i64, sqlx::Error> {
+        sqlx::query_scalar("SELECT number FROM revision").fetch_one(&self.pool).await
     }
 
     pub(crate) async fn state(&self) -> Result<State, sqlx::Error> {
@@ -101,22 +115,29 @@ impl Change {
             "INSERT INTO entity_identity (physical_name, entity_id)
              SELECT name, greatest(
                  (SELECT max(entity_id) FROM entity_identity), $2::integer - 1
-             ) + row_number() OVER (ORDER BY name)
+             ) + row_number() OVER (ORDER BY name COLLATE \"C\")
              FROM unnest($1::text[]) AS name
              WHERE name NOT IN (SELECT physical_name FROM entity_identity)
-             ORDER BY name",
+             ORDER BY name COLLATE \"C\"",
         )
         .bind(&names)
         .bind(FIRST_ENTITY_ID)
         .execute(&mut *self.transaction)
         .await?;
-        sqlx::query("DELETE FROM data_entity WHERE physical_name <> ALL ($1::text[])")
-            .bind(&names)
-            .execute(&mut *self.transaction)
-            .await?;
+        sqlx::query(
+            "WITH gone AS (
+                 DELETE FROM data_entity WHERE physical_name <> ALL ($1::text[])
+                 RETURNING record_id, has_been_generated
+             )
+             UPDATE entity_identity AS identity SET last_visible = gone.has_been_generated
+             FROM gone WHERE identity.record_id = gone.record_id",
+        )
+        .bind(&names)
+        .execute(&mut *self.transaction)
+        .await?;
         sqlx::query(
             "INSERT INTO data_entity (record_id, physical_name, has_been_generated)
-             SELECT identity.record_id, given.name, given.visible
+             SELECT identity.record_id, given.name, coalesce(identity.last_visible, given.visible)
              FROM unnest($1::text[], $2::boolean[]) AS given (name, visible)
              JOIN entity_identity AS identity ON identity.physical_name = given.name
              ON CONFLICT (physical_name) DO NOTHING",
@@ -129,7 +150,7 @@ impl Change {
     }
 
     /// Gives numbers to symbols that have none, in declaration order behind those that have.
-    async fn number_options(&mut self, model: &Model) -> Result<(), sqlx::Error> {
+    pub(crate) async fn number_options(&mut self, model: &Model) -> Result<(), sqlx::Error> {
         let members = model.enums.iter().flat_map(|it| {
             it.members.iter().map(|member| (it.name.clone(), member.symbol.clone()))
         });
@@ -183,9 +204,10 @@ impl Change {
         Ok(())
     }
 
-    pub(crate) async fn set_refreshed(&mut self, physical_name: &str) -> Result<(), sqlx::Error> {
-        sqlx::query("UPDATE data_entity SET refreshed_at = now() WHERE physical_name = $1")
-            .bind(physical_name)
+    /// Tells other replicas, by the rows' time, that these entities were read again.
+    pub(crate) async fn set_refreshed(&mut self, names: &[&str]) -> Result<(), sqlx::Error> {
+        sqlx::query("UPDATE data_entity SET refreshed_at = now() WHERE physical_name = ANY ($1)")
+            .bind(names)
             .execute(&mut *self.transaction)
             .await?;
         Ok(())
@@ -204,6 +226,29 @@ impl Change {
         self.transaction.commit().await?;
         Ok(state)
     }
+}
+
+// === impl State ===
+
+impl State {
+    /// Whether every symbol of the model has a number.
+    pub(crate) fn has_numbered(&self, model: &Model) -> bool {
+        let mut symbols =
+            model.enums.iter().flat_map(|it| it.members.iter().map(move |m| (&it.name, &m.symbol)));
+        symbols
+            .all(|(name, symbol)| self.option_values.contains_key(&(name.clone(), symbol.clone())))
+    }
+}
+
+fn migrator() -> Migrator {
+    let migration = |(version, name, sql): (i64, &'static str, &'static str)| {
+        let sql = sqlx::SqlStr::from_static(sql);
+        Migration::new(version, name.into(), MigrationType::Simple, sql, false)
+    };
+    let mut migrator = Migrator::with_migrations(MIGRATIONS.map(migration).into());
+    // Under the migrator's lock, so that replicas may start at the same time.
+    migrator.create_schema(SCHEMA);
+    migrator
 }
 
 async fn read_state(transaction: &mut Transaction<'_, Postgres>) -> Result<State, sqlx::Error> {

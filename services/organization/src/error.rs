@@ -22,9 +22,12 @@ pub enum Error {
     /// Something that is not offered.
     #[error("{0} native rows is not offered yet")]
     NotSupported(&'static str),
-    /// The store does not answer, or refuses.
+    /// The store does not answer.
     #[error("the organization's store is not available; try again later")]
-    Store(#[from] sqlx::Error),
+    StoreUnavailable(#[source] sqlx::Error),
+    /// The store answered with an error of its own.
+    #[error("the organization's store could not do it")]
+    StoreFailed(#[source] sqlx::Error),
 }
 
 /// Why the organization cannot start.
@@ -47,6 +50,42 @@ pub enum StartError {
     Url(#[from] provider::Error),
 }
 
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        let Some(refusal) = error.as_database_error() else {
+            return match error {
+                sqlx::Error::Io(_)
+                | sqlx::Error::Tls(_)
+                | sqlx::Error::Protocol(_)
+                | sqlx::Error::PoolTimedOut
+                | sqlx::Error::PoolClosed => Self::StoreUnavailable(error),
+                error => Self::StoreFailed(error),
+            };
+        };
+        if let Some(field) = refusal.constraint().and_then(unique_field) {
+            return Self::InvalidValue { field, reason: "is another row's" };
+        }
+        match refusal.code().unwrap_or_default().as_ref() {
+            // No such database (any more), or one of the classes of a server that cannot serve now.
+            "3D000" => Self::StoreUnavailable(error),
+            code if ["08", "28", "53", "57"].iter().any(|class| code.starts_with(class)) => {
+                Self::StoreUnavailable(error)
+            }
+            _ => Self::StoreFailed(error),
+        }
+    }
+}
+
+/// The message's field behind a unique index that an import can hit.
+fn unique_field(constraint: &str) -> Option<&'static str> {
+    match constraint {
+        "systemuser_azureactivedirectoryobjectid_key" => Some("object_id"),
+        "systemuser_domainname" => Some("domain_name"),
+        "cdm_company_code" => Some("code"),
+        _ => None,
+    }
+}
+
 impl From<Error> for Status {
     fn from(error: Error) -> Self {
         let message = error.to_string();
@@ -62,9 +101,13 @@ impl From<Error> for Status {
             Error::NotSupported(_) => {
                 status(Code::Unimplemented, DOMAIN, ErrorReason::NotSupported, message, [])
             }
-            Error::Store(cause) => {
-                tracing::error!(error = %cause, "the organization's store failed");
+            Error::StoreUnavailable(cause) => {
+                tracing::warn!(error = %cause, "the organization's store is not available");
                 unavailable(DOMAIN, ErrorReason::StoreUnavailable, message)
+            }
+            Error::StoreFailed(cause) => {
+                tracing::error!(error = %cause, "the organization's store failed");
+                status(Code::Internal, DOMAIN, ErrorReason::StoreFailed, message, [])
             }
         }
     }

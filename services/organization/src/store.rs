@@ -1,13 +1,22 @@
 //! Native rows in PostgreSQL, schema `organization`.
 
+use std::time::Duration;
+
+use sqlx::PgPool;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{AssertSqlSafe, PgPool};
 use uuid::Uuid;
 
 use crate::error::StartError;
 
 const SCHEMA: &str = "organization";
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(30);
+/// In order; what has been released is never changed.
+const MIGRATIONS: [(i64, &str, &str); 2] = [
+    (1, "tables", include_str!("../migrations/0001_tables.sql")),
+    (2, "user columns", include_str!("../migrations/0002_user_columns.sql")),
+];
 
 /// The store.
 #[derive(Clone, Debug)]
@@ -49,19 +58,16 @@ pub(crate) struct Facts {
 impl Store {
     pub(crate) async fn open(url: &str) -> Result<Self, StartError> {
         let options: PgConnectOptions = url.parse()?;
-        let options = options.options([("search_path", SCHEMA)]);
-        let pool = PgPoolOptions::new().max_connections(4).connect_with(options).await?;
-        sqlx::raw_sql(AssertSqlSafe(format!("CREATE SCHEMA IF NOT EXISTS {SCHEMA}")))
-            .execute(&pool)
+        let options = options.options([
+            ("search_path", SCHEMA.to_owned()),
+            ("statement_timeout", STATEMENT_TIMEOUT.as_millis().to_string()),
+        ]);
+        let pool = PgPoolOptions::new()
+            .max_connections(4)
+            .acquire_timeout(CONNECT_TIMEOUT)
+            .connect_with(options)
             .await?;
-        let first = Migration::new(
-            1,
-            "tables".into(),
-            MigrationType::Simple,
-            sqlx::SqlStr::from_static(include_str!("../migrations/0001_tables.sql")),
-            false,
-        );
-        Migrator::with_migrations(vec![first]).run(&pool).await?;
+        migrator().run(&pool).await?;
         Ok(Self { pool })
     }
 
@@ -73,8 +79,11 @@ impl Store {
         let full_names: Vec<&str> = users.iter().map(|it| it.full_name.as_str()).collect();
         let created: Vec<bool> = sqlx::query_scalar(
             "INSERT INTO systemuser AS old
-                 (systemuserid, azureactivedirectoryobjectid, domainname, fullname)
-             SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[])
+                 (systemuserid, azureactivedirectoryobjectid, domainname, fullname, businessunitid)
+             SELECT given.*, (
+                 SELECT businessunitid FROM businessunit ORDER BY createdon, businessunitid LIMIT 1
+             )
+             FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[]) AS given
              ON CONFLICT (systemuserid) DO UPDATE SET
                  azureactivedirectoryobjectid = excluded.azureactivedirectoryobjectid,
                  domainname = excluded.domainname,
@@ -124,7 +133,8 @@ impl Store {
     pub(crate) async fn facts(&self) -> Result<Facts, sqlx::Error> {
         let (organization_id, name, business_unit_id) = sqlx::query_as(
             "SELECT organizationid, organization.name, businessunitid
-             FROM organization, businessunit ORDER BY businessunit.createdon LIMIT 1",
+             FROM organization, businessunit
+             ORDER BY businessunit.createdon, businessunitid LIMIT 1",
         )
         .fetch_one(&self.pool)
         .await?;
@@ -139,4 +149,15 @@ impl Imported {
         let number = |it: usize| i32::try_from(it).unwrap_or(i32::MAX);
         Self { created: number(count(true)), updated: number(count(false)) }
     }
+}
+
+fn migrator() -> Migrator {
+    let migration = |(version, name, sql): (i64, &'static str, &'static str)| {
+        let sql = sqlx::SqlStr::from_static(sql);
+        Migration::new(version, name.into(), MigrationType::Simple, sql, false)
+    };
+    let mut migrator = Migrator::with_migrations(MIGRATIONS.map(migration).into());
+    // Under the migrator's lock, so that replicas may start at the same time.
+    migrator.create_schema(SCHEMA);
+    migrator
 }

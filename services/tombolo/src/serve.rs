@@ -21,7 +21,7 @@ use crate::shutdown::Shutdown;
 use settings::{GatewaySettings, Settings};
 
 /// How long requests in flight may take when the process was asked to stop.
-const DRAIN: Duration = Duration::from_secs(30);
+const DRAIN: Duration = Duration::from_secs(10);
 
 pub(crate) async fn run(args: ServeArgs) -> Result<()> {
     let shutdown = Shutdown::listen()?;

@@ -12,6 +12,7 @@ use uuid::Uuid;
 use crate::changes::{Changes, Wanted};
 use crate::error::Error;
 use crate::list_entity::{CHANGE_TRACKING, PHYSICAL_NAME, REFRESH, VISIBLE, definition};
+use crate::snapshot::physical_name;
 
 /// Serves `DataProviderService` for the list.
 #[derive(Debug)]
@@ -32,13 +33,17 @@ impl ListProvider {
                 let id = Uuid::from_slice(bytes).map_err(|_| Error::RecordNotFound)?.to_string();
                 let snapshot = self.changes.current();
                 let entry = snapshot.by_record_id(&id).ok_or(Error::RecordNotFound)?;
-                let name = entry.name.trim_start_matches("dataEntities/");
-                Ok(name.to_owned())
+                Ok(physical_name(entry).to_owned())
             }
             Some(Key::Alternate(key)) => match key.values.as_slice() {
                 [pb::FieldValue { field, value: Some(value) }] if field == PHYSICAL_NAME => {
                     match &value.kind {
-                        Some(Kind::StringValue(name)) => Ok(name.clone()),
+                        // As reads compare: without regard to case.
+                        Some(Kind::StringValue(name)) => {
+                            let snapshot = self.changes.current();
+                            let known = snapshot.canonical_name(name);
+                            known.map(str::to_owned).ok_or(Error::RecordNotFound)
+                        }
                         _ => Err(invalid(PHYSICAL_NAME, "is text")),
                     }
                 }

@@ -1,5 +1,7 @@
 //! Visibility, refresh, and who hears of them.
 
+use std::time::Duration;
+
 use proto::catalog::v1 as pb;
 use proto::query::v1 as query;
 use proto::query::v1::value::Kind;
@@ -8,20 +10,28 @@ use tonic::Code;
 
 use crate::world::{Running, TIMEOUT, World};
 
-type Tables = tonic::Streaming<query::WatchTablesResponse>;
+/// From the answer to a change until its readers have it.
+const SOON: Duration = Duration::from_secs(1);
 
-async fn watch(running: &Running) -> Tables {
+pub(crate) type Tables = tonic::Streaming<query::WatchTablesResponse>;
+
+pub(crate) async fn watch(running: &Running) -> Tables {
     running.tables().watch_tables(query::WatchTablesRequest {}).await.unwrap().into_inner()
 }
 
+/// The next set that is published.
+pub(crate) async fn next_set(tables: &mut Tables) -> query::WatchTablesResponse {
+    timeout(TIMEOUT, tables.message()).await.unwrap().unwrap().unwrap()
+}
+
 /// Virtual tables of the next set that is published.
-async fn next(tables: &mut Tables) -> Vec<String> {
-    let set = timeout(TIMEOUT, tables.message()).await.unwrap().unwrap().unwrap();
+pub(crate) async fn next(tables: &mut Tables) -> Vec<String> {
+    let set = next_set(tables).await;
     let erp = set.tables.into_iter().filter(|it| it.source() == query::TableSource::Erp);
     erp.map(|it| it.external_name).collect()
 }
 
-fn visible(name: &str, visible: bool) -> pb::UpdateDataEntityRequest {
+pub(crate) fn visible(name: &str, visible: bool) -> pb::UpdateDataEntityRequest {
     pb::UpdateDataEntityRequest {
         entry: Some(pb::CatalogEntry {
             name: format!("dataEntities/{name}"),
@@ -41,14 +51,62 @@ async fn a_change_of_visibility_reaches_those_who_watch() {
     let request = world.admin(visible("Alpha", false));
     let entry = running.catalog().update_data_entity(request).await.unwrap().into_inner().entry;
     assert!(!entry.unwrap().visible);
-    assert_eq!(next(&mut tables).await, ["Beta"]);
+    assert_eq!(timeout(SOON, next(&mut tables)).await.unwrap(), ["Beta"]);
     // Hidden it stays, also after a restart.
     let again = world.start().await;
     assert_eq!(next(&mut watch(&again).await).await, ["Beta"]);
-    // The first replica hears of what the second one changes.
-    let request = world.admin(visible("Alpha", true));
-    again.catalog().update_data_entity(request).await.unwrap();
-    while next(&mut tables).await != ["Alpha", "Beta"] {}
+}
+
+#[tokio::test]
+async fn a_change_by_a_stale_etag_or_of_another_field_is_refused() {
+    let world = World::new().await;
+    let running = world.start().await;
+    let mut catalog = running.catalog();
+    let mut hide = async |etag: &str, path: &str| {
+        let mut request = visible("Alpha", false);
+        request.entry.as_mut().unwrap().etag = etag.to_owned();
+        request.update_mask.as_mut().unwrap().paths = vec![path.to_owned()];
+        let answer = catalog.update_data_entity(world.admin(request)).await?;
+        Ok::<_, tonic::Status>(answer.into_inner().entry.unwrap())
+    };
+    for path in ["change_tracking_enabled", "display_name", ""] {
+        assert_eq!(hide("", path).await.unwrap_err().code(), Code::InvalidArgument, "{path}");
+    }
+    let get = pb::GetDataEntityRequest { name: "dataEntities/Alpha".into() };
+    let entry = running.catalog().get_data_entity(world.clerk(get)).await.unwrap().into_inner();
+    let first = entry.entry.unwrap().etag;
+    let second = hide(&first, "visible").await.unwrap().etag;
+    assert_ne!(second, first);
+    for stale in [first.as_str(), "W/\"\"", "junk"] {
+        let error = hide(stale, "visible").await.unwrap_err();
+        assert_eq!(error.code(), Code::Aborted, "{stale}");
+        assert_eq!(rpc::reason(&error), Some(rpc::ErrorReason::VersionMismatch));
+    }
+    hide(&second, "visible").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_slow_reader_gets_the_newest_set() {
+    let world = World::new().await;
+    let running = world.start().await;
+    let mut tables = watch(&running).await;
+    next(&mut tables).await;
+    let mut last = 0;
+    for turn in 0..20 {
+        let request = world.admin(visible("Alpha", turn % 2 == 0));
+        running.catalog().update_data_entity(request).await.unwrap();
+        last += 1;
+    }
+    let mut read = 0;
+    loop {
+        let set = next_set(&mut tables).await;
+        read += 1;
+        // The first revision was the start's.
+        if set.revision == last + 1 {
+            break;
+        }
+    }
+    assert!(read < last, "{read} sets for {last} changes");
 }
 
 #[tokio::test]
@@ -101,7 +159,7 @@ async fn a_refresh_takes_over_the_model_or_says_what_is_wrong_with_it() {
     world.write_fields("Beta", &["Code", "Note"]);
     let request = pb::RefreshDataEntityRequest { name: "dataEntities/Beta".into() };
     catalog.refresh_data_entity(world.admin(request.clone())).await.unwrap();
-    let set = tables.message().await.unwrap().unwrap();
+    let set = next_set(&mut tables).await;
     let beta = set.tables.iter().find(|it| it.external_name == "Beta").unwrap();
     assert!(beta.columns.iter().any(|it| it.logical_name == "mserp_note"));
 
@@ -114,6 +172,52 @@ async fn a_refresh_takes_over_the_model_or_says_what_is_wrong_with_it() {
         assert!(error.message().contains("Beta.toml:"), "{}", error.message());
     }
     assert_eq!(next(&mut watch(&running).await).await, ["Alpha", "Beta", "Gamma"]);
+}
+
+#[tokio::test]
+async fn an_entity_that_leaves_the_model_is_gone_and_comes_back_as_it_was() {
+    let world = World::new().await;
+    let running = world.start().await;
+    let mut catalog = running.catalog();
+    catalog.update_data_entity(world.admin(visible("Alpha", false))).await.unwrap();
+    let get = || world.clerk(pb::GetDataEntityRequest { name: "dataEntities/Alpha".into() });
+    let before = running.catalog().get_data_entity(get()).await.unwrap().into_inner();
+
+    world.remove_entity("Alpha");
+    // The one entity cannot be read again, and that alone removes nothing.
+    let refresh = pb::RefreshDataEntityRequest { name: "dataEntities/Alpha".into() };
+    let error = catalog.refresh_data_entity(world.admin(refresh)).await.unwrap_err();
+    assert_eq!(error.code(), Code::NotFound);
+    running.catalog().get_data_entity(get()).await.unwrap();
+    catalog.refresh_model(world.admin(pb::RefreshModelRequest {})).await.unwrap();
+    let error = running.catalog().get_data_entity(get()).await.unwrap_err();
+    assert_eq!(rpc::reason(&error), Some(rpc::ErrorReason::EntityNotFound));
+
+    world.write_entity("Alpha");
+    catalog.refresh_model(world.admin(pb::RefreshModelRequest {})).await.unwrap();
+    let after = running.catalog().get_data_entity(get()).await.unwrap().into_inner();
+    let (before, after) = (before.entry.unwrap(), after.entry.unwrap());
+    assert_eq!(after.record_id, before.record_id);
+    assert!(!after.visible);
+}
+
+#[tokio::test]
+async fn a_new_definition_of_one_entity_leaves_the_others_alone() {
+    let world = World::new().await;
+    let running = world.start().await;
+    world.write_fields("Alpha", &["Code", "Note"]);
+    world.write_fields("Beta", &["Code", "Note"]);
+    world.write_entity("Gamma");
+    let request = pb::RefreshDataEntityRequest { name: "dataEntities/Beta".into() };
+    running.catalog().refresh_data_entity(world.admin(request)).await.unwrap();
+    let set = next_set(&mut watch(&running).await).await;
+    let has_note = |name: &str| {
+        let table = set.tables.iter().find(|it| it.external_name == name)?;
+        Some(table.columns.iter().any(|it| it.logical_name == "mserp_note"))
+    };
+    assert_eq!(has_note("Alpha"), Some(false));
+    assert_eq!(has_note("Beta"), Some(true));
+    assert_eq!(has_note("Gamma"), None);
 }
 
 #[tokio::test]

@@ -4,4 +4,7 @@
 
 mod changes;
 mod ids;
+mod misfortune;
+mod replicas;
+mod rows;
 mod world;

@@ -15,6 +15,7 @@ use rpc::{
     AssertionIssuer, AssertionVerifier, Caller, Channel, Companies, Rights, Server,
     ServiceIdentity, ServiceKey, SigningKey,
 };
+use sqlx::{Connection as _, PgConnection};
 use tempfile::TempDir;
 use tonic::Request;
 
@@ -93,6 +94,12 @@ impl World {
         let (routes, _) = server.build().unwrap();
         let channel = Channel::local(routes, ServiceIdentity::new("test", key));
         Ok(Running { _catalog: catalog, channel })
+    }
+
+    /// A connection to the store, for what the catalog itself would never do to it.
+    pub(crate) async fn connect(&self, database: &str) -> PgConnection {
+        let options = self.scratch.cluster().connect_options(database);
+        PgConnection::connect_with(&options).await.unwrap()
     }
 
     /// A request of an administrator.

@@ -29,7 +29,7 @@ impl OrganizationService for Directory {
         request: Request<pb::ImportCompaniesRequest>,
     ) -> Result<Response<pb::ImportCompaniesResponse>, Status> {
         let companies = companies(request.into_inner().companies)?;
-        let imported = self.store.import_companies(&companies).await.map_err(Error::Store)?;
+        let imported = self.store.import_companies(&companies).await.map_err(Error::from)?;
         Ok(Response::new(pb::ImportCompaniesResponse {
             created_count: imported.created,
             updated_count: imported.updated,
@@ -41,7 +41,7 @@ impl OrganizationService for Directory {
         request: Request<pb::ImportUsersRequest>,
     ) -> Result<Response<pb::ImportUsersResponse>, Status> {
         let users = users(request.into_inner().users)?;
-        let imported = self.store.import_users(&users).await.map_err(Error::Store)?;
+        let imported = self.store.import_users(&users).await.map_err(Error::from)?;
         Ok(Response::new(pb::ImportUsersResponse {
             created_count: imported.created,
             updated_count: imported.updated,
@@ -52,7 +52,7 @@ impl OrganizationService for Directory {
         &self,
         _request: Request<pb::GetOrganizationRequest>,
     ) -> Result<Response<pb::GetOrganizationResponse>, Status> {
-        let facts = self.store.facts().await.map_err(Error::Store)?;
+        let facts = self.store.facts().await.map_err(Error::from)?;
         Ok(Response::new(pb::GetOrganizationResponse {
             organization_id: facts.organization_id.to_string(),
             business_unit_id: facts.business_unit_id.to_string(),
@@ -64,9 +64,8 @@ impl OrganizationService for Directory {
 fn companies(companies: Vec<pb::Company>) -> Result<Vec<Company>, Error> {
     let mut codes = HashSet::new();
     let company = |it: pb::Company| {
-        if it.code.is_empty() {
-            return Err(Error::InvalidValue { field: "code", reason: "is empty" });
-        }
+        check_name("code", &it.code)?;
+        check_text("display_name", &it.display_name)?;
         if !codes.insert(it.code.to_uppercase()) {
             return Err(Error::InvalidValue { field: "code", reason: "stands there twice" });
         }
@@ -86,11 +85,25 @@ fn users(users: Vec<pb::SystemUser>) -> Result<Vec<User>, Error> {
             let reason = "stands there twice";
             return Err(Error::InvalidValue { field: "system_user_id", reason });
         }
-        if it.domain_name.is_empty() {
-            return Err(Error::InvalidValue { field: "domain_name", reason: "is empty" });
-        }
+        check_name("domain_name", &it.domain_name)?;
+        check_text("full_name", &it.full_name)?;
         let object_id = guid("object_id", &it.object_id)?;
         Ok(User { id, object_id, domain_name: it.domain_name, full_name: it.full_name })
     };
     users.into_iter().map(user).collect()
+}
+
+fn check_name(field: &'static str, name: &str) -> Result<(), Error> {
+    match name.is_empty() {
+        true => Err(Error::InvalidValue { field, reason: "is empty" }),
+        false => check_text(field, name),
+    }
+}
+
+/// PostgreSQL's text holds every character but one.
+fn check_text(field: &'static str, text: &str) -> Result<(), Error> {
+    match text.contains('\0') {
+        true => Err(Error::InvalidValue { field, reason: "holds a NUL character" }),
+        false => Ok(()),
+    }
 }

@@ -17,18 +17,27 @@ use rpc::{
     AssertionIssuer, AssertionVerifier, Caller, Channel, Companies, Rights, Server,
     ServiceIdentity, ServiceKey, SigningKey,
 };
+use sqlx::{Connection as _, PgConnection};
 use tonic::Code;
 use uuid::Uuid;
 
 struct World {
-    _scratch: Scratch,
+    scratch: Scratch,
     channel: Channel,
     assertion: String,
 }
 
 impl World {
     async fn new() -> Self {
-        let scratch = Scratch::start().await.unwrap();
+        Self::over(Scratch::start().await.unwrap()).await
+    }
+
+    /// The same store, another process.
+    async fn restarted(self) -> Self {
+        Self::over(self.scratch).await
+    }
+
+    async fn over(scratch: Scratch) -> Self {
         let url = scratch.database("platform").await.unwrap();
         let organization = Organization::start(Config::new(url)).await.unwrap();
         let issuer =
@@ -50,7 +59,12 @@ impl World {
         let server = organization.register(Server::new(key.clone(), Arc::new(verifier)));
         let (routes, _) = server.build().unwrap();
         let channel = Channel::local(routes, ServiceIdentity::new("test", key));
-        Self { _scratch: scratch, channel, assertion }
+        Self { scratch, channel, assertion }
+    }
+
+    async fn connect(&self, database: &str) -> PgConnection {
+        let options = self.scratch.cluster().connect_options(database);
+        PgConnection::connect_with(&options).await.unwrap()
     }
 
     fn directory(&self) -> OrganizationServiceClient<Channel> {
@@ -59,8 +73,11 @@ impl World {
 
     /// One text column of a table's rows, in its order.
     async fn column(&self, table: &str, column: &str) -> Vec<String> {
-        let name =
-            query::ColumnRef { column: Some(query::column_ref::Column::Field(column.to_owned())) };
+        self.try_column(table, column).await.unwrap()
+    }
+
+    async fn try_column(&self, table: &str, column: &str) -> Result<Vec<String>, tonic::Status> {
+        let name = field(column);
         let order = query::OrderExpression { column: Some(name.clone()), descending: false };
         let output = query::OutputColumn {
             column: Some(name),
@@ -79,9 +96,9 @@ impl World {
         };
         let request = rpc::request(request, &self.assertion, Duration::from_secs(10)).unwrap();
         let mut client = DataProviderServiceClient::new(self.channel.clone());
-        let mut batches = client.retrieve_multiple(request).await.unwrap().into_inner();
+        let mut batches = client.retrieve_multiple(request).await?.into_inner();
         let mut values = Vec::new();
-        while let Some(message) = batches.message().await.unwrap() {
+        while let Some(message) = batches.message().await? {
             let Some(query::row_batch::Rows::Columns(batch)) = message.batch.unwrap().rows else {
                 panic!("no columns")
             };
@@ -90,8 +107,33 @@ impl World {
                 other => panic!("{other:?}"),
             }
         }
-        values
+        Ok(values)
     }
+
+    /// One row as JSON, by its id.
+    async fn row(&self, table: &str, id: Uuid, column: query::ColumnRef) -> String {
+        let request = query::RetrieveRequest {
+            entity_name: table.to_owned(),
+            key: Some(query::RecordKey {
+                key: Some(query::record_key::Key::RecordId(id.as_bytes().to_vec().into())),
+            }),
+            columns: vec![query::OutputColumn {
+                column: Some(column),
+                key: "it".to_owned(),
+                ..query::OutputColumn::default()
+            }],
+            format: query::RowFormat::Json.into(),
+        };
+        let request = rpc::request(request, &self.assertion, Duration::from_secs(10)).unwrap();
+        let mut client = DataProviderServiceClient::new(self.channel.clone());
+        let batch = client.retrieve(request).await.unwrap().into_inner().batch.unwrap();
+        let Some(query::row_batch::Rows::Json(json)) = batch.rows else { panic!("no JSON") };
+        String::from_utf8(json.to_vec()).unwrap()
+    }
+}
+
+fn field(name: &str) -> query::ColumnRef {
+    query::ColumnRef { column: Some(query::column_ref::Column::Field(name.to_owned())) }
 }
 
 fn company(code: &str, name: &str) -> pb::Company {
@@ -121,8 +163,26 @@ async fn companies_are_imported_once_and_kept_up_to_date() {
     assert_eq!(import(vec![company("USMF", "New")]).await.unwrap(), (0, 1));
     assert_eq!(world.column("cdm_company", "cdm_companycode").await, ["DEMF", "USMF"]);
     assert_eq!(world.column("cdm_company", "cdm_name").await, ["B", "New"]);
-    for bad in [vec![company("", "x")], vec![company("a", "x"), company("A", "y")]] {
+    for bad in [
+        vec![company("", "x")],
+        vec![company("a", "x"), company("A", "y")],
+        vec![company("a\0", "x")],
+        vec![company("a", "\0")],
+    ] {
         assert_eq!(import(bad).await.unwrap_err().code(), Code::InvalidArgument);
+    }
+    assert_eq!(import(Vec::new()).await.unwrap(), (0, 0));
+}
+
+#[tokio::test]
+async fn a_company_has_one_id_in_every_letter_case() {
+    let world = World::new().await;
+    for code in ["USMF", "usmf"] {
+        let request = pb::ImportCompaniesRequest { companies: vec![company(code, "A")] };
+        world.directory().import_companies(request).await.unwrap();
+        let id = provider::company_id("UsMf");
+        let row = world.row("cdm_company", id, field("cdm_companycode")).await;
+        assert_eq!(row, format!(r#"{{"it":"{code}"}}"#));
     }
 }
 
@@ -139,22 +199,87 @@ async fn users_are_imported_once_and_kept_up_to_date() {
     assert_eq!(world.column("systemuser", "fullname").await, ["ANNA", "BOB"]);
     let nameless = pb::SystemUser { domain_name: String::new(), ..user(3, "x") };
     let idless = pb::SystemUser { system_user_id: "x".into(), ..user(3, "x") };
-    for bad in [vec![nameless], vec![idless], vec![user(4, "x"), user(4, "y")]] {
-        assert_eq!(import(bad).await.unwrap_err().code(), Code::InvalidArgument);
+    let same_object =
+        pb::SystemUser { object_id: Uuid::from_u128(1_001).to_string(), ..user(3, "x") };
+    for bad in [
+        vec![nameless],
+        vec![idless],
+        vec![user(4, "x"), user(4, "y")],
+        vec![user(3, "x\0")],
+        // What other rows have.
+        vec![user(3, "BOB")],
+        vec![same_object],
+    ] {
+        let error = import(bad).await.unwrap_err();
+        assert_eq!(error.code(), Code::InvalidArgument, "{error:?}");
     }
+    assert_eq!(world.column("systemuser", "fullname").await, ["ANNA", "BOB"]);
 }
 
 #[tokio::test]
-async fn the_organization_is_one_and_the_same() {
+async fn a_user_belongs_to_the_business_unit_and_has_no_address_yet() {
     let world = World::new().await;
-    let get = async || {
+    let users = vec![user(1, "ann")];
+    world.directory().import_users(pb::ImportUsersRequest { users }).await.unwrap();
+    let answer = world.directory().get_organization(pb::GetOrganizationRequest {}).await.unwrap();
+    let unit = answer.into_inner().business_unit_id;
+    let id = Uuid::from_u128(1);
+    let found = world.row("systemuser", id, field("businessunitid")).await;
+    assert_eq!(found, format!(r#"{{"it":"{unit}"}}"#));
+    let found = world.row("systemuser", id, field("internalemailaddress")).await;
+    assert_eq!(found, r#"{"it":null}"#);
+}
+
+#[tokio::test]
+async fn the_organization_is_one_and_the_same_after_a_restart() {
+    let get = async |world: &World| {
         let answer = world.directory().get_organization(pb::GetOrganizationRequest {}).await;
         answer.unwrap().into_inner()
     };
-    let first = get().await;
-    assert_eq!(get().await, first);
-    assert!(Uuid::parse_str(&first.organization_id).is_ok());
+    let world = World::new().await;
+    let first = get(&world).await;
+    let id = Uuid::parse_str(&first.organization_id).unwrap();
+    assert_eq!(world.row("organization", id, field("name")).await, r#"{"it":"Tombolo"}"#);
+    let world = world.restarted().await;
+    assert_eq!(get(&world).await, first);
     assert_eq!(world.column("organization", "name").await, ["Tombolo"]);
+}
+
+#[tokio::test]
+async fn rows_are_for_known_users_and_of_known_tables() {
+    let world = World::new().await;
+    let error = world.try_column("account", "name").await.unwrap_err();
+    assert_eq!(rpc::reason(&error), Some(rpc::ErrorReason::EntityNotFound));
+    let mut rows = DataProviderServiceClient::new(world.channel.clone());
+    let error = rows.retrieve_multiple(query::RetrieveMultipleRequest::default()).await;
+    assert_eq!(rpc::reason(&error.unwrap_err()), Some(rpc::ErrorReason::NoCaller));
+}
+
+#[tokio::test]
+async fn without_its_store_the_organization_is_unavailable_and_recovers_by_itself() {
+    let world = World::new().await;
+    let mut outside = world.connect("postgres").await;
+    let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'platform'";
+    // Connections are opened again while the others end, so it may take several attempts.
+    loop {
+        sqlx::raw_sql(end).execute(&mut outside).await.unwrap();
+        let away = "ALTER DATABASE platform RENAME TO away";
+        if sqlx::raw_sql(away).execute(&mut outside).await.is_ok() {
+            break;
+        }
+    }
+    let import = || pb::ImportCompaniesRequest { companies: vec![company("USMF", "A")] };
+    for error in [
+        world.directory().import_companies(import()).await.unwrap_err(),
+        world.try_column("cdm_company", "cdm_name").await.unwrap_err(),
+    ] {
+        assert_eq!(error.code(), Code::Unavailable, "{error:?}");
+        assert_eq!(rpc::reason(&error), Some(rpc::ErrorReason::StoreUnavailable));
+    }
+    let back = "ALTER DATABASE away RENAME TO platform";
+    sqlx::raw_sql(back).execute(&mut outside).await.unwrap();
+    world.directory().import_companies(import()).await.unwrap();
+    assert_eq!(world.column("cdm_company", "cdm_name").await, ["A"]);
 }
 
 #[tokio::test]
@@ -168,8 +293,12 @@ async fn tables_are_published_and_writes_are_refused() {
         assert!(names.contains(&name), "{names:?}");
     }
     let mut rows = DataProviderServiceClient::new(world.channel.clone());
-    let request =
-        rpc::request(query::CreateRequest::default(), &world.assertion, Duration::from_secs(5));
-    let error = rows.create(request.unwrap()).await.unwrap_err();
-    assert_eq!(error.code(), Code::Unimplemented);
+    let check = |error: tonic::Status| {
+        assert_eq!(error.code(), Code::Unimplemented, "{error:?}");
+        assert_eq!(rpc::reason(&error), Some(rpc::ErrorReason::NotSupported));
+    };
+    check(rows.create(query::CreateRequest::default()).await.unwrap_err());
+    check(rows.update(query::UpdateRequest::default()).await.unwrap_err());
+    check(rows.delete(query::DeleteRequest::default()).await.unwrap_err());
+    check(rows.perform_action(query::PerformActionRequest::default()).await.unwrap_err());
 }
