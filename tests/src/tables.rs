@@ -156,7 +156,7 @@ pub const PRODUCTS: Table = Table {
         column("mserp_itemnumber", "i.itemid", Kind::Text),
         column("mserp_productname", "n.name", Kind::Text),
         column("mserp_producttype", "p.producttype", Kind::Choice(&["1", "2"])),
-        column("mserp_netproductweight", "round(i.netweight, 10)", Kind::Decimal),
+        column("mserp_netproductweight", "i.netweight", Kind::Decimal),
         column("mserp_isstoppedforsales", "i.stoppedforsales", NO_YES),
         column("mserp_salesprice", "s.price", Kind::Decimal),
         column("mserp_salespricedate", "s.pricedate", Kind::Date),

@@ -92,10 +92,16 @@ impl Planner<'_> {
 
     fn field_key(&mut self, shape: &mut Shape, field: &Field, descending: bool) -> SortKey {
         self.need(field.needs);
-        let column = shape.column(&field.sql);
+        // Where there may be null beside the date that means it, both are one and the same. Without
+        // null the plain column sorts as well, and an ordinary index serves.
+        let value = match self.null_date(field) {
+            Some(none) if field.nullable => format!("NULLIF({}, {none})", field.sql),
+            _ => field.sql.clone(),
+        };
+        let column = shape.column(&value);
         let (expression, parameter) = match (&field.kind, field.casing) {
             (Kind::Text, Casing::Any) => {
-                (format!("lower({})", field.sql), format!("lower({HOLE}::text)"))
+                (format!("lower({value})"), format!("lower({HOLE}::text)"))
             }
             (Kind::Enum(members), _) if !members.sorts_as_stored() => {
                 let (list, r#type) = stored_in_order(members);
@@ -103,11 +109,9 @@ impl Planner<'_> {
                 let position = |value: &str| {
                     format!("array_position({list}::{}[], {value}::{})", r#type, r#type)
                 };
-                (position(&field.sql), position(HOLE))
+                (position(&value), position(HOLE))
             }
-            (kind, _) => {
-                (field.sql.clone(), format!("{HOLE}::{}", super::condition::parameter_type(kind)))
-            }
+            (kind, _) => (value, format!("{HOLE}::{}", super::condition::parameter_type(kind))),
         };
         let nullable = field.nullable || expression.starts_with("array_position");
         let kind = position_kind(&field.kind);
