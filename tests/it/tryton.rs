@@ -80,13 +80,11 @@ fn tables() -> Result<BTreeMap<String, String>> {
     let mut tables = BTreeMap::new();
     for file in std::fs::read_dir(workspace().join("models/tryton/entities"))? {
         let text = std::fs::read_to_string(file?.path())?;
-        let value = |key: &str| {
-            let line =
-                text.lines().find_map(|it| it.strip_prefix(key)?.trim_start().strip_prefix('='));
-            line.map(|it| it.trim().trim_matches(['"', '\'']).to_owned())
-        };
-        let name = value("name").context("no name")?;
-        tables.insert(name, value("table").context("no table")?);
+        let entity: toml::Table = text.parse()?;
+        let text = |it: &toml::Value| it.as_str().map(str::to_owned);
+        let name = entity.get("name").and_then(text).context("no name")?;
+        let table = entity.get("sources").and_then(|it| it.get(0)?.get("table")).and_then(text);
+        tables.insert(name, table.context("no table")?);
     }
     Ok(tables)
 }

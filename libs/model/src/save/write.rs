@@ -233,8 +233,12 @@ fn bare_key(name: &str) -> String {
     if name.chars().all(is_bare) && !name.is_empty() { name.to_owned() } else { quote(name) }
 }
 
-/// A basic string on one line.
+/// A string on one line; a literal one where that spares escapes, as for quoted names.
 fn quote(text: &str) -> String {
+    let is_literal = |it: char| it != '\'' && !it.is_control();
+    if text.contains(['"', '\\']) && text.chars().all(is_literal) {
+        return format!("'{text}'");
+    }
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');
     for it in text.chars() {

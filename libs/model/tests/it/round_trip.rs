@@ -223,5 +223,5 @@ fn what_people_may_have_changed_is_not_overwritten() {
     save(&model, dir.path()).unwrap();
     let error = save(&model, dir.path()).unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::AlreadyExists);
-    assert!(error.to_string().contains("model.toml"), "{error}");
+    assert!(error.to_string().contains("entities"), "{error}");
 }
