@@ -24,5 +24,5 @@ pub use keyring::{KeyKeeper, keep_keys};
 pub use keys::{KeyError, SigningKey};
 pub use server::{Readiness, Server};
 pub use service_token::{ServiceIdentity, ServiceKey};
-pub use trace::adopt;
 pub use status::{ErrorReason, reason, status, unavailable};
+pub use trace::adopt;

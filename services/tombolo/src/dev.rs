@@ -11,7 +11,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use axum::serve::ListenerExt as _;
 use tokio::net::TcpListener;
 
@@ -81,6 +81,7 @@ async fn serve(
             tracing::warn!("requests in flight were cut off");
             Ok(())
         }
+        how = databases.ended() => bail!("the private PostgreSQL ended by itself: {how}"),
     }
 }
 

@@ -47,6 +47,11 @@ impl Databases {
         &self.erp_url
     }
 
+    /// Returns when the private cluster has ended, which it does not do by itself; says how.
+    pub(super) async fn ended(&self) -> String {
+        self.cluster.ended().await
+    }
+
     pub(super) async fn close(self) -> Result<()> {
         Ok(self.cluster.stop().await?)
     }
