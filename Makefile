@@ -65,7 +65,7 @@ proto-lint:
 bench: ## Measure what a call costs over the same SQL sent directly; ARGS go to the load generator
 	@scripts/postgres.sh
 	cargo build --profile relfast --workspace --bins --locked
-	TOMBOLO_BIN='$(target_dir)/relfast/tombolo' '$(target_dir)/relfast/load-tests' $(ARGS)
+	TOMBOLO_BIN='$(target_dir)/relfast/tombolo' '$(target_dir)/relfast/overhead' $(ARGS)
 
 load-test: bench ## The same as bench
 
