@@ -6,7 +6,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::Targets;
 
 /// Our crates, as `tracing` names them.
-const OURS: [&str; 14] = [
+const OURS: [&str; 15] = [
     "catalog",
     "cluster",
     "demo_erp",
@@ -18,6 +18,7 @@ const OURS: [&str; 14] = [
     "provider",
     "query",
     "rpc",
+    "tables",
     "telemetry",
     "tombolo",
     "user_context",
