@@ -62,23 +62,14 @@ pub enum Error {
 impl Error {
     /// Sorts a driver's error by what the caller can do about it.
     pub(crate) fn of(entity: &str, error: sqlx::Error) -> Self {
-        let Some(code) = error.as_database_error().and_then(|it| it.code()) else {
-            return match error {
-                sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolTimedOut => {
-                    Self::Unavailable(error)
-                }
-                sqlx::Error::Protocol(_) => Self::Unavailable(error),
-                error => Self::Failed(error),
-            };
-        };
+        if is_unavailable(&error) {
+            return Self::Unavailable(error);
+        }
+        let code = error.as_database_error().and_then(|it| it.code()).unwrap_or_default();
         match code.as_ref() {
             "57014" => Self::DeadlineExceeded,
             "42P01" | "42703" | "42883" | "3F000" => {
                 Self::SchemaMismatch { entity: entity.to_owned(), source: error }
-            }
-            "3D000" => Self::Unavailable(error),
-            code if ["08", "53", "57", "28"].iter().any(|class| code.starts_with(class)) => {
-                Self::Unavailable(error)
             }
             _ => Self::Failed(error),
         }
@@ -133,5 +124,28 @@ impl Error {
                 status(Code::Internal, domain, ErrorReason::StoreFailed, message, [entity])
             }
         }
+    }
+}
+
+/// Whether the database is away or cannot serve now, so that the same may work later. Otherwise it
+/// has answered, and would answer the same again.
+#[must_use]
+pub fn is_unavailable(error: &sqlx::Error) -> bool {
+    /// A statement that took too long: the server is there.
+    const CANCELED: &str = "57014";
+    /// No such database (any more).
+    const NO_DATABASE: &str = "3D000";
+    match error {
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| {
+            let classes = ["08", "28", "53", "57"];
+            code == NO_DATABASE
+                || (code != CANCELED && classes.iter().any(|class| code.starts_with(class)))
+        }),
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::Protocol(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed => true,
+        _ => false,
     }
 }

@@ -18,7 +18,7 @@ mod row;
 
 pub use binding::{Binding, InvalidBinding};
 pub use describe::data_entity;
-pub use error::Error;
+pub use error::{Error, is_unavailable};
 pub use grant::{Denied, Grant};
 pub use ids::{company_id, decode_record_guid, record_guid};
 pub use pool::{Pool, PoolOptions};

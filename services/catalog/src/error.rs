@@ -70,23 +70,10 @@ pub enum StartError {
 
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
-        let Some(code) = error.as_database_error().and_then(|it| it.code()) else {
-            return match error {
-                sqlx::Error::Io(_)
-                | sqlx::Error::Tls(_)
-                | sqlx::Error::Protocol(_)
-                | sqlx::Error::PoolTimedOut
-                | sqlx::Error::PoolClosed => Self::StoreUnavailable(error),
-                error => Self::StoreFailed(error),
-            };
-        };
-        match code.as_ref() {
-            "55P03" => Self::Busy,
-            // No such database (any more), or one of the classes of a server that cannot serve now.
-            "3D000" => Self::StoreUnavailable(error),
-            code if ["08", "28", "53", "57"].iter().any(|class| code.starts_with(class)) => {
-                Self::StoreUnavailable(error)
-            }
+        let code = error.as_database_error().and_then(|it| it.code());
+        match code.as_deref() {
+            Some("55P03") => Self::Busy,
+            _ if provider::is_unavailable(&error) => Self::StoreUnavailable(error),
             _ => Self::StoreFailed(error),
         }
     }

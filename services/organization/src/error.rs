@@ -52,26 +52,11 @@ pub enum StartError {
 
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
-        let Some(refusal) = error.as_database_error() else {
-            return match error {
-                sqlx::Error::Io(_)
-                | sqlx::Error::Tls(_)
-                | sqlx::Error::Protocol(_)
-                | sqlx::Error::PoolTimedOut
-                | sqlx::Error::PoolClosed => Self::StoreUnavailable(error),
-                error => Self::StoreFailed(error),
-            };
-        };
-        if let Some(field) = refusal.constraint().and_then(unique_field) {
-            return Self::InvalidValue { field, reason: "is another row's" };
-        }
-        match refusal.code().unwrap_or_default().as_ref() {
-            // No such database (any more), or one of the classes of a server that cannot serve now.
-            "3D000" => Self::StoreUnavailable(error),
-            code if ["08", "28", "53", "57"].iter().any(|class| code.starts_with(class)) => {
-                Self::StoreUnavailable(error)
-            }
-            _ => Self::StoreFailed(error),
+        let refusal = error.as_database_error().and_then(|it| it.constraint());
+        match refusal.and_then(unique_field) {
+            Some(field) => Self::InvalidValue { field, reason: "is another row's" },
+            None if provider::is_unavailable(&error) => Self::StoreUnavailable(error),
+            None => Self::StoreFailed(error),
         }
     }
 }
