@@ -71,6 +71,12 @@ impl Error {
             "42P01" | "42703" | "42883" | "3F000" => {
                 Self::SchemaMismatch { entity: entity.to_owned(), source: error }
             }
+            // Data exceptions: a value that the database cannot compute with.
+            code if code.starts_with("22") => {
+                tracing::info!(entity, %error, "a value could not be computed with");
+                let message = "a value of the query is out of the range of its column";
+                Self::InvalidQuery(message.to_owned())
+            }
             _ => Self::Failed(error),
         }
     }

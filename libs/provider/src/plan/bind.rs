@@ -1,6 +1,6 @@
 //! Values of a request as parameters: what fits its field is bound, what does not is refused.
 
-use chrono::{DateTime, NaiveDate};
+use chrono::{DateTime, Datelike as _, NaiveDate};
 use proto::query::v1 as pb;
 use proto::query::v1::value::Kind as Value;
 use uuid::Uuid;
@@ -73,14 +73,19 @@ fn is_decimal(text: &str) -> bool {
     text.len() <= 1_000 && all_digits(whole) && all_digits(fraction)
 }
 
+/// Dates that both calendars can write: years of four digits.
+const YEARS: std::ops::RangeInclusive<i32> = 1..=9_999;
+
 fn date(field: &Field, text: &str) -> Result<NaiveDate, Error> {
-    text.parse().map_err(|_| invalid(field, "a date"))
+    let date: Option<NaiveDate> = text.parse().ok();
+    date.filter(|it| YEARS.contains(&it.year())).ok_or_else(|| invalid(field, "a date"))
 }
 
 /// Without an offset: sessions run in UTC.
 fn moment(field: &Field, micros: i64) -> Result<String, Error> {
     let moment = DateTime::from_timestamp_micros(micros);
-    let moment = moment.ok_or_else(|| invalid(field, "a moment that a calendar has"))?;
+    let moment = moment.filter(|it| YEARS.contains(&it.year()));
+    let moment = moment.ok_or_else(|| invalid(field, "a moment of the years 1 to 9999"))?;
     Ok(moment.naive_utc().format("%Y-%m-%d %H:%M:%S%.6f").to_string())
 }
 

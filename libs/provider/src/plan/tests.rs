@@ -228,6 +228,11 @@ fn values_that_do_not_fit_are_refused() {
     };
     let error = refused("Limit", Op::Equal, vec![text("1000")]);
     assert!(matches!(error, Error::InvalidValue { ref column, .. } if column == "Limit"));
+    for date in ["0000-12-31", "+12345-01-01", "-0001-01-01", "tomorrow"] {
+        let date = pb::Value { kind: Some(Value::DateValue(date.into())) };
+        let error = refused("Since", Op::GreaterThan, vec![date]);
+        assert!(matches!(error, Error::InvalidValue { .. }));
+    }
     let error = refused("Nothing", Op::Equal, vec![text("x")]);
     assert!(matches!(error, Error::ColumnNotFound { ref column, .. } if column == "Nothing"));
     let error = refused("primary", Op::Equal, vec![text("x")]);
