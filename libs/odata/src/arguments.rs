@@ -4,7 +4,7 @@
 use crate::expr::{Argument, ArgumentValue, OperandKind, QueryFunction};
 use crate::literal::Literal;
 use crate::parser::{Parse, Parser, Problem};
-use crate::scanner::{Scan, Scanner};
+use crate::scanner::Scan;
 
 impl<'a> Parser<'a> {
     pub(crate) fn call(&mut self, function: &'a str) -> Parse<OperandKind> {
@@ -39,12 +39,12 @@ impl<'a> Parser<'a> {
         if self.scan.peek() == Some('@') {
             let mut ahead = self.scan.clone();
             ahead.expect('@')?;
-            let text = self.aliases.get(ahead.name()?);
-            if let Some(text) = text.filter(|it| it.trim_start().starts_with('[')) {
+            let name = ahead.name()?;
+            let text = self.aliases.and_then(|it| it.get(name));
+            if text.is_some_and(|it| it.trim_start().starts_with('['))
+                && let Some(mut inner) = self.alias_text(name, start)?
+            {
                 self.scan.at = ahead.at;
-                let mut inner =
-                    Parser { scan: Scanner::new(text), depth: self.depth, aliases: self.aliases };
-                inner.scan.skip_space();
                 return inner.argument_value().map_err(|_| Problem::Unexpected(start));
             }
         }

@@ -45,6 +45,7 @@ pub enum SyntaxError {
 pub(crate) enum Problem {
     Unexpected(usize),
     TooDeep,
+    TooLong,
 }
 
 pub(crate) type Parse<T> = Result<T, Problem>;
@@ -52,7 +53,11 @@ pub(crate) type Parse<T> = Result<T, Problem>;
 pub(crate) struct Parser<'a> {
     pub(crate) scan: Scanner<'a>,
     pub(crate) depth: u32,
-    pub(crate) aliases: &'a Aliases,
+    /// None within the text of an alias: aliases do not name each other, or a short expression
+    /// could become any length.
+    pub(crate) aliases: Option<&'a Aliases>,
+    /// How many more bytes aliases may put in place.
+    pub(crate) budget: usize,
 }
 
 /// Reads a `$filter`, with parameter aliases put in place; an alias that has no value is null.
@@ -109,7 +114,8 @@ fn parse_all<'a, T>(
     if text.len() > MAX_LENGTH {
         return Err(SyntaxError::TooLong);
     }
-    let mut parser = Parser { scan: Scanner::new(text), depth: 0, aliases };
+    let mut parser =
+        Parser { scan: Scanner::new(text), depth: 0, aliases: Some(aliases), budget: MAX_LENGTH };
     parser.scan.skip_space();
     read(&mut parser)
         .and_then(|value| {
@@ -123,6 +129,7 @@ impl Problem {
     fn in_text(self, text: &str) -> SyntaxError {
         match self {
             Self::TooDeep => SyntaxError::TooDeep,
+            Self::TooLong => SyntaxError::TooLong,
             Self::Unexpected(byte) => SyntaxError::Unexpected {
                 position: text.char_indices().take_while(|(at, _)| *at < byte).count(),
                 text: text.chars().take(QUOTED_CHARS).collect(),
@@ -280,20 +287,25 @@ impl<'a> Parser<'a> {
         let start = self.scan.at;
         self.scan.expect('@')?;
         let name = self.scan.name()?;
-        let Some(text) = self.aliases.get(name) else {
+        let Some(mut inner) = self.alias_text(name, start)? else {
             return Ok(OperandKind::Literal(Literal::Null));
         };
         // Errors inside point at the alias, whose text is not part of the expression.
         let outside = Problem::Unexpected(start);
-        if text.len() > MAX_LENGTH || text.trim_start().starts_with('@') {
-            return Err(outside);
-        }
-        let mut inner =
-            Parser { scan: Scanner::new(text), depth: self.depth, aliases: self.aliases };
-        inner.scan.skip_space();
         let kind = inner.operand_kind().map_err(|_| outside)?;
         inner.scan.skip_space();
         if inner.scan.at_end() { Ok(kind) } else { Err(outside) }
+    }
+
+    /// A reader of an alias's text; none for an alias without one.
+    pub(crate) fn alias_text(&mut self, name: &str, start: usize) -> Parse<Option<Parser<'a>>> {
+        let aliases = self.aliases.ok_or(Problem::Unexpected(start))?;
+        let Some(text) = aliases.get(name) else { return Ok(None) };
+        self.budget = self.budget.checked_sub(text.len()).ok_or(Problem::TooLong)?;
+        let mut inner =
+            Parser { scan: Scanner::new(text), depth: self.depth, aliases: None, budget: 0 };
+        inner.scan.skip_space();
+        Ok(Some(inner))
     }
 
     fn path(&mut self) -> Parse<Path> {

@@ -254,3 +254,17 @@ proptest! {
         let _ = parse(&words.join(" "));
     }
 }
+
+#[test]
+fn aliases_cannot_make_a_short_expression_long() {
+    let alias = |name: &str, text: &str| (name.to_owned(), text.to_owned());
+    let bomb = Aliases::from([
+        alias("a", "concat(@b,@b)"),
+        alias("b", "concat(@c,@c)"),
+        alias("c", "'x'"),
+    ]);
+    assert!(parse_filter("contains(@a,'x')", &bomb).is_err());
+    let long = Aliases::from([alias("p", &format!("'{}'", "x".repeat(30_000)))]);
+    assert!(parse_filter("name in (@p,@p)", &long).is_ok());
+    assert_eq!(parse_filter("name in (@p,@p,@p)", &long), Err(SyntaxError::TooLong));
+}

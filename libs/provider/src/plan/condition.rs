@@ -143,10 +143,8 @@ impl<'a> Planner<'a> {
         let right = comparand(field, &parameter, r#type);
         let predicate = format!("{} {operator} {right}", comparable(field));
         match self.null_date(field) {
-            // The date that means "none" is not before any other.
-            Some(none) if operator.starts_with('<') => {
-                Ok(format!("{predicate} AND {} <> {none}", field.sql))
-            }
+            // The date that means "none" is neither before nor after another.
+            Some(none) => Ok(format!("{predicate} AND {} <> {none}", field.sql)),
             _ => Ok(predicate),
         }
     }
@@ -162,11 +160,7 @@ impl<'a> Planner<'a> {
         let r#type = cast(&field.kind, &list);
         let parameter = self.arguments.push(list);
         let array = match (&field.kind, field.casing) {
-            // Lowers the array through its text form, in which quoting is not affected by case.
-            (Kind::Text, Casing::Any | Casing::Lower) => {
-                format!("lower({parameter}::text[]::text)::text[]")
-            }
-            (Kind::Text, Casing::Upper) => format!("upper({parameter}::text[]::text)::text[]"),
+            (Kind::Text, casing) => folded(&parameter, casing),
             _ => format!("{parameter}::{}[]", r#type),
         };
         Ok(format!("{} = ANY({array})", comparable(field)))
@@ -279,6 +273,12 @@ impl<'a> Planner<'a> {
         let field = fields.next().filter(|it| matches!(it.kind, Kind::Text))?;
         fields.next().is_none().then_some(field)
     }
+}
+
+/// A list of texts in the letter case that they are compared in: computed once, not per row.
+pub(super) fn folded(parameter: &str, casing: Casing) -> String {
+    let fold = if casing == Casing::Upper { "upper" } else { "lower" };
+    format!("ARRAY(SELECT {fold}(v) FROM unnest({parameter}::text[]) AS v)")
 }
 
 /// The column as values of its kind compare.

@@ -6,9 +6,9 @@ use proto::query::v1::value::Kind as Value;
 use uuid::Uuid;
 
 use super::argument::Argument;
-use super::condition::comparable;
+use super::condition::{comparable, folded};
 use super::{Planner, and};
-use crate::binding::{Casing, Identity};
+use crate::binding::Identity;
 use crate::error::Error;
 use crate::grant::Grant;
 use crate::ids;
@@ -106,8 +106,7 @@ impl Planner<'_> {
         let field = self.binding.company_field()?;
         self.need(field.needs);
         let list = self.arguments.push(Argument::Texts(companies.to_vec()));
-        let fold = if field.casing == Casing::Upper { "upper" } else { "lower" };
-        Some(format!("{} = ANY({fold}({list}::text[]::text)::text[])", comparable(field)))
+        Some(format!("{} = ANY({})", comparable(field), folded(&list, field.casing)))
     }
 }
 
