@@ -1,6 +1,6 @@
 //! Every way a read can fail, and the one place where that becomes a status.
 
-use rpc::{ErrorReason, status, unavailable};
+use rpc::{ErrorReason, busy, status, unavailable};
 use tonic::{Code, Status};
 
 use crate::grant::Denied;
@@ -39,6 +39,13 @@ pub enum Error {
     /// The deadline passed, or the database gave up first.
     #[error("the deadline passed before the query was done")]
     DeadlineExceeded,
+    /// The reader let the rows wait for too long, while they held a connection.
+    #[error("the rows were not taken in time; read smaller pages, or faster")]
+    SlowReader,
+    /// The database works, but not on this now: every connection is in use, or somebody has locked
+    /// what the query needs.
+    #[error("the database is busy; try again later")]
+    Busy(#[source] sqlx::Error),
     /// The database cannot be reached, or refuses connections.
     #[error("the database is not available; try again later")]
     Unavailable(#[source] sqlx::Error),
@@ -62,6 +69,9 @@ pub enum Error {
 impl Error {
     /// Sorts a driver's error by what the caller can do about it.
     pub(crate) fn of(entity: &str, error: sqlx::Error) -> Self {
+        if is_busy(&error) {
+            return Self::Busy(error);
+        }
         if is_unavailable(&error) {
             return Self::Unavailable(error);
         }
@@ -107,9 +117,13 @@ impl Error {
                 status(Code::NotFound, domain, ErrorReason::RecordNotFound, message, [entity])
             }
             Self::Denied(denied) => denied.into_status(domain),
-            Self::DeadlineExceeded => {
+            Self::DeadlineExceeded | Self::SlowReader => {
                 let reason = ErrorReason::DeadlineExceeded;
                 status(Code::DeadlineExceeded, domain, reason, message, [entity])
+            }
+            Self::Busy(cause) => {
+                tracing::warn!(domain, entity = entity.1, error = %cause, "the database is busy");
+                busy(domain, message)
             }
             Self::Unavailable(cause) => {
                 tracing::warn!(domain, error = %cause, "the database is not available");
@@ -130,6 +144,17 @@ impl Error {
                 status(Code::Internal, domain, ErrorReason::StoreFailed, message, [entity])
             }
         }
+    }
+}
+
+/// Whether the database is there, and only has no hand free for this.
+fn is_busy(error: &sqlx::Error) -> bool {
+    /// A lock was not to be had.
+    const LOCKED: &str = "55P03";
+    match error {
+        sqlx::Error::Database(error) => error.code().is_some_and(|it| it == LOCKED),
+        sqlx::Error::PoolTimedOut => true,
+        _ => false,
     }
 }
 

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use deadpool::managed::{self, Metrics, RecycleResult, Timeouts};
+use deadpool::managed::{self, Metrics, RecycleResult, TimeoutType, Timeouts};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{ConnectOptions as _, Connection as _};
 use tracing::log::LevelFilter;
@@ -20,6 +20,9 @@ pub struct PoolOptions {
     pub connect_timeout: Duration,
     /// After this the server gives up on a statement.
     pub statement_timeout: Duration,
+    /// After this the server gives up on a lock that somebody else holds, so that one locked table
+    /// does not take every connection with it.
+    pub lock_timeout: Duration,
 }
 
 /// Connections to one database. Cheap to clone; connects when first used, and again after the
@@ -47,6 +50,7 @@ impl Default for PoolOptions {
             max_size: 16,
             connect_timeout: Duration::from_secs(3),
             statement_timeout: Duration::from_secs(60),
+            lock_timeout: Duration::from_secs(5),
         }
     }
 }
@@ -60,12 +64,14 @@ impl Pool {
     pub fn new(url: &str, options: &PoolOptions) -> Result<Self, Error> {
         let malformed = |_| Error::InvalidQuery("the database URL is malformed".to_owned());
         let connect: PgConnectOptions = url.parse().map_err(malformed)?;
-        let timeout = options.statement_timeout.as_millis().to_string();
+        let statement_timeout = options.statement_timeout.as_millis().to_string();
+        let lock_timeout = options.lock_timeout.as_millis().to_string();
         let connect = connect
             .options([
                 ("TimeZone", "UTC"),
                 ("DateStyle", "ISO"),
-                ("statement_timeout", timeout.as_str()),
+                ("statement_timeout", statement_timeout.as_str()),
+                ("lock_timeout", lock_timeout.as_str()),
                 // The server notices within a second that nobody waits for a statement any more.
                 ("client_connection_check_interval", "1000"),
             ])
@@ -89,7 +95,9 @@ impl Pool {
     pub(crate) async fn lease(&self) -> Result<Lease, sqlx::Error> {
         let connection = self.inner.get().await.map_err(|error| match error {
             managed::PoolError::Backend(error) => error,
-            managed::PoolError::Timeout(_) => sqlx::Error::PoolTimedOut,
+            // All connections are on loan, which says nothing about the server.
+            managed::PoolError::Timeout(TimeoutType::Wait) => sqlx::Error::PoolTimedOut,
+            managed::PoolError::Timeout(_) => sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()),
             _ => sqlx::Error::PoolClosed,
         })?;
         let fresh = managed::Object::metrics(&connection).recycle_count == 0;

@@ -1,14 +1,14 @@
 //! Runs statements and hands out their rows.
 
-use futures::stream::{BoxStream, StreamExt as _};
+mod sink;
+
+use futures::stream::StreamExt as _;
 use futures::{TryStreamExt as _, stream};
 use proto::query::v1 as pb;
 use proto::query::v1::{RetrieveMultipleRequest, RetrieveMultipleResponse, RowFormat};
 use rpc::CallContext;
 use sqlx::AssertSqlSafe;
 use sqlx::postgres::PgRow;
-use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 use tracing::Instrument as _;
 
@@ -17,28 +17,19 @@ use crate::grant::Grant;
 use crate::plan::{self, COUNT_LIMIT, Count, SortKey, Statement};
 use crate::pool::{Lease, Pool};
 use crate::row::{ColumnWriter, JsonWriter, position};
+pub use sink::Rows;
+use sink::{NotSent, Sink, outlet};
 
 /// A message is sent when it has grown to this many bytes.
 const BATCH_BYTES: usize = 128 * 1024;
-/// Messages that may wait for a slow reader.
-const BATCHES_AHEAD: usize = 2;
 /// Pages up to this many rows are collected before the answer, which spares them a task.
 const SMALL_PAGE: usize = 256;
-
-/// Messages of a page.
-pub type Rows = BoxStream<'static, Result<RetrieveMultipleResponse, Status>>;
 
 /// Reads rows of one database. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Provider {
     pool: Pool,
     domain: &'static str,
-}
-
-/// Where messages go: kept, for a small page, or sent on.
-enum Sink {
-    Kept(Vec<RetrieveMultipleResponse>),
-    Sent(mpsc::Sender<Result<RetrieveMultipleResponse, Status>>),
 }
 
 /// Writes rows in the form that was asked for.
@@ -106,18 +97,17 @@ impl Provider {
             let Sink::Kept(messages) = sink else { return Ok(stream::empty().boxed()) };
             return Ok(stream::iter(messages.into_iter().map(Ok)).boxed());
         }
-        let (sender, receiver) = mpsc::channel(BATCHES_AHEAD);
+        let (outlet, rows) = outlet();
         let provider = self.clone();
         let task = async move {
-            let read = provider.read(&entity, statement, format, Sink::Sent(sender.clone()));
+            let read = provider.read(&entity, statement, format, Sink::Sent(outlet.clone()));
             let answer = tokio::time::timeout(deadline, read).await;
             if let Err(error) = answer.unwrap_or(Err(Error::DeadlineExceeded)) {
-                // A reader that has gone away needs no error.
-                let _ = sender.send(Err(error.into_status(provider.domain, &entity))).await;
+                outlet.fail(error.into_status(provider.domain, &entity));
             }
         };
         tokio::spawn(task.in_current_span());
-        Ok(ReceiverStream::new(receiver).boxed())
+        Ok(rows)
     }
 
     async fn fetch_one(
@@ -183,7 +173,8 @@ impl Provider {
                 Ok(()) => lease.finish(),
                 Err(Failure::Database(error)) => return Err(of(error)),
                 Err(Failure::Row(error)) => return Err(Error::Row(error)),
-                Err(Failure::ReaderGone) => return Ok(page.sink),
+                Err(Failure::NotSent(NotSent::SlowReader)) => return Err(Error::SlowReader),
+                Err(Failure::NotSent(NotSent::ReaderGone)) => return Ok(page.sink),
             }
             page.end().await
         }
@@ -209,7 +200,7 @@ struct Page {
 enum Failure {
     Database(sqlx::Error),
     Row(sqlx::Error),
-    ReaderGone,
+    NotSent(NotSent),
 }
 
 // === impl Page ===
@@ -232,8 +223,7 @@ impl Page {
         while let Some(row) = rows.try_next().await.map_err(Failure::Database)? {
             self.take(row).map_err(Failure::Row)?;
             if self.writer.len() >= BATCH_BYTES {
-                let message = self.message();
-                self.sink.push(message).await.map_err(|_| Failure::ReaderGone)?;
+                self.push(None).await.map_err(Failure::NotSent)?;
             }
         }
         Ok(())
@@ -278,29 +268,22 @@ impl Page {
         }
     }
 
+    async fn push(&mut self, end: Option<pb::PageEnd>) -> Result<(), NotSent> {
+        let bytes = self.writer.len();
+        let message = RetrieveMultipleResponse { end, ..self.message() };
+        self.sink.push(message, bytes).await
+    }
+
     async fn end(mut self) -> Result<Sink, Error> {
-        let mut message = self.message();
         let last = match &self.last {
             Some(row) => position(row, &self.keys).map_err(Error::Row)?,
             None => Vec::new(),
         };
-        message.end = Some(pb::PageEnd { more_rows: self.more, first: self.first, last });
-        // A reader that has gone away needs no end.
-        let _ = self.sink.push(message).await;
-        Ok(self.sink)
-    }
-}
-
-// === impl Sink ===
-
-impl Sink {
-    async fn push(&mut self, message: RetrieveMultipleResponse) -> Result<(), ()> {
-        match self {
-            Self::Kept(messages) => {
-                messages.push(message);
-                Ok(())
-            }
-            Self::Sent(sender) => sender.send(Ok(message)).await.map_err(|_| ()),
+        let first = std::mem::take(&mut self.first);
+        match self.push(Some(pb::PageEnd { more_rows: self.more, first, last })).await {
+            Err(NotSent::SlowReader) => Err(Error::SlowReader),
+            // A reader that has gone away needs no end.
+            Ok(()) | Err(NotSent::ReaderGone) => Ok(self.sink),
         }
     }
 }

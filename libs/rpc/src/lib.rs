@@ -13,6 +13,7 @@ mod server;
 mod service_token;
 mod status;
 mod trace;
+mod watches;
 
 pub use caller::{
     Access, AssertionIssuer, AssertionVerifier, CALLER_HEADER, Caller, Companies, InvalidAssertion,
@@ -24,5 +25,5 @@ pub use keyring::{KeyKeeper, keep_keys};
 pub use keys::{KeyError, SigningKey};
 pub use server::{Readiness, Server};
 pub use service_token::{ServiceIdentity, ServiceKey};
-pub use status::{ErrorReason, reason, status, unavailable};
+pub use status::{ErrorReason, busy, is_busy, reason, status, unavailable};
 pub use trace::adopt;

@@ -11,6 +11,7 @@ use axum::response::Response;
 use http::HeaderValue;
 use http::header::AUTHORIZATION;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::server::NamedService;
 use tonic::service::Routes;
@@ -24,7 +25,7 @@ use crate::caller::{AssertionVerifier, CALLER_HEADER, Caller, InvalidAssertion};
 use crate::context::Deadline;
 use crate::service_token::ServiceKey;
 use crate::status::{ErrorReason, status};
-use crate::trace;
+use crate::{trace, watches};
 
 /// The longest that any call may take; callers may ask for less.
 pub(crate) const MAX_DEADLINE: Duration = Duration::from_secs(120);
@@ -115,7 +116,8 @@ impl Server {
         Ok((Routes::from(router), Readiness { health: self.health, names }))
     }
 
-    /// Serves routes on a listener until `shutdown`, then lets calls in flight finish.
+    /// Serves routes on a listener until `shutdown`, then lets calls in flight finish. Watches never
+    /// would, and are ended with UNAVAILABLE, after which watchers connect elsewhere.
     ///
     /// # Errors
     ///
@@ -125,6 +127,13 @@ impl Server {
         listener: TcpListener,
         shutdown: impl Future<Output = ()>,
     ) -> Result<(), tonic::transport::Error> {
+        let (stop, stopping) = watch::channel(false);
+        let end_watches = middleware::from_fn_with_state(stopping, watches::end_when_stopping);
+        let routes = Routes::from(routes.into_axum_router().layer(end_watches));
+        let shutdown = async move {
+            shutdown.await;
+            stop.send_replace(true);
+        };
         tonic::transport::Server::builder()
             .tcp_nodelay(true)
             .add_routes(routes)

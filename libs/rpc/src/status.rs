@@ -9,6 +9,10 @@ use tonic_types::{ErrorDetails, StatusExt as _};
 
 const PREFIX: &str = "ERROR_REASON_";
 
+/// In the metadata of a store's refusal: why it is one.
+const CAUSE: &str = "cause";
+const BUSY: &str = "busy";
+
 /// How long a caller should wait before it repeats a call that found the store down.
 const RETRY_DELAY: Duration = Duration::from_secs(2);
 
@@ -27,7 +31,23 @@ pub fn status<const N: usize>(
 /// A status that says to come back later.
 #[must_use]
 pub fn unavailable(domain: &str, reason: ErrorReason, message: impl Into<String>) -> Status {
-    let mut details = details(domain, reason, []);
+    later(details(domain, reason, []), message)
+}
+
+/// A status that says to come back later, because the store is at work on something else.
+#[must_use]
+pub fn busy(domain: &str, message: impl Into<String>) -> Status {
+    later(details(domain, ErrorReason::StoreUnavailable, [(CAUSE, BUSY)]), message)
+}
+
+/// Whether the store that refuses is there, and only busy: what it says is then worth passing on.
+#[must_use]
+pub fn is_busy(status: &Status) -> bool {
+    let info = status.get_details_error_info();
+    info.is_some_and(|it| it.metadata.get(CAUSE).is_some_and(|it| it == BUSY))
+}
+
+fn later(mut details: ErrorDetails, message: impl Into<String>) -> Status {
     details.set_retry_info(Some(RETRY_DELAY));
     Status::with_error_details(Code::Unavailable, message, details)
 }
@@ -64,5 +84,7 @@ mod tests {
         assert_eq!(reason(&status), Some(ErrorReason::EntityNotFound));
         assert_eq!(status.get_details_error_info().unwrap().metadata["entity"], "X");
         assert_eq!(reason(&Status::internal("x")), None);
+        assert!(is_busy(&busy("query", "later")));
+        assert!(!is_busy(&unavailable("query", ErrorReason::StoreUnavailable, "later")));
     }
 }

@@ -7,7 +7,7 @@ use moka::Expiry;
 use moka::future::Cache;
 use proto::user_context::v1 as pb;
 use proto::user_context::v1::user_context_service_client::UserContextServiceClient;
-use rpc::{Channel, ErrorReason};
+use rpc::{Channel, ErrorReason, Rights};
 use sha2::{Digest as _, Sha256};
 use tonic::{Request, Status};
 
@@ -29,6 +29,8 @@ type Digest = [u8; 32];
 pub(crate) struct Session {
     pub(crate) assertion: String,
     pub(crate) system_user_id: String,
+    /// A hint for refusing early; who holds the rows decides.
+    pub(crate) administrator: bool,
     expires: SystemTime,
 }
 
@@ -91,7 +93,9 @@ impl Callers {
         let mut client = self.client.clone();
         let answer = within(deadline, client.resolve_caller(request)).await?.into_inner();
         let expires = answer.expire_time.and_then(|it| SystemTime::try_from(it).ok());
+        let rights = Rights::claimed_by(&answer.assertion);
         Ok(Arc::new(Session {
+            administrator: rights.is_some_and(|it| it.administrator),
             assertion: answer.assertion,
             system_user_id: answer.user.map(|it| it.system_user_id).unwrap_or_default(),
             expires: expires.unwrap_or_else(SystemTime::now),

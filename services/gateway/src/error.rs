@@ -92,6 +92,16 @@ impl GatewayError {
         Self::UnknownColumn { column: column.to_owned(), table: table.logical_name.clone() }
     }
 
+    /// `privilege` as providers name it: `read`, `write`.
+    pub(crate) fn missing_privilege(table: &Table, privilege: &str) -> Self {
+        let table = &table.logical_name;
+        let (first, rest) = privilege.split_at_checked(1).unwrap_or_default();
+        let privilege = format!("prv{}{rest}{table}", first.to_ascii_uppercase());
+        let message =
+            format!("Principal user is missing {privilege} privilege for entity '{table}'.");
+        Self::PrivilegeDenied(message)
+    }
+
     /// HTTP status and platform code.
     pub(crate) fn platform(&self) -> (StatusCode, &'static str) {
         match self {
@@ -140,16 +150,19 @@ impl GatewayError {
                 let column = info.and_then(|it| it.metadata.get("column").cloned());
                 Self::unknown_column(table, &column.unwrap_or_default())
             }
-            Some(ErrorReason::StoreUnavailable) => Self::Unavailable(unavailable(table.source)),
+            Some(ErrorReason::StoreUnavailable) if !rpc::is_busy(status) => {
+                Self::Unavailable(unavailable(table.source))
+            }
             // Nothing that a reader could do about it, and everything that an administrator can.
             Some(ErrorReason::InvalidModel) if table.source == Source::Erp => {
                 Self::Unavailable(status.message().to_owned())
             }
             Some(ErrorReason::PrivilegeDenied) => {
-                let table = &table.logical_name;
-                Self::PrivilegeDenied(format!(
-                    "Principal user is missing prvRead{table} privilege for entity '{table}'."
-                ))
+                let info = status.get_details_error_info();
+                match info.and_then(|it| it.metadata.get("privilege").cloned()) {
+                    Some(privilege) => Self::missing_privilege(table, &privilege),
+                    None => Self::PrivilegeDenied(status.message().to_owned()),
+                }
             }
             _ => Self::of_service(status),
         }
@@ -170,6 +183,9 @@ impl GatewayError {
             Some(ErrorReason::NotSupported | ErrorReason::ActionNotFound) => {
                 Self::NotOffered("This operation".to_owned())
             }
+            Some(ErrorReason::StoreUnavailable) if rpc::is_busy(status) => {
+                Self::Unavailable(message())
+            }
             Some(ErrorReason::StoreUnavailable | ErrorReason::NotReady) => {
                 Self::Unavailable("A service is not available; try again later.".to_owned())
             }
@@ -187,6 +203,12 @@ impl GatewayError {
             Code::Unavailable => {
                 tracing::warn!(error = %status, "a service is not available");
                 Self::Unavailable("A service is not available; try again later.".to_owned())
+            }
+            // What the transport says of a message above its limit, whoever of the two met it.
+            Code::OutOfRange => {
+                tracing::warn!(error = %status, "a message between services was too large");
+                let message = "The request, or a part of its answer, is too large.";
+                Self::InvalidQuery(message.to_owned())
             }
             _ => Self::internal(status),
         }

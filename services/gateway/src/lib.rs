@@ -33,6 +33,7 @@ use tokio::task::JoinHandle;
 use crate::callers::Callers;
 use crate::companies::Companies;
 use crate::grpc::{Administration, GrpcGateway};
+pub use crate::http::serve_http;
 use crate::metadata::Metadata;
 use crate::organization::Organization;
 use crate::providers::Providers;
@@ -124,7 +125,7 @@ impl Gateway {
         Self { core, clients, watchers }
     }
 
-    /// The Web API. Every path but `/api/data/{version}/…` is answered as unknown.
+    /// The Web API, for [`serve_http`]. Every path but `/api/data/{version}/…` is answered as unknown.
     pub fn http_router(&self) -> axum::Router {
         http::router(Arc::clone(&self.core))
     }

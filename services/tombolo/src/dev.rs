@@ -12,7 +12,6 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use axum::serve::ListenerExt as _;
 use tokio::net::TcpListener;
 
 use crate::cli::DevArgs;
@@ -57,14 +56,10 @@ async fn serve(
         system = System::start(home, databases, &model_dir, &addresses.http) => system?,
         () = shutdown.clone().asked() => return Ok(()),
     };
-    let http = http.tap_io(|it| {
-        // Refused only by a connection that is gone already.
-        let _ = it.set_nodelay(true);
-    });
-    let web = axum::serve(http, system.web()).with_graceful_shutdown(shutdown.clone().asked());
+    let web = gateway::serve_http(http, system.web(), shutdown.clone().asked());
     let (routes, readiness) = system.public_grpc()?;
     let rpc = rpc::Server::serve(routes, grpc, shutdown.clone().asked());
-    let serving = async { tokio::try_join!(async { Ok(web.await?) }, async { Ok(rpc.await?) }) };
+    let serving = async { tokio::try_join!(async { Ok(web.await) }, async { Ok(rpc.await?) }) };
     let announce = async {
         system.ready().await;
         readiness.set(true).await;

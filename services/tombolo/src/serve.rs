@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use axum::serve::ListenerExt as _;
 use catalog::Catalog;
 use gateway::{Clients, Gateway};
 use organization::Organization;
@@ -159,15 +158,10 @@ impl Process {
 
 async fn web(settings: &GatewaySettings, service: &Gateway, shutdown: Shutdown) -> Result<()> {
     let address = settings.http_listen;
-    let listener = TcpListener::bind(address)
-        .await
-        .with_context(|| format!("cannot listen on {address}"))?
-        .tap_io(|it| {
-            // Refused only by a connection that is gone already.
-            let _ = it.set_nodelay(true);
-        });
-    let router = service.http_router();
-    Ok(axum::serve(listener, router).with_graceful_shutdown(shutdown.asked()).await?)
+    let listener =
+        TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
+    gateway::serve_http(listener, service.http_router(), shutdown.asked()).await;
+    Ok(())
 }
 
 fn name(service: ServiceName) -> &'static str {

@@ -1,7 +1,6 @@
 //! Sort keys and the place of a row among them: pages go by key, not by offset, so that rows which
 //! come and go between two pages move no other row from one page to another.
 
-use chrono::NaiveDate;
 use proto::query::v1 as pb;
 use proto::query::v1::SystemColumn;
 use proto::query::v1::value::Kind as Value;
@@ -56,26 +55,21 @@ impl SortKey {
 }
 
 impl Planner<'_> {
-    /// The keys of a query's order, ended by the record id so that no two rows are equal.
+    /// The keys of a query's order, ended by the record id so that no two rows are equal. A column
+    /// named twice counts once: the first decides.
     pub(super) fn sort_keys(
         &mut self,
         orders: &[pb::OrderExpression],
         shape: &mut Shape,
     ) -> Result<Vec<SortKey>, Error> {
         let binding = self.binding;
-        let mut keys = Vec::with_capacity(orders.len() + 1);
+        let mut sorted: Vec<&Field> = Vec::new();
+        let mut keys = Vec::new();
         for order in orders {
-            match self.named(order.column.as_ref())? {
-                Named::Field(field) => keys.push(self.field_key(shape, field, order.descending)),
-                Named::System(SystemColumn::PrimaryField) => {
-                    for field in binding.key_fields() {
-                        keys.push(self.field_key(shape, field, order.descending));
-                    }
-                }
-                Named::System(SystemColumn::CompanyId) => {
-                    let field = self.company_field()?;
-                    keys.push(self.field_key(shape, field, order.descending));
-                }
+            let fields = match self.named(order.column.as_ref())? {
+                Named::Field(field) => vec![field],
+                Named::System(SystemColumn::PrimaryField) => binding.key_fields().collect(),
+                Named::System(SystemColumn::CompanyId) => vec![self.company_field()?],
                 Named::System(SystemColumn::RecordId) => {
                     self.identity_keys(shape, order.descending, &mut keys);
                     return Ok(keys);
@@ -83,6 +77,12 @@ impl Planner<'_> {
                 Named::System(_) => {
                     let message = "rows cannot be sorted by this column";
                     return Err(Error::InvalidQuery(message.to_owned()));
+                }
+            };
+            for field in fields {
+                if !sorted.iter().any(|it| std::ptr::eq(*it, field)) {
+                    sorted.push(field);
+                    keys.push(self.field_key(shape, field, order.descending));
                 }
             }
         }
@@ -98,7 +98,7 @@ impl Planner<'_> {
             Some(none) if field.nullable => format!("NULLIF({}, {none})", field.sql),
             _ => field.sql.clone(),
         };
-        let column = shape.column(&value);
+        let (column, kind) = position_column(shape, &value, position_kind(&field.kind));
         let (expression, parameter) = match (&field.kind, field.casing) {
             (Kind::Text, Casing::Any) => {
                 (format!("lower({value})"), format!("lower({HOLE}::text)"))
@@ -114,20 +114,15 @@ impl Planner<'_> {
             (kind, _) => (value, format!("{HOLE}::{}", super::condition::parameter_type(kind))),
         };
         let nullable = field.nullable || expression.starts_with("array_position");
-        let kind = position_kind(&field.kind);
         SortKey { expression, parameter, nullable, descending, column, kind }
     }
 
     fn identity_keys(&mut self, shape: &mut Shape, descending: bool, keys: &mut Vec<SortKey>) {
         let mut push = |sql: &str, r#type: &str, kind| {
-            keys.push(SortKey {
-                expression: sql.to_owned(),
-                parameter: format!("{HOLE}::{}", r#type),
-                nullable: false,
-                descending,
-                column: shape.column(sql),
-                kind,
-            });
+            let (column, kind) = position_column(shape, sql, kind);
+            let (expression, parameter) = (sql.to_owned(), format!("{HOLE}::{}", r#type));
+            let nullable = false;
+            keys.push(SortKey { expression, parameter, nullable, descending, column, kind });
         };
         match &self.binding.identity {
             Identity::Integer { column } => push(column, "bigint", PositionKind::Int),
@@ -235,6 +230,17 @@ fn stored_in_order(members: &crate::binding::EnumBinding) -> (Argument, &'static
     }
 }
 
+/// Where a position's value is read from, and as what. Numbers and dates travel as PostgreSQL writes
+/// them: it alone has all of theirs, such as infinity, NaN, and years before 1 or after 9999.
+fn position_column(shape: &mut Shape, sql: &str, kind: PositionKind) -> (usize, PositionKind) {
+    match kind {
+        PositionKind::Decimal | PositionKind::Date | PositionKind::Timestamp => {
+            (shape.column(&format!("({sql})::text")), PositionKind::Text)
+        }
+        kind => (shape.column(sql), kind),
+    }
+}
+
 fn position_kind(kind: &Kind) -> PositionKind {
     match kind {
         Kind::Text => PositionKind::Text,
@@ -261,16 +267,6 @@ fn position_argument(kind: PositionKind, value: &pb::Value) -> Result<Option<Arg
         }
         (PositionKind::Int, Some(Value::Int64Value(it))) => Argument::Int(*it),
         (PositionKind::Bool, Some(Value::BoolValue(it))) => Argument::Bool(*it),
-        (PositionKind::Decimal, Some(Value::DecimalValue(it))) => Argument::Text(it.clone()),
-        (PositionKind::Date, Some(Value::DateValue(it))) if it.parse::<NaiveDate>().is_ok() => {
-            Argument::Text(it.clone())
-        }
-        (PositionKind::Timestamp, Some(Value::TimestampMicrosValue(it))) => {
-            match chrono::DateTime::from_timestamp_micros(*it) {
-                Some(it) => Argument::Text(it.naive_utc().to_string()),
-                None => return Err(not_a_position()),
-            }
-        }
         (PositionKind::Guid, Some(Value::GuidValue(it))) => {
             Argument::Guid(Uuid::from_slice(it).map_err(|_| not_a_position())?)
         }

@@ -4,5 +4,6 @@
 
 mod orders;
 mod paging;
+mod patience;
 mod values;
 mod world;

@@ -33,6 +33,7 @@ async fn walk(world: &World, mut query: pb::QueryExpression, size: i32) -> Vec<S
             return ids;
         }
         assert_eq!(answer.rows.len() as i32, size);
+        assert!(ids.len() < 1_000, "the pages do not end");
         after = end.last;
     }
 }
@@ -110,4 +111,49 @@ async fn rows_of_a_composite_key_page_by_it() {
     }
     assert_eq!(seen.len(), 60);
     assert!(seen.is_sorted(), "{seen:?}");
+}
+
+#[tokio::test]
+async fn pages_pass_values_that_no_calendar_and_no_decimal_has() {
+    let mut world = World::new().await;
+    world
+        .run(
+            "INSERT INTO things (id, code, born, seen, amount) VALUES
+             (1, 'A', '-infinity', '-infinity', 'NaN'), (2, 'A', '0044-03-15 BC', '0044-03-15 BC', 1e40),
+             (3, 'A', '0001-01-01', '0001-01-01', -0.5), (4, 'A', '2020-02-29', NULL, NULL),
+             (5, 'A', '9999-12-31', '9999-12-31 23:59:59.999999', 'Infinity'),
+             (6, 'A', '10000-01-01', '10000-01-01', '-Infinity'), (7, 'A', '300000-01-01', '294276-12-31', 7),
+             (8, 'A', 'infinity', 'infinity', 'NaN'), (9, 'A', 'infinity', 'infinity', 0)",
+        )
+        .await;
+    for name in ["born", "seen", "amount"] {
+        for descending in [false, true] {
+            let orders = vec![pb::OrderExpression { column: column(name), descending }];
+            let query = pb::QueryExpression { orders, ..select(&["$id"]) };
+            let whole = walk(&world, query.clone(), 5_000).await;
+            assert_eq!(whole.len(), 9);
+            assert_eq!(walk(&world, query, 1).await, whole, "{name} descending: {descending}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_column_named_twice_counts_once() {
+    let mut world = World::new().await;
+    world.run(FILL).await;
+    let order = |name: &str, descending| pb::OrderExpression { column: column(name), descending };
+    let once = vec![order("mood", true), order("code", false)];
+    let often = vec![
+        order("mood", true),
+        order("mood", false),
+        order("code", false),
+        order("$primary", true),
+        order("mood", true),
+    ];
+    let page = Some(pb::Page { size: 7, after: Vec::new() });
+    let query = |orders| pb::QueryExpression { orders, page: page.clone(), ..select(&["$id"]) };
+    let first = world.query(things(), query(once)).await.unwrap();
+    let second = world.query(things(), query(often)).await.unwrap();
+    assert_eq!(first.rows, second.rows);
+    assert_eq!(second.end.unwrap().last.len(), 3, "mood, code and the record id");
 }

@@ -94,32 +94,61 @@ fn nested(
     depth: usize,
     count: &mut usize,
 ) -> Result<query::FilterExpression, GatewayError> {
-    *count += filter.conditions.len();
+    // Empty filters cost as much as conditions do.
+    *count += filter.conditions.len() + filter.filters.len();
     if *count > MAX_CONDITIONS || depth > MAX_DEPTH {
         return Err(GatewayError::TooManyConditions);
     }
-    let conditions = filter.conditions.iter().map(|it| condition(terms, it));
-    let conditions = conditions.collect::<Result<_, _>>()?;
-    let filters = filter.filters.iter().map(|it| nested(terms, it, depth + 1, count));
-    Ok(query::FilterExpression {
-        operator: filter.operator,
-        conditions,
-        filters: filters.collect::<Result<_, _>>()?,
-    })
+    if query::FilterOperator::try_from(filter.operator).is_err() {
+        return Err(unknown_number("filter operator", filter.operator));
+    }
+    let mut translated =
+        query::FilterExpression { operator: filter.operator, ..Default::default() };
+    for it in &filter.conditions {
+        match it.operator() {
+            operator @ (Operator::In | Operator::NotIn) => {
+                let (column, literals) = operands(terms, it)?;
+                translated.filters.push(terms.list(column, operator, &literals)?);
+            }
+            operator => translated.conditions.push(condition(terms, it, operator)?),
+        }
+    }
+    for it in &filter.filters {
+        translated.filters.push(nested(terms, it, depth + 1, count)?);
+    }
+    Ok(translated)
+}
+
+/// How many rows there are is counted as asked, or not at all.
+pub(super) fn total_count(number: i32) -> Result<i32, GatewayError> {
+    match query::TotalCount::try_from(number) {
+        Ok(known) => Ok(known.into()),
+        Err(_) => Err(unknown_number("total_count", number)),
+    }
+}
+
+fn unknown_number(what: &str, number: i32) -> GatewayError {
+    GatewayError::InvalidValue(format!("There is no {what} with the number {number}."))
+}
+
+fn operands<'a>(
+    terms: Terms<'a>,
+    condition: &pb::Condition,
+) -> Result<(&'a Column, Vec<odata::Literal>), GatewayError> {
+    let column = terms.column(&condition.column)?;
+    let literals: Option<Vec<_>> = condition.values.iter().map(literal_of).collect();
+    Ok((column, literals.ok_or_else(|| no_value(&condition.column))?))
 }
 
 fn condition(
     terms: Terms<'_>,
     condition: &pb::Condition,
+    operator: Operator,
 ) -> Result<query::ConditionExpression, GatewayError> {
-    let column = terms.column(&condition.column)?;
-    let literals: Option<Vec<_>> = condition.values.iter().map(literal_of).collect();
-    let literals = literals.ok_or_else(|| no_value(&condition.column))?;
-    let operator = condition.operator();
+    let (column, literals) = operands(terms, condition)?;
     match (operator, literals.as_slice()) {
         (Operator::Null, []) => terms.compare(column, Operator::Equal, &odata::Literal::Null),
         (Operator::NotNull, []) => terms.compare(column, Operator::NotEqual, &odata::Literal::Null),
-        (Operator::In | Operator::NotIn, literals) => terms.list(column, operator, literals),
         (
             Operator::Equal
             | Operator::NotEqual

@@ -117,7 +117,7 @@ impl GrpcGateway {
                 size,
                 after: position.as_ref().map(translate::page_values).unwrap_or_default(),
             }),
-            total_count: request.total_count,
+            total_count: convert::total_count(request.total_count)?,
         };
         let retrieve = query::RetrieveMultipleRequest {
             query: Some(expression),

@@ -30,9 +30,13 @@ impl Ask {
     }
 }
 
-/// The bearer token.
+/// The bearer token. Of two headers neither is believed: others on the way may have picked the other.
 pub(crate) fn token(headers: &HeaderMap) -> Result<&str, GatewayError> {
-    let value = headers.get(AUTHORIZATION).and_then(|it| it.to_str().ok());
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let (Some(value), None) = (values.next(), values.next()) else {
+        return Err(GatewayError::Unauthenticated);
+    };
+    let value = value.to_str().ok();
     let (scheme, token) =
         value.and_then(|it| it.split_once(' ')).ok_or(GatewayError::Unauthenticated)?;
     let token = token.trim();

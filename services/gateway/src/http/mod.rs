@@ -2,10 +2,12 @@
 
 mod ask;
 mod errors;
+mod listener;
 mod prefer;
 mod respond;
 mod routes;
 
 pub(crate) use ask::{Ask, token};
+pub use listener::serve_http;
 pub(crate) use respond::{Response, json, no_content, not_modified, plain, quoted, stream};
 pub(crate) use routes::router;

@@ -4,13 +4,18 @@ use std::collections::HashMap;
 
 use odata::Literal;
 use proto::query::v1 as pb;
-use proto::query::v1::ConditionOperator as Operator;
 use proto::query::v1::value::Kind;
+use proto::query::v1::{ConditionOperator as Operator, FilterOperator};
 use uuid::Uuid;
 
 use super::value::{Fit, fit, value};
 use crate::error::GatewayError;
 use crate::metadata::{Column, ColumnKind, Options, Table};
+
+/// Values of one list at most. Longer ones are no query that a person wrote: with the 500 conditions
+/// of a filter it bounds what one request can make a provider compare, and a list of so many GUIDs is
+/// more than fits into a URL anyway.
+const MAX_VALUES: usize = 2_000;
 
 /// What conditions of a table are made from.
 #[derive(Clone, Copy, Debug)]
@@ -81,15 +86,20 @@ impl<'a> Terms<'a> {
         })
     }
 
-    /// `column in (literals)`, or not in.
+    /// `column in (literals)`, or not in. Null is no value that a provider could find in a list, so it
+    /// becomes a condition of its own beside the others.
     pub(crate) fn list(
         &self,
         column: &'a Column,
         operator: Operator,
         literals: &[Literal],
-    ) -> Result<pb::ConditionExpression, GatewayError> {
+    ) -> Result<pb::FilterExpression, GatewayError> {
+        if literals.len() > MAX_VALUES {
+            let message = format!("A list of a filter takes {MAX_VALUES} values at most.");
+            return Err(GatewayError::InvalidQuery(message));
+        }
         let mut values = Vec::with_capacity(literals.len());
-        for literal in literals {
+        for literal in literals.iter().filter(|it| **it != Literal::Null) {
             let fitted = fit(column, literal).map_err(|_| {
                 incompatible(column.edm_type(), literal.edm_type(), Operator::Equal)
             })?;
@@ -101,7 +111,16 @@ impl<'a> Terms<'a> {
                 values.push(it);
             }
         }
-        Ok(condition(self.stored(column)?, operator, values))
+        let column = self.stored(column)?;
+        let mut conditions = vec![condition(column, operator, values)];
+        let (join, null) = match operator {
+            Operator::NotIn => (FilterOperator::And, Operator::NotNull),
+            _ => (FilterOperator::Or, Operator::Null),
+        };
+        if literals.contains(&Literal::Null) {
+            conditions.push(condition(column, null, vec![]));
+        }
+        Ok(pb::FilterExpression { operator: join.into(), conditions, filters: Vec::new() })
     }
 
     /// `contains`, `startswith`, `endswith` and their opposites.

@@ -47,7 +47,7 @@ impl<'a> Translation<'a> {
                 let column = self.column(left)?;
                 let literals = values.iter().map(literal).collect::<Result<Vec<_>, _>>()?;
                 let operator = toggled(Operator::In, not);
-                self.leaf(|terms| terms.list(column, operator, &literals))
+                self.list(column, operator, &literals)
             }
             Expr::Predicate(operand) => self.predicate(operand, not),
         }
@@ -69,7 +69,7 @@ impl<'a> Translation<'a> {
         for item in items {
             match self.expr(item, not)? {
                 Node::Condition(it) => group.conditions.push(it),
-                Node::Filter(it) if it.operator == group.operator => {
+                Node::Filter(it) if it.operator == group.operator || is_single(&it) => {
                     group.conditions.extend(it.conditions);
                     group.filters.extend(it.filters);
                 }
@@ -194,18 +194,33 @@ impl<'a> Translation<'a> {
             None => return Err(missing_argument(function, "PropertyValues")),
         };
         let values: Vec<_> = values.iter().map(|it| unquoted(column, it)).collect();
-        self.leaf(|terms| terms.list(column, operator, &values))
+        self.list(column, operator, &values)
+    }
+
+    fn list(
+        &mut self,
+        column: &'a Column,
+        operator: Operator,
+        literals: &[Literal],
+    ) -> Result<Node, GatewayError> {
+        self.count()?;
+        self.terms.list(column, operator, literals).map(Node::Filter)
     }
 
     fn leaf(
         &mut self,
         build: impl FnOnce(&Terms<'a>) -> Result<pb::ConditionExpression, GatewayError>,
     ) -> Result<Node, GatewayError> {
+        self.count()?;
+        build(&self.terms).map(Node::Condition)
+    }
+
+    fn count(&mut self) -> Result<(), GatewayError> {
         self.conditions += 1;
         if self.conditions > MAX_CONDITIONS {
             return Err(GatewayError::TooManyConditions);
         }
-        build(&self.terms).map(Node::Condition)
+        Ok(())
     }
 
     fn column(&self, operand: &Operand) -> Result<&'a Column, GatewayError> {
@@ -226,6 +241,11 @@ impl<'a> Translation<'a> {
             ))),
         }
     }
+}
+
+/// Of one condition, so that how it is joined makes no difference.
+fn is_single(filter: &pb::FilterExpression) -> bool {
+    filter.conditions.len() == 1 && filter.filters.is_empty()
 }
 
 fn operator(op: CompareOp) -> Operator {

@@ -7,7 +7,7 @@ use proto::query::v1::SystemColumn;
 use crate::error::GatewayError;
 use crate::metadata::{Column, ColumnKind, Table};
 
-/// Translates a `$orderby`. A column named twice counts once: the first decides.
+/// Translates a `$orderby`.
 pub(crate) fn order_by(
     table: &Table,
     text: &str,
@@ -23,15 +23,9 @@ pub(crate) fn order_by(
         };
         let column = table.by_property(name);
         let column = column.ok_or_else(|| GatewayError::unknown_column(table, name))?;
-        push(&mut orders, sort_key(table, column, item.descending)?);
+        orders.push(sort_key(table, column, item.descending)?);
     }
     Ok(orders)
-}
-
-fn push(orders: &mut Vec<pb::OrderExpression>, order: pb::OrderExpression) {
-    if !orders.iter().any(|it| it.column == order.column) {
-        orders.push(order);
-    }
 }
 
 /// One sort key.

@@ -156,6 +156,54 @@ fn dates_compare_by_the_day_in_utc() {
 }
 
 #[test]
+fn moments_finer_than_rows_have_equal_none() {
+    let table = customers();
+    let check = |text: &str, expected: &str| {
+        assert_eq!(translated(&table, text).unwrap(), expected, "{text}");
+    };
+    let (whole, finer) = ("1970-01-01T00:00:00.123456Z", "1970-01-01T00:00:00.1234567Z");
+    check(&format!("mserp_changed eq {whole}"), "Changed Equal [at 123456]");
+    check(&format!("mserp_changed eq {finer}"), "Changed In []");
+    check(&format!("mserp_changed ne {finer}"), "Changed NotIn []");
+    check(&format!("mserp_changed ge {finer}"), "Changed GreaterThan [at 123456]");
+    check(&format!("mserp_changed lt {finer}"), "Changed LessEqual [at 123456]");
+    check(&format!("mserp_changed in ({whole},{finer})"), "Changed In [at 123456]");
+    check("mserp_changed gt 1969-12-31T23:59:59.9999999Z", "Changed GreaterThan [at -1]");
+}
+
+#[test]
+fn null_may_be_in_a_list() {
+    let table = customers();
+    let check = |text: &str, expected: &str| {
+        assert_eq!(translated(&table, text).unwrap(), expected, "{text}");
+    };
+    check("mserp_account in ('x',null)", "Account In ['x'] or Account Null []");
+    check("mserp_account in (null)", "Account In [] or Account Null []");
+    let neither = "Account NotIn ['x'] and Account NotNull []";
+    check("not (mserp_account in ('x',null))", neither);
+    check("mserp_visits eq 1 and mserp_account in ('x',null)", {
+        "Visits Equal [1] and (Account In ['x'] or Account Null [])"
+    });
+    check("mserp_visits eq 1 or not (mserp_account in ('x'))", {
+        "Visits Equal [1] or Account NotIn ['x']"
+    });
+    let company = Uuid::from_u128(fixture::USMF);
+    check(&format!("_mserp_dataareaid_id_value in ({company},null)"), {
+        "dataAreaId In ['USMF'] or dataAreaId Null []"
+    });
+}
+
+#[test]
+fn lists_are_bounded() {
+    let table = customers();
+    let list = |length| format!("mserp_visits in ({})", vec!["1"; length].join(","));
+    assert!(translated(&table, &list(2_000)).is_ok());
+    let error = translated(&table, &list(2_001)).unwrap_err();
+    assert_eq!(error.platform().0.as_u16(), 400);
+    assert!(error.to_string().contains("2000"), "{error}");
+}
+
+#[test]
 fn not_is_pushed_down_and_groups_are_flat() {
     let table = customers();
     let check = |text: &str, expected: &str| {
@@ -282,10 +330,10 @@ fn rows_carry_their_version_the_selection_and_their_id() {
 }
 
 #[test]
-fn orders_name_columns_once() {
+fn orders_are_translated_in_order() {
     let table = customers();
     let orders = |text: &str| order_by(&table, text, &Aliases::new());
-    let found = orders("mserp_account desc,_mserp_dataareaid_id_value,mserp_account").unwrap();
+    let found = orders("mserp_account desc,_mserp_dataareaid_id_value").unwrap();
     let found: Vec<_> =
         found.iter().map(|it| (render_column(it.column.as_ref()), it.descending)).collect();
     assert_eq!(found, [("Account".to_owned(), true), ("Ok(CompanyId)".to_owned(), false)]);

@@ -14,7 +14,8 @@ use crate::metadata::{Column, ColumnKind};
 pub(crate) enum Fit {
     /// A value that rows may hold.
     Value(pb::Value),
-    /// A moment within the day that begins with this value: no date equals it.
+    /// A moment within the day or the microsecond that begins with this value, the finest that rows
+    /// hold: none equals it.
     Within(pb::Value),
     /// No row can hold it.
     Never,
@@ -132,5 +133,7 @@ fn day(date: NaiveDate) -> pb::Value {
 }
 
 fn micros(moment: DateTime<Utc>) -> Fit {
-    one(Kind::TimestampMicrosValue(moment.timestamp_micros()))
+    let micros = value(Kind::TimestampMicrosValue(moment.timestamp_micros()));
+    let whole = moment.timestamp_subsec_nanos().is_multiple_of(1_000);
+    if whole { Fit::Value(micros) } else { Fit::Within(micros) }
 }

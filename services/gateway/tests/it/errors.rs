@@ -103,6 +103,11 @@ async fn callers_must_be_known() {
         assert_eq!(answer.header("www-authenticate"), challenge);
     }
     assert_eq!(world.resolved.load(Ordering::SeqCst), 1, "only one of them was a token");
+    let both = Request::builder()
+        .uri(format!("/api/data/v9.2/{CUSTOMERS}"))
+        .header("authorization", "Bearer good")
+        .header("authorization", "Bearer good");
+    assert_eq!(world.raw(both.body(Body::empty()).unwrap()).await.error().0, 401);
     assert_eq!(answer(Some("Bearer bad")).await.status, 401);
     assert_eq!(world.resolved.load(Ordering::SeqCst), 1, "a refusal is remembered");
     assert_eq!(answer(Some("Bearer unknown")).await.error().0, 403);
@@ -176,6 +181,18 @@ async fn a_providers_refusal_becomes_the_platforms() {
             503,
             "0x80048d0b",
             "A service is not available",
+        ),
+        (
+            rpc::busy("query", "the database is busy; try again later"),
+            503,
+            "0x80048d0b",
+            "the database is busy",
+        ),
+        (
+            Status::out_of_range("Error, decoded message length too large: secret"),
+            400,
+            "0x80060888",
+            "too large",
         ),
         (Status::unknown("secret"), 500, "0x80040216", "An unexpected error occurred."),
     ];

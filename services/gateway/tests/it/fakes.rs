@@ -261,7 +261,8 @@ pub(crate) fn last(
 
 /// A refusal as services send it.
 pub(crate) fn refusal(code: Code, reason: ErrorReason) -> Status {
-    rpc::status(code, "fake", reason, "a reason for people", [("column", "mserp_gone")])
+    let metadata = [("column", "mserp_gone"), ("privilege", "read")];
+    rpc::status(code, "fake", reason, "a reason for people", metadata)
 }
 
 // === the services ===
@@ -309,6 +310,11 @@ impl DataProviderService for Rows {
         rpc::CallContext::of(&request)?;
         let request = request.into_inner();
         let stale = request.etag == "W/\"old\"";
+        if request.etag == "W/\"denied\"" {
+            let reason = ErrorReason::PrivilegeDenied;
+            let metadata = [("privilege", "write")];
+            return Err(rpc::status(Code::PermissionDenied, "fake", reason, "no", metadata));
+        }
         self.0.updates.lock().unwrap().push(request);
         if stale {
             return Err(refusal(Code::Aborted, ErrorReason::VersionMismatch));
@@ -352,13 +358,13 @@ impl UserContextService for Users {
         request: Request<users::ResolveCallerRequest>,
     ) -> Result<Response<users::ResolveCallerResponse>, Status> {
         self.resolved.fetch_add(1, Ordering::SeqCst);
+        let administrator = request.get_ref().bearer_token == "good";
         match request.get_ref().bearer_token.as_str() {
-            "good" => {}
+            "good" | "clerk" => {}
             "unknown" => return Err(refusal(Code::PermissionDenied, ErrorReason::NoErpUser)),
             _ => return Err(refusal(Code::Unauthenticated, ErrorReason::InvalidAssertion)),
         }
-        let rights =
-            Rights { administrator: true, companies: Companies::All, entities: BTreeMap::new() };
+        let rights = Rights { administrator, companies: Companies::All, entities: BTreeMap::new() };
         let caller = Caller {
             system_user_id: Uuid::from_u128(USER),
             name: "user".into(),

@@ -30,6 +30,14 @@ fn columns(row_count: i64) -> query::RowBatch {
     query::RowBatch { row_count, rows: Some(rows) }
 }
 
+fn no_rows() -> Provider {
+    Provider::new(|_| {
+        let batch = Some(columns(0));
+        let message = query::RetrieveMultipleResponse { batch, ..Default::default() };
+        vec![Step::Item(last(message, None))]
+    })
+}
+
 async fn pages(
     world: &World,
     request: pb::RetrieveMultipleRequest,
@@ -116,4 +124,57 @@ async fn refusals_carry_their_reason() {
     check(column, Code::InvalidArgument, ErrorReason::ColumnNotFound).await;
     let key = signed(request(TABLE, "x", "mserp_account"));
     check(key, Code::InvalidArgument, ErrorReason::InvalidQuery).await;
+}
+
+#[tokio::test]
+async fn filters_are_bounded_and_unknown_numbers_refused() {
+    let world = World::new(no_rows()).await;
+    let empty =
+        |count| pb::Filter { filters: vec![pb::Filter::default(); count], ..Default::default() };
+    let list = |count| {
+        let one = query::Value { kind: Some(query::value::Kind::Int64Value(1)) };
+        let condition = pb::Condition {
+            column: "mserp_visits".into(),
+            operator: query::ConditionOperator::In.into(),
+            values: vec![one; count],
+        };
+        pb::Filter { conditions: vec![condition], ..Default::default() }
+    };
+    let cases = [
+        (empty(500), 0, true),
+        (empty(501), 0, false),
+        (list(2_000), 0, true),
+        (list(2_001), 0, false),
+        (pb::Filter { operator: 9, ..Default::default() }, 0, false),
+        (empty(0), 2, true),
+        (empty(0), 9, false),
+    ];
+    for (at, (filter, total_count, accepted)) in cases.into_iter().enumerate() {
+        let filter = Some(filter);
+        let table = TABLE.into();
+        let request =
+            pb::RetrieveMultipleRequest { table, filter, total_count, ..Default::default() };
+        let code = pages(&world, request).await.err().map(|it| it.code());
+        assert_eq!(code, (!accepted).then_some(Code::InvalidArgument), "case {at}");
+    }
+}
+
+#[tokio::test]
+async fn null_may_be_in_a_list() {
+    let world = World::new(no_rows()).await;
+    let text = query::Value { kind: Some(query::value::Kind::StringValue("x".into())) };
+    let null = query::Value { kind: Some(query::value::Kind::NullValue(query::NullMarker {})) };
+    let condition = pb::Condition {
+        column: "mserp_account".into(),
+        operator: query::ConditionOperator::In.into(),
+        values: vec![text.clone(), null],
+    };
+    let filter = Some(pb::Filter { conditions: vec![condition], ..Default::default() });
+    let request = pb::RetrieveMultipleRequest { table: TABLE.into(), filter, ..Default::default() };
+    pages(&world, request).await.unwrap();
+    let asked = world.query.last_query().criteria.unwrap();
+    let list = &asked.filters[0];
+    assert_eq!(list.operator(), query::FilterOperator::Or);
+    assert_eq!(list.conditions[0].values, [text]);
+    assert_eq!(list.conditions[1].operator(), query::ConditionOperator::Null);
 }

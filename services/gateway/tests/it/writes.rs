@@ -1,5 +1,8 @@
 //! The one write that there is: catalog rows. All others are refused.
 
+use axum::body::{Body, Bytes};
+use axum::http::Request;
+use futures::stream;
 use proto::query::v1 as pb;
 use uuid::Uuid;
 
@@ -81,4 +84,34 @@ async fn other_writes_are_refused_by_name() {
     }
     let (status, code, _) = world.send("POST", "WhoAmI", &[], "").await.error();
     assert_eq!((status, code.as_str()), (404, ""));
+}
+
+/// A PATCH whose body never comes.
+fn endless(token: &str) -> Request<Body> {
+    let body = Body::from_stream(stream::pending::<Result<Bytes, std::io::Error>>());
+    Request::patch(format!("/api/data/v9.2/{CATALOG}({})", Uuid::from_u128(5)))
+        .header("authorization", format!("Bearer {token}"))
+        .body(body)
+        .unwrap()
+}
+
+#[tokio::test]
+async fn a_body_is_waited_for_until_the_deadline_only() {
+    let world = World::new(Provider::empty()).await;
+    assert_eq!(world.raw(endless("good")).await.error().0, 504);
+}
+
+#[tokio::test]
+async fn who_may_not_write_is_told_so_before_the_body_is_read() {
+    let world = World::new(Provider::empty()).await;
+    let refused = world.raw(endless("clerk")).await;
+    let path = format!("{CATALOG}({})", Uuid::from_u128(5));
+    let body = "{\"mserp_hasbeengenerated\":true}";
+    let denied = world.send("PATCH", &path, &[("if-match", "W/\"denied\"")], body).await;
+    for answer in [refused, denied] {
+        let (status, code, message) = answer.error();
+        assert_eq!((status, code.as_str()), (403, "0x80040220"), "{message}");
+        let privilege = "prvWritemserp_financeandoperationsentity privilege";
+        assert!(message.contains(privilege), "{message}");
+    }
 }
