@@ -59,7 +59,11 @@ async fn serve(
     let web = gateway::serve_http(http, system.web(), shutdown.clone().asked());
     let (routes, readiness) = system.public_grpc()?;
     let rpc = rpc::Server::serve(routes, grpc, shutdown.clone().asked());
-    let serving = async { tokio::try_join!(async { Ok(web.await) }, async { Ok(rpc.await?) }) };
+    let web = async {
+        web.await;
+        Ok(())
+    };
+    let serving = async { tokio::try_join!(web, async { Ok(rpc.await?) }) };
     let announce = async {
         system.ready().await;
         readiness.set(true).await;
