@@ -18,7 +18,7 @@ export RUST_BACKTRACE ?= 1
 target_dir := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),$(CURDIR)/target)
 step := scripts/step.sh
 
-.PHONY: help bootstrap run test unit-and-e2e lint fmt fmt-check clippy proto-lint bench load-test clean
+.PHONY: help bootstrap run test differential unit-and-e2e lint fmt fmt-check clippy proto-lint bench load-test fuzz clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,6 +62,11 @@ proto-lint:
 	@scripts/test-tools.sh lint
 	@$(step) 'protos' '$(TOMBOLO_CACHE)/venv/bin/buf' lint proto
 
+differential: ## Compare answers to random queries with an independent evaluator; QUERIES=1000000 for many
+	@scripts/postgres.sh
+	cargo build --profile $(PROFILE) --bin tombolo
+	TOMBOLO_BIN='$(target_dir)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/tombolo' cargo test -p tests --test differential
+
 bench: ## Measure what a call costs over the same SQL sent directly; ARGS go to the load generator
 	@scripts/postgres.sh
 	cargo build --profile relfast --workspace --bins --locked
@@ -69,6 +74,9 @@ bench: ## Measure what a call costs over the same SQL sent directly; ARGS go to 
 
 load-test: bench ## The same as bench
 
+fuzz: ## Fuzz the readers of URLs, FetchXML, batches and JSON; SECONDS_EACH=60 for each
+	@scripts/fuzz.sh $(ARGS)
+
 clean: ## Remove what was built and fetched; the data in .tombolo stays
 	cargo clean
-	rm -rf '$(TOMBOLO_CACHE)' tests/clients/node_modules
+	rm -rf '$(TOMBOLO_CACHE)' tests/clients/node_modules fuzz/target

@@ -24,6 +24,10 @@ ensure_node() {
 }
 
 ensure_clients() {
+  if ! cmp -s "$root_dir/scripts/requirements/clients.txt" "$cache_dir/venv/clients.installed"; then
+    say "Installing the Python clients under test"
+    ensure_requirements clients
+  fi
   [ -f "$clients/package-lock.json" ] || return 0
   local stamp=$clients/node_modules/.package-lock.installed
   if cmp -s "$clients/package-lock.json" "$stamp"; then return; fi

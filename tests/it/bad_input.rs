@@ -288,8 +288,7 @@ async fn what_comes_later_says_so(world: &World) -> Result<()> {
     check(
         world,
         &[
-            ("$metadata", 501, "0x80060888", "$metadata"),
-            ("EntityDefinitions", 501, "0x80060888", "EntityDefinitions"),
+            ("EntityDefinitions(LogicalName='a')", 404, "0x80040217", "LogicalName='a'"),
             ("CUSTOMERS?$expand=mserp_dataareaid_id", 501, "0x80060888", "$expand"),
             ("CUSTOMERS?$apply=aggregate($count as n)", 501, "0x80060888", "$apply"),
             ("CUSTOMERS?fetchXml=<fetch/>", 501, "0x80060888", "fetchXml"),

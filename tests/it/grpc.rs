@@ -7,6 +7,7 @@ use prost::Message as _;
 use prost_types::FileDescriptorSet;
 use proto::gateway::v1 as pb;
 use proto::gateway::v1::gateway_service_client::GatewayServiceClient;
+use proto::query::v1 as query;
 use proto::query::v1::column_values::Values;
 use proto::query::v1::value::Kind;
 use proto::query::v1::{ColumnBatch, ConditionOperator, FilterOperator, TotalCount, Value};
@@ -137,40 +138,46 @@ async fn retrieve_gives_what_http_gives(world: &World) -> Result<()> {
 
 async fn retrieve_multiple_gives_what_http_gives(world: &World) -> Result<()> {
     let mut client = GatewayServiceClient::new(channel(world).await?);
-    let condition = |column: &str, operator: ConditionOperator, kind| pb::Condition {
-        column: column.to_owned(),
+    let condition = |column: &str, operator: ConditionOperator, kind| query::ConditionExpression {
+        column: Some(column_ref(column)),
         operator: operator.into(),
         values: vec![Value { kind: Some(kind) }],
+        ..query::ConditionExpression::default()
     };
-    let request = pb::RetrieveMultipleRequest {
-        table: CUSTOMERS.logical.to_owned(),
-        columns: columns(),
-        filter: Some(pb::Filter {
-            operator: FilterOperator::And.into(),
-            conditions: vec![
-                condition(
-                    "mserp_dataareaid",
-                    ConditionOperator::Equal,
-                    Kind::StringValue("usmf".to_owned()),
-                ),
-                condition(
-                    "mserp_onholdstatus",
-                    ConditionOperator::Equal,
-                    Kind::Int64Value(200_000_000),
-                ),
-                condition(
-                    "mserp_creditlimit",
-                    ConditionOperator::GreaterEqual,
-                    Kind::DecimalValue("750000.00".to_owned()),
-                ),
-            ],
-            filters: Vec::new(),
-        }),
-        orders: vec![pb::Order { column: "mserp_organizationname".to_owned(), descending: true }],
-        page_size: 60,
-        page_token: String::new(),
+    let criteria = query::FilterExpression {
+        operator: FilterOperator::And.into(),
+        conditions: vec![
+            condition(
+                "mserp_dataareaid",
+                ConditionOperator::Equal,
+                Kind::StringValue("usmf".to_owned()),
+            ),
+            condition(
+                "mserp_onholdstatus",
+                ConditionOperator::Equal,
+                Kind::Int64Value(200_000_000),
+            ),
+            condition(
+                "mserp_creditlimit",
+                ConditionOperator::GreaterEqual,
+                Kind::DecimalValue("750000.00".to_owned()),
+            ),
+        ],
+        ..query::FilterExpression::default()
+    };
+    let order = query::OrderExpression {
+        column: Some(column_ref("mserp_organizationname")),
+        descending: true,
+        ..query::OrderExpression::default()
+    };
+    let request = asking(query::QueryExpression {
+        columns: COLUMNS.iter().map(|it| output(it)).collect(),
+        criteria: Some(criteria),
+        orders: vec![order],
+        page: Some(query::Page { size: 60, ..query::Page::default() }),
         total_count: TotalCount::Exact.into(),
-    };
+        ..of(CUSTOMERS.logical)
+    });
     let filter = "mserp_dataareaid eq 'USMF' and mserp_onholdstatus eq 200000000 and mserp_creditlimit ge 750000";
     let path = format!(
         "{}?$select={}&$orderby=mserp_organizationname desc&$filter={filter}",
@@ -256,8 +263,35 @@ async fn who_am_i_gives_what_http_gives(world: &World) -> Result<()> {
     Ok(())
 }
 
+fn column_ref(name: &str) -> query::ColumnRef {
+    query::ColumnRef {
+        column: Some(query::column_ref::Column::Field(name.to_owned())),
+        ..query::ColumnRef::default()
+    }
+}
+
+fn output(name: &str) -> query::OutputColumn {
+    query::OutputColumn { column: Some(column_ref(name)), ..query::OutputColumn::default() }
+}
+
+fn of(table: &str) -> query::QueryExpression {
+    query::QueryExpression { entity_name: table.to_owned(), ..query::QueryExpression::default() }
+}
+
+fn asking(query: query::QueryExpression) -> pb::RetrieveMultipleRequest {
+    pb::RetrieveMultipleRequest { query: Some(query), page_token: String::new() }
+}
+
 fn list(table: &str) -> pb::RetrieveMultipleRequest {
-    pb::RetrieveMultipleRequest { table: table.to_owned(), page_size: 3, ..Default::default() }
+    page_of(table, 3, &[])
+}
+
+fn page_of(table: &str, size: i32, columns: &[&str]) -> pb::RetrieveMultipleRequest {
+    asking(query::QueryExpression {
+        page: Some(query::Page { size, ..query::Page::default() }),
+        columns: columns.iter().map(|it| output(it)).collect(),
+        ..of(table)
+    })
 }
 
 async fn nobody_comes_in_without_a_token(world: &World) -> Result<()> {
@@ -288,9 +322,7 @@ async fn rights_are_the_same_as_over_http(world: &World) -> Result<()> {
         vendors.as_ref().err().map(Status::code) == Some(Code::PermissionDenied),
         "{vendors:?}"
     );
-    let mut request = list(CUSTOMERS.logical);
-    request.page_size = 5_000;
-    request.columns = vec!["mserp_dataareaid".to_owned()];
+    let request = page_of(CUSTOMERS.logical, 5_000, &["mserp_dataareaid"]);
     let stream = client.retrieve_multiple(with_token(request, world.clerk.token())?).await?;
     let mut stream = stream.into_inner();
     let mut rows = 0;
@@ -313,15 +345,12 @@ async fn mistakes_are_named(world: &World) -> Result<()> {
     };
     let unknown = refused(list("mserp_nosuchentity")).await?;
     ensure!(unknown.code() == Code::NotFound, "{unknown:?}");
-    let mut request = list(CUSTOMERS.logical);
-    request.columns = vec!["nope".to_owned()];
-    let unknown = refused(request).await?;
+    let unknown = refused(page_of(CUSTOMERS.logical, 3, &["nope"])).await?;
     ensure!(
         unknown.code() == Code::InvalidArgument && unknown.message().contains("nope"),
         "{unknown:?}"
     );
-    let mut request = list(CUSTOMERS.logical);
-    request.page_size = -1;
+    let request = page_of(CUSTOMERS.logical, -1, &[]);
     ensure!(refused(request).await?.code() == Code::InvalidArgument);
     let mut request = list(CUSTOMERS.logical);
     request.page_token = "made up".to_owned();

@@ -5,11 +5,15 @@
 mod bad_input;
 mod catalog;
 mod clients;
+mod cost;
+mod cross;
+mod fetch;
 mod filters;
 mod fuzz;
 mod grpc;
 mod keys;
 mod lifecycle;
+mod metadata;
 mod order;
 mod outage;
 mod paging;
@@ -46,19 +50,23 @@ async fn main() -> ExitCode {
 
 /// Cases over one system and one demo ERP. Those that change or stop something come last.
 async fn shared(runner: &mut Runner) {
-    let suites: [&[world::Case]; 14] = [
+    let suites: [&[world::Case]; 18] = [
         reads::CASES,
         clients::CASES,
         keys::CASES,
         values::CASES,
         order::CASES,
         filters::CASES,
+        fetch::CASES,
+        cross::CASES,
         users::CASES,
         bad_input::CASES,
         fuzz::CASES,
         grpc::CASES,
         trace::CASES,
+        cost::CASES,
         paging::CASES,
+        metadata::CASES,
         catalog::CASES,
         outage::CASES,
     ];

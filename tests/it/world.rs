@@ -41,6 +41,7 @@ impl World {
         let data = tests::temporary_directory()?;
         let start = Start::dev(data.path())
             .over(&erp.url().await?, &erp.model())
+            .arg("--sample-data")
             .env("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.endpoint());
         let system = System::start(&start).await?;
         Ok(Self {

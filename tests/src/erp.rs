@@ -124,6 +124,15 @@ impl Erp {
         Ok(sqlx::query_as(sql).fetch_all(&mut connection).await?)
     }
 
+    /// Blocks that clients' statements touched since the last [`Self::forget_statements`].
+    pub async fn blocks(&self) -> Result<i64> {
+        let mut connection = self.connect().await?;
+        let sql = "SELECT coalesce(sum(shared_blks_hit + shared_blks_read), 0)::bigint
+            FROM monitoring.pg_stat_statements s JOIN pg_database d ON d.oid = s.dbid
+            WHERE d.datname = current_database() AND query NOT LIKE '%pg_stat_statements%'";
+        Ok(sqlx::query_scalar(sql).fetch_one(&mut connection).await?)
+    }
+
     /// Counts statements from now on.
     pub async fn forget_statements(&self) -> Result<()> {
         self.execute("SELECT monitoring.pg_stat_statements_reset()").await

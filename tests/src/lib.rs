@@ -2,20 +2,23 @@
 //!
 //! This is the harness; the cases are in `it/`. [`System`] is a running `tombolo`, [`Web`] speaks
 //! HTTP to it, [`Erp`] is an ERP of the test's own that can be looked into, changed and stopped.
-//! [`tables`] and [`oracle`] work out from SQL what the Web API must answer. [`runner`] runs cases.
+//! [`tables`] and [`oracle`] work out from SQL what the Web API must answer, [`differential`] from
+//! rows of its own. [`runner`] runs cases.
 //!
 //! `cargo test -p tests` runs everything, `cargo test -p tests -- filters` what has that in its name.
 //! It needs the binary (`cargo build -p tombolo`, or `TOMBOLO_BIN`), PostgreSQL's programs, and for
-//! the cases of `clients` Node.js and `npm ci` in `tests/clients`.
+//! the cases of `clients` and `metadata` what `scripts/test-tools.sh` brings.
 
 #![allow(clippy::print_stdout)]
 
 pub mod collector;
+pub mod differential;
 mod erp;
 pub mod issuer;
 pub mod node;
 pub mod oracle;
 mod process;
+pub mod python;
 pub mod random;
 pub mod raw_http;
 pub mod runner;

@@ -321,7 +321,7 @@ fn json(cell: &Cell) -> String {
     }
 }
 
-fn digits(units: i128) -> String {
+pub(crate) fn digits(units: i128) -> String {
     let sign = if units < 0 { "-" } else { "" };
     let units = units.unsigned_abs();
     let (whole, fraction) = (units / 1_000_000_000_000, units % 1_000_000_000_000);
@@ -331,7 +331,7 @@ fn digits(units: i128) -> String {
 }
 
 /// One element of a pattern.
-enum Part {
+pub(crate) enum Part {
     Any,
     One,
     Character(char),
@@ -350,7 +350,7 @@ fn is_like(text: &str, pattern: &str, function: Function) -> bool {
     like(&text, &parts)
 }
 
-fn parts(pattern: &str) -> Vec<Part> {
+pub(crate) fn parts(pattern: &str) -> Vec<Part> {
     let characters: Vec<char> = pattern.chars().collect();
     let mut parts = Vec::new();
     let mut at = 0;
@@ -390,7 +390,7 @@ fn set(inside: &[char]) -> Part {
     Part::Set { negated, ranges }
 }
 
-fn like(text: &[char], parts: &[Part]) -> bool {
+pub(crate) fn like(text: &[char], parts: &[Part]) -> bool {
     let Some((part, rest)) = parts.split_first() else { return text.is_empty() };
     if let Part::Any = part {
         return (0..=text.len()).any(|at| like(&text[at..], rest));

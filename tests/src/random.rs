@@ -7,6 +7,12 @@ pub struct Random {
 }
 
 impl Random {
+    /// From this seed.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self { state: seed }
+    }
+
     /// From `TOMBOLO_TEST_SEED`, or else from the clock. Prints it, so that a failure can be had again.
     #[must_use]
     pub fn for_case(name: &str) -> Self {

@@ -54,6 +54,7 @@ pub(crate) fn build(catalog: &Catalog, name: &str) -> Import {
         name: name.to_owned(),
         label: crate::names::humanised(name),
         null_date: None,
+        compares_exactly: false,
         company: None,
         enums: enums.finish(),
         entities,

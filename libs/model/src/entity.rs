@@ -17,6 +17,8 @@ pub struct Model {
     pub label: String,
     /// Dates equal to this one mean "no date" (spec VE-043).
     pub null_date: Option<NaiveDate>,
+    /// The ERP tells texts apart by letter case, in every field.
+    pub compares_exactly: bool,
     /// Which entity lists the legal entities, if the ERP has any.
     pub company: Option<CompanySettings>,
     /// Shared by the entities' enum fields.

@@ -35,6 +35,7 @@ pub(crate) fn read_model(document: &Document<'_>) -> Settings {
             name: String::new(),
             label: String::new(),
             null_date: None,
+            compares_exactly: false,
             company: None,
             enums: Vec::new(),
             entities: Vec::new(),
@@ -50,6 +51,7 @@ pub(crate) fn read_model(document: &Document<'_>) -> Settings {
     settings.model.name = name;
     settings.visible = root.flag("visible").is_some_and(|it| it.value);
     settings.model.null_date = read_null_date(&mut root);
+    settings.model.compares_exactly = read_comparison(&mut root);
     if let Some(company) = root.table("company") {
         settings.company_line = company.line();
         settings.model.company = Some(read_company(company));
@@ -71,6 +73,17 @@ fn read_null_date(root: &mut Table<'_>) -> Option<NaiveDate> {
         root.report(line, format!("`null_date`: there is no day {value}"));
     }
     date
+}
+
+/// Whether texts are told apart by letter case.
+fn read_comparison(root: &mut Table<'_>) -> bool {
+    let Some(At { line, value }) = root.text("compare") else { return false };
+    match value.as_str() {
+        "exact" => return true,
+        "caseless" => {}
+        _ => root.report(line, "`compare` must be caseless or exact"),
+    }
+    false
 }
 
 fn read_company(mut table: Table<'_>) -> CompanySettings {

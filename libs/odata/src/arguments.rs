@@ -1,19 +1,23 @@
 //! Reads what stands between a function's parentheses: operands, or named arguments whose lists may
 //! hold JSON strings.
 
-use crate::expr::{Argument, ArgumentValue, OperandKind, QueryFunction};
+use crate::expr::{Argument, ArgumentValue, OperandKind, Path, QueryFunction};
 use crate::literal::Literal;
 use crate::parser::{Parse, Parser, Problem};
 use crate::scanner::Scan;
 
 impl<'a> Parser<'a> {
-    pub(crate) fn call(&mut self, function: &'a str) -> Parse<OperandKind> {
+    /// The arguments of a function, from behind its opening parenthesis.
+    pub(crate) fn call(&mut self, on: Option<Path>, function: &'a str) -> Parse<OperandKind> {
         self.scan.skip_space();
-        if function.contains('.') {
+        if function.contains('.') && !function.starts_with("geo.") {
             let arguments =
                 if self.scan.eat(')') { Vec::new() } else { self.closed(Self::argument)? };
             let name = function.to_owned();
-            return Ok(OperandKind::Query(QueryFunction { name, arguments }));
+            return Ok(OperandKind::Query(QueryFunction { on, name, arguments }));
+        }
+        if on.is_some() || function == "case" {
+            return Err(Problem::Refused(function.to_owned()));
         }
         let arguments = if self.scan.eat(')') { Vec::new() } else { self.closed(Self::operand)? };
         Ok(OperandKind::Call { function: function.to_owned(), arguments })
@@ -49,18 +53,23 @@ impl<'a> Parser<'a> {
             }
         }
         if self.scan.eat('[') {
-            self.scan.skip_space();
-            if self.scan.eat(']') {
-                return Ok(ArgumentValue::List(Vec::new()));
-            }
-            let items = self.list(Self::list_item)?;
-            self.scan.expect(']')?;
-            return Ok(ArgumentValue::List(items));
+            return self.list_items().map(ArgumentValue::List);
         }
         match self.operand_kind()? {
             OperandKind::Literal(literal) => Ok(ArgumentValue::Literal(literal)),
             _ => Err(Problem::Unexpected(start)),
         }
+    }
+
+    /// What stands in brackets, from behind the opening one.
+    pub(crate) fn list_items(&mut self) -> Parse<Vec<Literal>> {
+        self.scan.skip_space();
+        if self.scan.eat(']') {
+            return Ok(Vec::new());
+        }
+        let items = self.list(Self::list_item)?;
+        self.scan.expect(']')?;
+        Ok(items)
     }
 
     fn list_item(&mut self) -> Parse<Literal> {
@@ -74,7 +83,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn json_string(&mut self) -> Scan<String> {
+    pub(crate) fn json_string(&mut self) -> Scan<String> {
         self.scan.expect('"')?;
         let mut text = String::new();
         loop {

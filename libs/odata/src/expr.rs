@@ -36,6 +36,13 @@ pub enum Expr {
         /// At least one.
         values: Vec<Operand>,
     },
+    /// `left has right`.
+    Has {
+        /// Values of an enumeration.
+        left: Operand,
+        /// One or more of its members.
+        right: Operand,
+    },
     /// Something that is true or false by itself.
     Predicate(Operand),
 }
@@ -83,6 +90,8 @@ pub struct Path(pub Vec<String>);
 /// A function with a namespace and named arguments.
 #[derive(Clone, Debug, PartialEq)]
 pub struct QueryFunction {
+    /// What it is called on, when it is called on something: `task/Namespace.In(..)`.
+    pub on: Option<Path>,
     /// With its namespace.
     pub name: String,
     /// In the order they were written.

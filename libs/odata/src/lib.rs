@@ -2,11 +2,17 @@
 //!
 //! This crate knows what was *said*; what it means (which tables and columns exist, what may be
 //! compared with what) is the gateway's business. Start with [`Resource`] for paths and
-//! [`QueryOptions`] for what follows the question mark; [`parse_filter`] reads `$filter` into an
-//! [`Expr`]. [`PageTokens`] writes and checks `$skiptoken`. Nothing here panics, whatever the input.
+//! [`QueryOptions`] for what follows the question mark. [`parse_filter`] reads `$filter` into an
+//! [`Expr`], [`parse_expand`] and [`parse_apply`] read their options into trees of their own; the
+//! grammar stands at the top of `parser.rs`. [`PageTokens`] writes and checks `$skiptoken`.
+//! [`parse_batch`] takes a `$batch` apart. Nothing here panics, whatever the input.
 
+mod apply;
 mod arguments;
+mod batch;
+mod expand;
 mod expr;
+mod expression;
 mod literal;
 mod options;
 mod page_token;
@@ -16,6 +22,11 @@ mod print;
 mod resource;
 mod scanner;
 
+pub use apply::{AggregateMethod, AggregateSource, Aggregation, Transformation, parse_apply};
+pub use batch::{
+    BatchError, BatchMethod, BatchPart, BatchRequest, BatchTarget, MAX_OPERATIONS, parse_batch,
+};
+pub use expand::{ExpandForm, ExpandItem, ExpandOptions, RefusedOption, parse_expand};
 pub use expr::{
     Argument, ArgumentValue, CompareOp, Expr, Operand, OperandKind, Path, Quantifier,
     QueryFunction, Span,
@@ -28,4 +39,4 @@ pub use parser::{
     parse_select,
 };
 pub use percent::{InvalidEncoding, decode_query, encode_query};
-pub use resource::{Key, PathError, Resource, Tail};
+pub use resource::{Key, Parameter, PathError, Resource, Tail};

@@ -1,5 +1,7 @@
 //! Literals, with numbers kept as the digits that were written.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, FixedOffset, NaiveDate, NaiveDateTime, NaiveTime};
 use uuid::Uuid;
 
@@ -14,7 +16,7 @@ pub enum Literal {
     Integer(String),
     /// Digits with a decimal point, exactly as written.
     Decimal(String),
-    /// A number with an exponent, as written.
+    /// A number with an exponent, as written; or `INF`, `-INF`, `NaN`.
     Double(String),
     /// Text, unescaped.
     String(String),
@@ -24,6 +26,12 @@ pub enum Literal {
     Date(NaiveDate),
     /// A moment, with the offset that was written.
     DateTime(DateTime<FixedOffset>),
+    /// A time of day: `12:30:00`.
+    TimeOfDay(NaiveTime),
+    /// `duration'P1DT2H'`, without its wrapping, as written.
+    Duration(String),
+    /// `binary'..'`, decoded.
+    Binary(Vec<u8>),
     /// `Namespace.Type'Member'`.
     Enum {
         /// With its namespace.
@@ -48,6 +56,9 @@ impl Literal {
             Self::Guid(_) => "Edm.Guid",
             Self::Date(_) => "Edm.Date",
             Self::DateTime(_) => "Edm.DateTimeOffset",
+            Self::TimeOfDay(_) => "Edm.TimeOfDay",
+            Self::Duration(_) => "Edm.Duration",
+            Self::Binary(_) => "Edm.Binary",
             Self::Enum { type_name, .. } => type_name,
         }
     }
@@ -86,7 +97,37 @@ pub(crate) fn date_time(text: &str) -> Option<DateTime<FixedOffset>> {
     moment.and_local_timezone(offset).single()
 }
 
-fn time(text: &str) -> Option<NaiveTime> {
+/// `[-]P1DT2H3M4.5S`, with at least one of its parts.
+pub(crate) fn duration(text: &str) -> Option<&str> {
+    let rest = text.strip_prefix('-').unwrap_or(text).strip_prefix('P')?;
+    let (days, clock) = rest.split_once('T').map_or((rest, None), |(a, b)| (a, Some(b)));
+    let digits = |it: &str| !it.is_empty() && it.bytes().all(|it| it.is_ascii_digit());
+    let days_fit = days.is_empty() || days.strip_suffix('D').is_some_and(digits);
+    let Some(mut clock) = clock else { return (days_fit && !days.is_empty()).then_some(text) };
+    if !days_fit || clock.is_empty() {
+        return None;
+    }
+    for unit in ['H', 'M'] {
+        if let Some((number, rest)) = clock.split_once(unit) {
+            digits(number).then_some(())?;
+            clock = rest;
+        }
+    }
+    let Some(seconds) = clock.strip_suffix('S') else { return clock.is_empty().then_some(text) };
+    let (whole, fraction) = seconds.split_once('.').unwrap_or((seconds, "0"));
+    (digits(whole) && digits(fraction)).then_some(text)
+}
+
+/// base64url, with or without padding.
+pub(crate) fn binary(text: &str) -> Option<Vec<u8>> {
+    URL_SAFE_NO_PAD.decode(text.trim_end_matches('=')).ok().filter(|_| {
+        let padding = text.len() - text.trim_end_matches('=').len();
+        padding == 0 || text.len().is_multiple_of(4)
+    })
+}
+
+/// `12:30`, `12:30:00`, `12:30:00.25`.
+pub(crate) fn time(text: &str) -> Option<NaiveTime> {
     let (whole, fraction) = text.split_once('.').map_or((text, None), |(a, b)| (a, Some(b)));
     let mut parts = whole.split(':');
     let hour = two_digits(parts.next()?)?;
@@ -166,6 +207,31 @@ mod tests {
             "é",
         ];
         bad.iter().for_each(|it| check(it, None));
+    }
+
+    #[test]
+    fn durations_have_at_least_one_part() {
+        let good = ["P1D", "-P1D", "PT2H", "P1DT2H3M4.5S", "PT0S", "PT5M", "P10DT1S"];
+        good.iter().for_each(|it| assert_eq!(duration(it), Some(*it), "{it}"));
+        let bad = [
+            "", "P", "PT", "P1DT", "1D", "P1H", "PT1D", "P1Y", "P1M", "PT1.5H", "PT.5S", "PT5.S",
+            "P-1D", "PT1S2M", "PT1M2H", "p1d", "P1D ", "--P1D", "+P1D",
+        ];
+        bad.iter().for_each(|it| assert_eq!(duration(it), None, "{it}"));
+    }
+
+    #[test]
+    fn binaries_are_base64url() {
+        let check = |text: &str, expected: Option<&[u8]>| {
+            assert_eq!(binary(text).as_deref(), expected, "{text}");
+        };
+        check("", Some(b""));
+        check("T0RhdGE", Some(b"OData"));
+        check("T0RhdGE=", Some(b"OData"));
+        check("_-8", Some(&[0xff, 0xef]));
+        ["T0RhdGE==", "T", "T0R+dGE", "T0RhdGF", "=", "T0=RhdGE"].iter().for_each(|it| {
+            check(it, None);
+        });
     }
 
     #[test]

@@ -1,11 +1,49 @@
-//! Reads `$filter`, `$orderby` and `$select` by recursive descent.
+//! What all readers of expressions share: bounds, errors, aliases, lists.
 //!
-//! Precedence, weakest first: `or`, `and`, `not`, comparison. Chains of `or` and `and` become one
-//! node, so only parentheses, `not` and calls nest, and [`MAX_DEPTH`] bounds those.
+//! # The grammar
+//!
+//! The yardstick is the ABNF of OData 4.01, without what the platform lacks. Names and keywords are
+//! case-sensitive, as the platform's are; `_` is any whitespace or none, and a blank at least one.
+//! A parenthesis may stand for a blank beside an operator.
+//!
+//! ```text
+//! filter      = or-expr
+//! or-expr     = and-expr *( " or " and-expr )            ; one node for the whole chain
+//! and-expr    = primary *( " and " primary )
+//! primary     = "not " primary | "(" _ or-expr _ ")" | operand [ tail ]
+//! tail        = " " ( "eq" | "ne" | "gt" | "ge" | "lt" | "le" | "has" ) " " operand
+//!             | " in " ( "(" _ operand *( _ "," _ operand ) _ ")" | array | alias )
+//! operand     = literal | alias | path | call | lambda | query | "(" _ operand _ ")"
+//! path        = ( "$it" | name ) *( "/" name ) [ "/$count" ]     ; a name with dots is a cast
+//! call        = name "(" _ [ operand *( _ "," _ operand ) ] _ ")"
+//! lambda      = path "/any(" _ [ name _ ":" or-expr ] _ ")"
+//!             | path "/all(" _ name _ ":" or-expr _ ")"
+//! query       = [ path "/" ] qualified-name "(" [ argument *( "," argument ) ] ")"
+//! argument    = name _ "=" _ ( literal | array | alias )
+//! array       = "[" [ item *( "," item ) ] "]"                   ; item: literal or JSON string
+//! alias       = "@" name                                         ; without a value: null
+//! literal     = "null" | "true" | "false" | number | "INF" | "-INF" | "NaN" | guid | date
+//!             | date-time | time-of-day | "'" text "'" | "duration'..'" | "binary'..'"
+//!             | qualified-name "'" members "'"
+//! order-by    = item *( "," item )      ; item: ( path | alias ) [ " asc" | " desc" ]
+//! select      = item *( "," item )      ; item: path | "*"
+//! expand      = navigation *( "," navigation )
+//! navigation  = path [ "/$ref" | "/$count" ] [ "(" option *( ";" option ) [ ";" ] ")" ]
+//! option      = ( "$select=" | "$filter=" | "$orderby=" | "$top=" | "$expand=" ) value
+//!             | ( "$skip=" | "$count=" | "$search=" | "$levels=" | .. ) ; told, not read
+//! apply       = step *( "/" step )
+//! step        = "filter(" or-expr ")" | "aggregate(" value *( "," value ) ")"
+//!             | "groupby((" path *( "," path ) ")" [ "," apply ] ")" | name [ "(" .. ")" ]
+//! value       = ( "$count" | path " with " method ) " as " name
+//! ```
+//!
+//! Refused by name rather than as a mistake: arithmetic, `case`, annotations, functions without a
+//! namespace behind a path, custom aggregation methods, `rollup`. Only parentheses, `not`, calls and
+//! options nest, and [`MAX_DEPTH`] bounds those.
 
 use std::collections::BTreeMap;
 
-use crate::expr::{CompareOp, Expr, Operand, OperandKind, Path, Quantifier, Span};
+use crate::expr::{Expr, OperandKind, Path};
 use crate::literal::{self, Literal};
 use crate::options::OrderItem;
 use crate::scanner::{Scanner, Unexpected};
@@ -39,13 +77,27 @@ pub enum SyntaxError {
     /// Longer than [`MAX_LENGTH`].
     #[error("The expression is longer than {MAX_LENGTH} bytes.")]
     TooLong,
+    /// An option within `$expand` that OData does not have.
+    #[error("The query parameter '{0}' is not supported.")]
+    UnknownOption(String),
+    /// The same option twice for one navigation of a `$expand`.
+    #[error(
+        "Query option '{0}' was specified more than once, but it must be specified at most once."
+    )]
+    DuplicateOption(String),
+    /// Right in OData, and not a part of the platform's dialect.
+    #[error("'{0}' is not supported here.")]
+    NotSupported(String),
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Debug)]
 pub(crate) enum Problem {
     Unexpected(usize),
     TooDeep,
     TooLong,
+    Unknown(String),
+    Duplicate(String),
+    Refused(String),
 }
 
 pub(crate) type Parse<T> = Result<T, Problem>;
@@ -66,7 +118,7 @@ pub(crate) struct Parser<'a> {
 ///
 /// When the text is not a boolean expression.
 pub fn parse_filter(text: &str, aliases: &Aliases) -> Result<Expr, SyntaxError> {
-    parse_all(text, aliases, |parser| parser.disjunction())
+    parse_all(text, Some(aliases), Parser::disjunction)
 }
 
 /// Reads a `$orderby`.
@@ -75,20 +127,7 @@ pub fn parse_filter(text: &str, aliases: &Aliases) -> Result<Expr, SyntaxError> 
 ///
 /// When the text is not a list of paths with directions.
 pub fn parse_order_by(text: &str, aliases: &Aliases) -> Result<Vec<OrderItem>, SyntaxError> {
-    parse_all(text, aliases, |parser| {
-        parser.list(|parser| {
-            let start = parser.scan.at;
-            let OperandKind::Path(path) = parser.operand()?.kind else {
-                return Err(Problem::Unexpected(start));
-            };
-            parser.scan.skip_space();
-            let descending = parser.scan.eat_word("desc");
-            if !descending {
-                parser.scan.eat_word("asc");
-            }
-            Ok(OrderItem { path, descending })
-        })
-    })
+    parse_all(text, Some(aliases), |parser| parser.list(Parser::order_item))
 }
 
 /// Reads a `$select`: paths, or `*`.
@@ -97,25 +136,18 @@ pub fn parse_order_by(text: &str, aliases: &Aliases) -> Result<Vec<OrderItem>, S
 ///
 /// When the text is not a list of paths.
 pub fn parse_select(text: &str) -> Result<Vec<Path>, SyntaxError> {
-    parse_all(text, &Aliases::new(), |parser| {
-        parser.list(
-            |parser| {
-                if parser.scan.eat('*') { Ok(Path(vec!["*".into()])) } else { parser.path() }
-            },
-        )
-    })
+    parse_all(text, None, |parser| parser.list(Parser::selected_path))
 }
 
-fn parse_all<'a, T>(
+pub(crate) fn parse_all<'a, T>(
     text: &'a str,
-    aliases: &'a Aliases,
+    aliases: Option<&'a Aliases>,
     read: impl FnOnce(&mut Parser<'a>) -> Parse<T>,
 ) -> Result<T, SyntaxError> {
     if text.len() > MAX_LENGTH {
         return Err(SyntaxError::TooLong);
     }
-    let mut parser =
-        Parser { scan: Scanner::new(text), depth: 0, aliases: Some(aliases), budget: MAX_LENGTH };
+    let mut parser = Parser { scan: Scanner::new(text), depth: 0, aliases, budget: MAX_LENGTH };
     parser.scan.skip_space();
     read(&mut parser)
         .and_then(|value| {
@@ -130,6 +162,9 @@ impl Problem {
         match self {
             Self::TooDeep => SyntaxError::TooDeep,
             Self::TooLong => SyntaxError::TooLong,
+            Self::Unknown(name) => SyntaxError::UnknownOption(name),
+            Self::Duplicate(name) => SyntaxError::DuplicateOption(name),
+            Self::Refused(what) => SyntaxError::NotSupported(what),
             Self::Unexpected(byte) => SyntaxError::Unexpected {
                 position: text.char_indices().take_while(|(at, _)| *at < byte).count(),
                 text: text.chars().take(QUOTED_CHARS).collect(),
@@ -145,7 +180,7 @@ impl From<Unexpected> for Problem {
 }
 
 impl<'a> Parser<'a> {
-    fn unexpected(&self) -> Problem {
+    pub(crate) fn unexpected(&self) -> Problem {
         Problem::Unexpected(self.scan.at)
     }
 
@@ -171,130 +206,55 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn disjunction(&mut self) -> Parse<Expr> {
-        self.chain("or", Self::conjunction, Expr::Or)
-    }
-
-    fn conjunction(&mut self) -> Parse<Expr> {
-        self.chain("and", Self::primary, Expr::And)
-    }
-
-    fn chain(
-        &mut self,
-        word: &str,
-        read: fn(&mut Self) -> Parse<Expr>,
-        build: fn(Vec<Expr>) -> Expr,
-    ) -> Parse<Expr> {
-        let first = read(self)?;
-        let mut items = vec![first];
-        loop {
-            self.scan.skip_space();
-            if !self.scan.eat_word(word) {
-                break;
-            }
-            items.push(read(self)?);
-        }
-        match items.pop() {
-            Some(only) if items.is_empty() => Ok(only),
-            Some(last) => {
-                items.push(last);
-                Ok(build(items))
-            }
-            None => Err(self.unexpected()),
-        }
-    }
-
-    fn primary(&mut self) -> Parse<Expr> {
-        self.scan.skip_space();
-        if self.scan.eat_word("not") {
-            let inner = self.deeper(Self::primary)?;
-            return Ok(Expr::Not(Box::new(inner)));
-        }
-        if self.scan.eat('(') {
-            let inner = self.deeper(Self::disjunction)?;
-            self.scan.skip_space();
-            self.scan.expect(')')?;
-            return match inner {
-                Expr::Predicate(operand) => self.after_operand(operand),
-                group => Ok(group),
-            };
-        }
-        let operand = self.operand()?;
-        self.after_operand(operand)
-    }
-
-    fn after_operand(&mut self, left: Operand) -> Parse<Expr> {
-        self.scan.skip_space();
-        let Some(word) = self.scan.peek_name() else { return Ok(Expr::Predicate(left)) };
-        if let Some(op) = CompareOp::from_keyword(word) {
-            self.scan.at += word.len();
-            self.scan.skip_space();
-            let right = self.operand()?;
-            return Ok(Expr::Compare { op, left, right });
-        }
-        if self.scan.eat_word("in") {
-            self.scan.skip_space();
-            self.scan.expect('(')?;
-            let values = self.list(Self::operand)?;
-            self.scan.expect(')')?;
-            return Ok(Expr::In { left, values });
-        }
-        Ok(Expr::Predicate(left))
-    }
-
-    pub(crate) fn operand(&mut self) -> Parse<Operand> {
+    pub(crate) fn order_item(&mut self) -> Parse<OrderItem> {
         let start = self.scan.at;
-        let kind = self.operand_kind()?;
-        Ok(Operand { kind, span: Span { start, end: self.scan.at } })
-    }
-
-    pub(crate) fn operand_kind(&mut self) -> Parse<OperandKind> {
-        if self.scan.peek() == Some('@') {
-            return self.alias();
-        }
-        if let Some(literal) = self.scan.constant()? {
-            return Ok(OperandKind::Literal(literal));
-        }
-        let word = self.scan.peek_name().ok_or_else(|| self.unexpected())?;
-        let literal = match word {
-            "null" => Some(Literal::Null),
-            "true" => Some(Literal::Bool(true)),
-            "false" => Some(Literal::Bool(false)),
-            _ => None,
+        let OperandKind::Path(path) = self.operand()?.kind else {
+            return Err(Problem::Unexpected(start));
         };
-        let mut behind = self.scan.clone();
-        behind.at += word.len();
-        match (literal, behind.peek()) {
-            (_, Some('\'')) => {
-                let member = behind.quoted()?;
-                self.scan.at = behind.at;
-                Ok(OperandKind::Literal(Literal::Enum { type_name: word.to_owned(), member }))
-            }
-            (_, Some('(')) => {
-                self.scan.at = behind.at + 1;
-                self.deeper(|parser| parser.call(word))
-            }
-            (Some(literal), _) => {
-                self.scan.at = behind.at;
-                Ok(OperandKind::Literal(literal))
-            }
-            (None, _) => self.path_or_lambda(),
+        self.scan.skip_space();
+        let descending = self.scan.eat_word("desc");
+        if !descending {
+            self.scan.eat_word("asc");
         }
+        Ok(OrderItem { path, descending })
     }
 
-    /// `@name`: the alias's own text, read as an operand.
-    fn alias(&mut self) -> Parse<OperandKind> {
+    /// A path, or `*` behind or instead of one.
+    pub(crate) fn selected_path(&mut self) -> Parse<Path> {
+        if self.scan.eat('*') {
+            return Ok(Path(vec!["*".to_owned()]));
+        }
+        self.path()
+    }
+
+    /// Passes over the value of an option that is not read: to the `;`, `,` or `)` that ends it.
+    pub(crate) fn skip_value(&mut self) -> Parse<()> {
+        let mut open = 0_u32;
+        while let Some(next) = self.scan.peek() {
+            match next {
+                '\'' => {
+                    self.scan.quoted()?;
+                    continue;
+                }
+                '"' => {
+                    self.json_string()?;
+                    continue;
+                }
+                '(' => open += 1,
+                ')' if open > 0 => open -= 1,
+                ')' => break,
+                ';' if open == 0 => break,
+                _ => {}
+            }
+            self.scan.at += next.len_utf8();
+        }
+        Ok(())
+    }
+
+    pub(crate) fn required_space(&mut self) -> Parse<()> {
         let start = self.scan.at;
-        self.scan.expect('@')?;
-        let name = self.scan.name()?;
-        let Some(mut inner) = self.alias_text(name, start)? else {
-            return Ok(OperandKind::Literal(Literal::Null));
-        };
-        // Errors inside point at the alias, whose text is not part of the expression.
-        let outside = Problem::Unexpected(start);
-        let kind = inner.operand_kind().map_err(|_| outside)?;
-        inner.scan.skip_space();
-        if inner.scan.at_end() { Ok(kind) } else { Err(outside) }
+        self.scan.skip_space();
+        if self.scan.at > start { Ok(()) } else { Err(self.unexpected()) }
     }
 
     /// A reader of an alias's text; none for an alias without one.
@@ -307,48 +267,6 @@ impl<'a> Parser<'a> {
         inner.scan.skip_space();
         Ok(Some(inner))
     }
-
-    fn path(&mut self) -> Parse<Path> {
-        let start = self.scan.at;
-        match self.path_or_lambda()? {
-            OperandKind::Path(path) => Ok(path),
-            _ => Err(Problem::Unexpected(start)),
-        }
-    }
-
-    fn path_or_lambda(&mut self) -> Parse<OperandKind> {
-        let mut names = vec![self.scan.name()?.to_owned()];
-        while self.scan.eat('/') {
-            let name = self.scan.name()?;
-            let quantifier = match name {
-                "any" => Some(Quantifier::Any),
-                "all" => Some(Quantifier::All),
-                _ => None,
-            };
-            match quantifier {
-                Some(quantifier) if self.scan.eat('(') => {
-                    let predicate = self.deeper(Self::lambda_body)?;
-                    return Ok(OperandKind::Lambda { path: Path(names), quantifier, predicate });
-                }
-                _ => names.push(name.to_owned()),
-            }
-        }
-        Ok(OperandKind::Path(Path(names)))
-    }
-
-    fn lambda_body(&mut self) -> Parse<Option<(String, Box<Expr>)>> {
-        self.scan.skip_space();
-        if self.scan.eat(')') {
-            return Ok(None);
-        }
-        let variable = self.scan.name()?.to_owned();
-        self.scan.skip_space();
-        self.scan.expect(':')?;
-        let inner = self.disjunction()?;
-        self.scan.skip_space();
-        self.scan.expect(')')?;
-        Ok(Some((variable, Box::new(inner))))
-    }
 }
 
 /// Reads one constant that fills the whole text; a GUID may stand in braces.
@@ -360,9 +278,17 @@ pub fn parse_literal(text: &str) -> Result<Literal, SyntaxError> {
     if let Some(id) = literal::guid(text) {
         return Ok(Literal::Guid(id));
     }
-    parse_all(text, &Aliases::new(), |parser| match parser.operand()?.kind {
+    parse_all(text, None, |parser| match parser.operand()?.kind {
         OperandKind::Literal(literal) => Ok(literal),
         _ => Err(Problem::Unexpected(0)),
+    })
+}
+
+/// Reads `["a",1]`: a JSON array of constants.
+pub(crate) fn parse_list(text: &str) -> Result<Vec<Literal>, SyntaxError> {
+    parse_all(text, None, |parser| {
+        parser.scan.expect('[')?;
+        parser.list_items()
     })
 }
 

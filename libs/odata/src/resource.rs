@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use crate::literal::{self, Literal};
-use crate::parser::parse_literal;
+use crate::parser::{Aliases, parse_list, parse_literal};
 use crate::percent::{InvalidEncoding, decode_path};
 
 /// What a path names.
@@ -37,6 +37,9 @@ pub enum Key {
     Single(Literal),
     /// `name=value` pairs in the order they were written.
     Named(Vec<(String, Literal)>),
+    /// Pairs of which some can only be the arguments of a function, not yet understood: `null`, a
+    /// list, an object, or an alias. See [`Key::parameters`].
+    Parameters(Vec<(String, String)>),
     /// Something else, decoded.
     Malformed(String),
 }
@@ -57,6 +60,17 @@ pub enum Tail {
         /// What stands in its parentheses.
         key: Key,
     },
+}
+
+/// What a function is given in a URL.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Parameter {
+    /// A constant; null for an alias without a value.
+    Literal(Literal),
+    /// `["a",1]`.
+    List(Vec<Literal>),
+    /// An object, or a list of something else than constants, as written.
+    Json(String),
 }
 
 /// A path that cannot be read at all.
@@ -100,9 +114,29 @@ impl Key {
         match self {
             Self::Single(Literal::Guid(id)) => Some(*id),
             Self::Single(Literal::String(text)) => literal::guid(text),
-            Self::Single(_) | Self::Absent | Self::Empty | Self::Named(_) | Self::Malformed(_) => {
-                None
+            Self::Single(_)
+            | Self::Absent
+            | Self::Empty
+            | Self::Named(_)
+            | Self::Parameters(_)
+            | Self::Malformed(_) => None,
+        }
+    }
+
+    /// The arguments of a function, with aliases put in place; none, if this is not what stands
+    /// there.
+    #[must_use]
+    pub fn parameters(&self, aliases: &Aliases) -> Option<Vec<(String, Parameter)>> {
+        match self {
+            Self::Absent | Self::Empty => Some(Vec::new()),
+            Self::Named(pairs) => {
+                Some(pairs.iter().map(|(name, it)| (name.clone(), it.clone().into())).collect())
             }
+            Self::Parameters(pairs) => pairs
+                .iter()
+                .map(|(name, text)| Some((name.clone(), Parameter::parse(text, Some(aliases))?)))
+                .collect(),
+            Self::Single(_) | Self::Malformed(_) => None,
         }
     }
 
@@ -116,8 +150,50 @@ impl Key {
                 value => Self::Single(value),
             };
         }
-        let pairs = split_outside_quotes(text, ',').into_iter().map(pair).collect::<Option<_>>();
-        pairs.map_or_else(|| Self::Malformed(text.to_owned()), Self::Named)
+        let pairs = split_pairs(text).into_iter().map(pair).collect::<Option<Vec<_>>>();
+        let Some(pairs) = pairs else { return Self::Malformed(text.to_owned()) };
+        let key = pairs.iter().map(|(name, text)| {
+            let value = parse_literal(text).ok().filter(|it| *it != Literal::Null)?;
+            Some(((*name).to_owned(), value))
+        });
+        if let Some(key) = key.collect() {
+            return Self::Named(key);
+        }
+        if pairs.iter().any(|(_, text)| Parameter::parse(text, None).is_none()) {
+            return Self::Malformed(text.to_owned());
+        }
+        let owned = |(name, text): (&str, &str)| (name.to_owned(), text.to_owned());
+        Self::Parameters(pairs.into_iter().map(owned).collect())
+    }
+}
+
+impl From<Literal> for Parameter {
+    fn from(value: Literal) -> Self {
+        Self::Literal(value)
+    }
+}
+
+impl Parameter {
+    /// Without aliases, only tells whether the text can be a parameter.
+    fn parse(text: &str, aliases: Option<&Aliases>) -> Option<Self> {
+        if let Some(alias) = text.strip_prefix('@') {
+            let Some(aliases) = aliases else {
+                return is_name(alias).then_some(Self::Literal(Literal::Null));
+            };
+            let Some(text) = aliases.get(alias) else { return Some(Literal::Null.into()) };
+            // Aliases do not name each other.
+            let text = text.trim();
+            return if text.starts_with('@') { None } else { Self::parse(text, None) };
+        }
+        if let Ok(literal) = parse_literal(text) {
+            return Some(literal.into());
+        }
+        if let Ok(items) = parse_list(text) {
+            return Some(Self::List(items));
+        }
+        let braced = (text.starts_with('{') && text.ends_with('}'))
+            || (text.starts_with('[') && text.ends_with(']'));
+        braced.then(|| Self::Json(text.to_owned()))
     }
 }
 
@@ -145,42 +221,78 @@ fn segment(raw: &str) -> Result<(String, Key), PathError> {
     if name.is_empty() { Err(PathError::EmptySegment) } else { Ok((name.to_owned(), key)) }
 }
 
-/// `name=value`. A key has no null.
-fn pair(text: &str) -> Option<(String, Literal)> {
+/// `name=value`.
+fn pair(text: &str) -> Option<(&str, &str)> {
     let (name, value) = text.split_once('=')?;
-    let name = name.trim();
-    let plain = |it: char| it == '_' || it == '.' || it.is_alphanumeric();
-    let value = parse_literal(value.trim()).ok().filter(|it| *it != Literal::Null)?;
-    (!name.is_empty() && name.chars().all(plain)).then(|| (name.to_owned(), value))
+    let (name, value) = (name.trim(), value.trim());
+    (is_name(name) && !value.is_empty()).then_some((name, value))
 }
 
-/// Splits an encoded path at the slashes that do not stand in a quoted key.
+fn is_name(text: &str) -> bool {
+    let plain = |it: char| it == '_' || it == '.' || it.is_alphanumeric();
+    !text.is_empty() && text.chars().all(plain)
+}
+
+/// What is open at a place in a text.
+#[derive(Default)]
+struct Nesting {
+    brackets: usize,
+    quote: Option<char>,
+    escaped: bool,
+}
+
+impl Nesting {
+    fn pass(&mut self, next: char) {
+        match (self.quote, next) {
+            (Some('"'), _) if self.escaped => self.escaped = false,
+            (Some('"'), '\\') => self.escaped = true,
+            (Some(quote), _) if quote == next => self.quote = None,
+            (Some(_), _) => {}
+            (None, '\'' | '"') => self.quote = Some(next),
+            (None, '(' | '[' | '{') => self.brackets += 1,
+            (None, ')' | ']' | '}') => self.brackets = self.brackets.saturating_sub(1),
+            (None, _) => {}
+        }
+    }
+
+    fn is_open(&self) -> bool {
+        self.brackets > 0 || self.quote.is_some()
+    }
+}
+
+/// Splits an encoded path at the slashes that do not stand in parentheses. Outside of them, quotes
+/// are letters like any other.
 fn split_segments(path: &str) -> Vec<&str> {
     let mut segments = Vec::new();
-    let (mut start, mut quoted, mut open) = (0, false, false);
+    let mut start = 0;
+    let mut nesting = Nesting::default();
     for (at, byte) in path.bytes().enumerate() {
-        let quote = byte == b'\'' || path.get(at..at + 3) == Some("%27");
-        match byte {
-            _ if quote && open => quoted = !quoted,
-            b'(' => open = true,
-            b')' if !quoted => open = false,
-            b'/' if !quoted => {
-                segments.push(path.get(start..at).unwrap_or_default());
-                start = at + 1;
-                open = false;
-            }
-            _ => {}
+        let next = match path.get(at..at + 3) {
+            Some("%27") => '\'',
+            Some("%22") => '"',
+            Some("%28") => '(',
+            Some("%29") => ')',
+            Some("%5C" | "%5c") => '\\',
+            _ => char::from(byte),
+        };
+        if next == '/' && !nesting.is_open() {
+            segments.push(path.get(start..at).unwrap_or_default());
+            start = at + 1;
+        } else if nesting.is_open() || next == '(' {
+            nesting.pass(next);
         }
     }
     segments.push(path.get(start..).unwrap_or_default());
     segments
 }
 
-fn split_outside_quotes(text: &str, separator: char) -> Vec<&str> {
-    let mut quoted = false;
+/// Splits at the commas that stand neither in quotes nor in brackets.
+fn split_pairs(text: &str) -> Vec<&str> {
+    let mut nesting = Nesting::default();
     text.split(|it: char| {
-        quoted ^= it == '\'';
-        !quoted && it == separator
+        let between = it == ',' && !nesting.is_open();
+        nesting.pass(it);
+        between
     })
     .collect()
 }
@@ -229,12 +341,79 @@ mod tests {
         let key = pairs(&[("d", Literal::Date("2026-11-21".parse().unwrap()))]);
         check("a(d=2026-11-21)", named("a", key, vec![]));
         check("a(null)", named("a", Key::Malformed("null".into()), vec![]));
-        check("a(n=null)", named("a", Key::Malformed("n=null".into()), vec![]));
+        let parameters = Key::Parameters(vec![("n".into(), "null".into())]);
+        check("a(n=null)", named("a", parameters, vec![]));
         check("a(abc)", named("a", Key::Malformed("abc".into()), vec![]));
         check("a('x'", named("a", Key::Malformed("'x'".into()), vec![]));
         check("a//b", Err(PathError::EmptySegment));
         check("(5)", Err(PathError::EmptySegment));
         check("a(%FF)", Err(PathError::Encoding(InvalidEncoding)));
+    }
+
+    #[test]
+    fn what_follows_a_record_is_a_list_of_segments() {
+        let tail = |name: &str, key| Tail::Name { name: name.into(), key };
+        let id = Key::Single(Literal::Guid(Uuid::from_u128(0xab)));
+        let of = |path: &str| match Resource::parse(&format!("a({ID})/{path}")) {
+            Ok(Resource::Named { name, key, tail }) if name == "a" && key == id => tail,
+            other => panic!("{path}: {other:?}"),
+        };
+        let absent = |name: &str| tail(name, Key::Absent);
+        assert_eq!(of("nav"), [absent("nav")]);
+        assert_eq!(of("nav/prop/"), [absent("nav"), absent("prop")]);
+        assert_eq!(of(&format!("coll({ID})/$ref")), [tail("coll", id.clone()), Tail::Ref]);
+        assert_eq!(of("coll/$count"), [absent("coll"), Tail::Count]);
+        assert_eq!(of("prop/%24value"), [absent("prop"), Tail::Value]);
+        assert_eq!(of("N.S.Cast/o''n"), [absent("N.S.Cast"), absent("o''n")]);
+        assert_eq!(of("N.S.F()"), [tail("N.S.F", Key::Empty)]);
+        let key = pairs(&[("A", text("x/y"))]);
+        assert_eq!(of("N.F(A='x/y')/z"), [tail("N.F", key), absent("z")]);
+        let name = pairs(&[("LogicalName", text("account"))]);
+        let path = "EntityDefinitions(LogicalName='account')/Attributes/N.Picklist";
+        let tail = vec![absent("Attributes"), absent("N.Picklist")];
+        assert_eq!(Resource::parse(path), named("EntityDefinitions", name, tail));
+        let member = Literal::Enum { type_name: "N.E".into(), member: "A".into() };
+        assert_eq!(Resource::parse("f(E=N.E'A')"), named("f", pairs(&[("E", member)]), vec![]));
+    }
+
+    #[test]
+    fn functions_take_what_keys_cannot() {
+        let aliases = Aliases::from([
+            ("b".to_owned(), "'it''s'".to_owned()),
+            ("t".to_owned(), "{'@odata.id':'accounts(1)'}".to_owned()),
+            ("l".to_owned(), "[\"a,b\",2]".to_owned()),
+            ("loop".to_owned(), "@b".to_owned()),
+            ("bad".to_owned(), "x y".to_owned()),
+        ]);
+        let of = |path: &str| match Resource::parse(path) {
+            Ok(Resource::Named { key, tail, .. }) if tail.is_empty() => key.parameters(&aliases),
+            other => panic!("{path}: {other:?}"),
+        };
+        let check = |path: &str, expected: &[(&str, Parameter)]| {
+            let expected = expected.iter().map(|(name, it)| ((*name).to_owned(), it.clone()));
+            assert_eq!(of(path), Some(expected.collect::<Vec<_>>()), "{path}");
+        };
+        let json = |it: &str| Parameter::Json(it.to_owned());
+        check("F", &[]);
+        check("F()", &[]);
+        check("F(A='x',B=@b)", &[("A", text("x").into()), ("B", text("it's").into())]);
+        check(
+            "F(A=@missing, B = null )",
+            &[("A", Literal::Null.into()), ("B", Literal::Null.into())],
+        );
+        check("F(T=@t)", &[("T", json("{'@odata.id':'accounts(1)'}"))]);
+        check("F(T={\"a\":\"x/y,)('\\\"\"})", &[("T", json("{\"a\":\"x/y,)('\\\"\"}"))]);
+        check("F(T=%7B%22a%22:%22/%22%7D)", &[("T", json("{\"a\":\"/\"}"))]);
+        check(
+            "F(L=@l)",
+            &[("L", Parameter::List(vec![text("a,b"), Literal::Integer("2".into())]))],
+        );
+        check("F(L=[],M=[{},{}])", &[("L", Parameter::List(vec![])), ("M", json("[{},{}]"))]);
+        for bad in
+            ["F(1)", "F(@b)", "F(A=@loop)", "F(A=@bad)", "F(A=)", "F(A=x)", "F(A=@)", "F(=1)"]
+        {
+            assert_eq!(of(bad), None, "{bad}");
+        }
     }
 
     #[test]

@@ -53,7 +53,7 @@ impl<'a> Scanner<'a> {
         self.rest().is_empty()
     }
 
-    /// The name at this position, without reading it.
+    /// The name at this position, without reading it. With dots, every part is a name.
     pub(crate) fn peek_name(&self) -> Option<&'a str> {
         let rest = self.rest();
         if !rest.starts_with(|it: char| it == '_' || it == '$' || it.is_alphabetic()) {
@@ -66,7 +66,9 @@ impl<'a> Scanner<'a> {
         } else {
             tail
         };
-        rest.get(..rest.len() - tail.len())
+        let name = rest.get(..rest.len() - tail.len())?;
+        let begins = |part: &str| part.starts_with(|it: char| it == '_' || it.is_alphabetic());
+        name.strip_prefix('$').unwrap_or(name).split('.').all(begins).then_some(name)
     }
 
     /// A name, with dots if it has a namespace.
@@ -85,11 +87,24 @@ impl<'a> Scanner<'a> {
         found
     }
 
+    /// Reads exactly this, if no name goes on behind it.
+    pub(crate) fn eat_text(&mut self, text: &str) -> bool {
+        let found = self.rest().starts_with(text) && self.ends_after(text.len());
+        if found {
+            self.at += text.len();
+        }
+        found
+    }
+
     /// A constant that begins with a quote, a digit, a sign or a GUID's first letter.
     pub(crate) fn constant(&mut self) -> Scan<Option<Literal>> {
         match self.peek() {
             Some('\'') => self.quoted().map(|it| Some(Literal::String(it))),
-            Some(it) if it == '-' || it.is_ascii_alphanumeric() => {
+            Some('-') if self.rest().starts_with("-INF") && self.ends_after(4) => {
+                self.at += 4;
+                Ok(Some(Literal::Double("-INF".to_owned())))
+            }
+            Some(it) if matches!(it, '-' | '+') || it.is_ascii_alphanumeric() => {
                 if let Some(id) = self.guid() {
                     return Ok(Some(id));
                 }
@@ -137,9 +152,8 @@ impl<'a> Scanner<'a> {
 
     fn moment(&mut self) -> Scan<Option<Literal>> {
         let rest = self.rest();
-        let looks_like_date = rest.as_bytes().get(4) == Some(&b'-')
-            && rest.bytes().take(4).all(|it| it.is_ascii_digit());
-        if !looks_like_date {
+        let digits = rest.len() - rest.trim_start_matches(|it: char| it.is_ascii_digit()).len();
+        if !matches!((digits, rest.as_bytes().get(digits)), (4, Some(b'-')) | (2, Some(b':'))) {
             return Ok(None);
         }
         let tail = rest.trim_start_matches(|it: char| {
@@ -148,7 +162,8 @@ impl<'a> Scanner<'a> {
         let word = rest.get(..rest.len() - tail.len()).unwrap_or("");
         let value = literal::date(word)
             .map(Literal::Date)
-            .or_else(|| literal::date_time(word).map(Literal::DateTime));
+            .or_else(|| literal::date_time(word).map(Literal::DateTime))
+            .or_else(|| literal::time(word).map(Literal::TimeOfDay));
         let value = value.ok_or_else(|| self.unexpected())?;
         self.at += word.len();
         Ok(Some(value))
@@ -159,7 +174,7 @@ impl<'a> Scanner<'a> {
         let bytes = rest.as_bytes();
         let digits =
             |from: usize| bytes.iter().skip(from).take_while(|it| it.is_ascii_digit()).count();
-        let sign = usize::from(bytes.first() == Some(&b'-'));
+        let sign = usize::from(matches!(bytes.first(), Some(b'-' | b'+')));
         let whole = digits(sign);
         if whole == 0 {
             return Err(self.unexpected());
@@ -186,7 +201,7 @@ impl<'a> Scanner<'a> {
         if !self.ends_after(end) {
             return Err(Unexpected(self.at + end));
         }
-        let digits = rest.get(..end).unwrap_or("").to_owned();
+        let digits = rest.get(..end).unwrap_or("").trim_start_matches('+').to_owned();
         self.at += end;
         Ok(build(digits))
     }

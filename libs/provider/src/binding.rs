@@ -1,13 +1,13 @@
 //! A data entity compiled for SQL: names quoted, expressions cast, enums indexed, once per
 //! published definition and not once per query.
 
+mod compile;
+
 use std::collections::HashMap;
-use std::fmt::Write as _;
+use std::sync::Arc;
 
 use chrono::NaiveDate;
 use proto::catalog::v1 as pb;
-
-use crate::names::Ident;
 
 /// A data entity, ready to plan queries for.
 #[derive(Debug)]
@@ -24,6 +24,15 @@ pub struct Binding {
     pub(crate) company: Option<usize>,
     /// Dates equal to this one mean "no date".
     pub(crate) null_date: Option<NaiveDate>,
+    pub(crate) relations: HashMap<String, Relation>,
+}
+
+/// A relation to one row of another entity at most.
+#[derive(Debug)]
+pub(crate) struct Relation {
+    pub(crate) entity: String,
+    /// A field of this entity and the one of the other that it equals, to the letter.
+    pub(crate) pairs: Vec<(String, String)>,
 }
 
 /// A physical table of the entity.
@@ -33,6 +42,9 @@ pub(crate) struct Source {
     pub(crate) alias: String,
     /// `"schema"."table"`.
     pub(crate) table: String,
+    /// As the database calls it.
+    pub(crate) schema: String,
+    pub(crate) name: String,
     pub(crate) join: Option<Join>,
     pub(crate) has_version: bool,
 }
@@ -70,15 +82,17 @@ pub(crate) enum Casing {
     Any,
     Upper,
     Lower,
+    /// Letter case tells texts apart.
+    Exact,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Kind {
     Text,
     /// 32 or 64 bits.
     Integer,
     Decimal,
-    Enum(EnumBinding),
+    Enum(Arc<EnumBinding>),
     Boolean,
     Date,
     DateTime {
@@ -174,199 +188,7 @@ impl TryFrom<pb::DataEntity> for Binding {
 
     fn try_from(entity: pb::DataEntity) -> Result<Self, InvalidBinding> {
         let name = entity.name.clone();
-        compile(entity).map_err(|reason| InvalidBinding { entity: name, reason })
-    }
-}
-
-fn compile(entity: pb::DataEntity) -> Result<Binding, String> {
-    if entity.sources.is_empty() || entity.sources.len() > SourceSet::LIMIT {
-        return Err(format!("needs 1 to {} sources", SourceSet::LIMIT));
-    }
-    let scope = Scope::new(&entity.sources);
-    let sources = entity
-        .sources
-        .iter()
-        .map(|it| compile_source(&scope, it))
-        .collect::<Result<Vec<_>, _>>()?;
-    let identity = compile_identity(&sources[0].alias, entity.record_identity)?;
-    let fields = entity
-        .fields
-        .into_iter()
-        .map(|it| compile_field(&scope, &sources, it))
-        .collect::<Result<Vec<_>, _>>()?;
-    let by_name: HashMap<String, usize> =
-        fields.iter().enumerate().map(|(index, it)| (it.name.clone(), index)).collect();
-    let find = |name: &String| {
-        by_name.get(name).copied().ok_or_else(|| format!("names no field `{name}`"))
-    };
-    let key = entity.key.iter().map(find).collect::<Result<Vec<_>, _>>()?;
-    let company = match &entity.company_field {
-        it if it.is_empty() => None,
-        it => Some(find(it)?),
-    };
-    let null_date = match entity.null_date.as_str() {
-        "" => None,
-        it => Some(it.parse().map_err(|_| format!("`{it}` is not a date"))?),
-    };
-    let entity_id = entity.entity_id;
-    let name = entity.name;
-    Ok(Binding { name, entity_id, sources, identity, fields, by_name, key, company, null_date })
-}
-
-/// Which aliases there are.
-struct Scope {
-    aliases: HashMap<String, usize>,
-}
-
-impl Scope {
-    fn new(sources: &[pb::DataSource]) -> Self {
-        let aliases = sources.iter().enumerate().map(|(index, it)| (it.alias.clone(), index));
-        Self { aliases: aliases.collect() }
-    }
-
-    fn column(&self, path: &pb::ColumnPath) -> Result<(String, SourceSet), String> {
-        let index =
-            self.aliases.get(&path.alias).ok_or_else(|| format!("no source `{}`", path.alias))?;
-        let sql = format!("{}.{}", Ident(&path.alias), Ident(&path.column));
-        Ok((sql, SourceSet::of(*index)))
-    }
-}
-
-fn compile_source(scope: &Scope, source: &pb::DataSource) -> Result<Source, String> {
-    let alias = Ident(&source.alias).to_string();
-    let join = match &source.join {
-        None => None,
-        Some(join) => {
-            let mut condition = String::new();
-            let mut needs = SourceSet::default();
-            for column in &join.columns {
-                let other = column.other.as_ref().ok_or("a join column lacks its other side")?;
-                let (other, other_needs) = scope.column(other)?;
-                needs = needs.with(other_needs);
-                let and = if condition.is_empty() { "" } else { " AND " };
-                let column = Ident(&column.column);
-                let _ = write!(condition, "{and}{alias}.{column} = {other}");
-            }
-            Some(Join { optional: join.optional, condition, needs })
-        }
-    };
-    let table = format!("{}.{}", Ident(&source.schema), Ident(&source.table));
-    Ok(Source { alias, table, join, has_version: !source.is_view })
-}
-
-fn compile_identity(root: &str, identity: Option<pb::RecordIdentity>) -> Result<Identity, String> {
-    let identity = identity.ok_or("has no record identity")?;
-    let columns: Vec<String> =
-        identity.columns.iter().map(|it| format!("{root}.{}", Ident(it))).collect();
-    let single = || match columns.as_slice() {
-        [column] => Ok(column.clone()),
-        _ => Err("needs one record id column".to_owned()),
-    };
-    match identity.kind() {
-        pb::RecordIdentityKind::Integer => Ok(Identity::Integer { column: single()? }),
-        pb::RecordIdentityKind::Uuid => Ok(Identity::Uuid { column: single()? }),
-        pb::RecordIdentityKind::Hash if columns.is_empty() => Err("has no record id".to_owned()),
-        pb::RecordIdentityKind::Hash => {
-            let text: Vec<String> = columns.iter().map(|it| format!("{it}::text")).collect();
-            let digits = crate::ids::HASH_DIGITS;
-            // The unit separator cannot end one value early and begin another.
-            let expression =
-                format!("left(md5(concat_ws(chr(31), {})), {digits})", text.join(", "));
-            Ok(Identity::Hash { columns, expression })
-        }
-        pb::RecordIdentityKind::Unspecified => Err("has no record identity kind".to_owned()),
-    }
-}
-
-fn compile_field(scope: &Scope, sources: &[Source], field: pb::DataField) -> Result<Field, String> {
-    let kind = compile_kind(&field)?;
-    let is_expression = matches!(field.source, Some(pb::data_field::Source::Expression(_)));
-    let (column, needs) = match &field.source {
-        Some(pb::data_field::Source::Column(path)) => scope.column(path)?,
-        Some(pb::data_field::Source::Expression(sql)) => {
-            let all = (0..sources.len()).map(SourceSet::of);
-            (format!("({sql})"), all.fold(SourceSet::default(), SourceSet::with))
-        }
-        None => return Err(format!("field `{}` has no source", field.name)),
-    };
-    let converts = is_expression || !field.storage.is_empty();
-    let sql = match canonical_type(&kind) {
-        Some(r#type) if converts => format!("{column}::{}", r#type),
-        _ => column,
-    };
-    let optional = |index| {
-        sources.get(index).and_then(|it: &Source| it.join.as_ref()).is_some_and(|it| it.optional)
-    };
-    let outer = (0..sources.len()).any(|it| needs.contains(it) && optional(it));
-    let casing = match field.casing() {
-        pb::Casing::Unspecified => Casing::Any,
-        pb::Casing::Upper => Casing::Upper,
-        pb::Casing::Lower => Casing::Lower,
-    };
-    let nullable = field.nullable || outer || is_expression;
-    Ok(Field { name: field.name, sql, kind, nullable, casing, needs })
-}
-
-fn compile_kind(field: &pb::DataField) -> Result<Kind, String> {
-    Ok(match field.r#type() {
-        pb::FieldType::String | pb::FieldType::Memo => Kind::Text,
-        pb::FieldType::Integer | pb::FieldType::Long => Kind::Integer,
-        pb::FieldType::Decimal => Kind::Decimal,
-        pb::FieldType::Boolean => Kind::Boolean,
-        pb::FieldType::Date => Kind::Date,
-        pb::FieldType::DateTime => {
-            let storage = field.storage.to_ascii_lowercase();
-            Kind::DateTime {
-                zoned: storage.contains("timestamptz") || storage.contains("with time zone"),
-            }
-        }
-        pb::FieldType::Guid => Kind::Guid,
-        pb::FieldType::Enum => Kind::Enum(compile_enum(field)?),
-        pb::FieldType::Unspecified => return Err(format!("field `{}` has no type", field.name)),
-    })
-}
-
-fn compile_enum(field: &pb::DataField) -> Result<EnumBinding, String> {
-    let none = || format!("enum field `{}` has a member without a stored value", field.name);
-    let mut members = Vec::with_capacity(field.members.len());
-    for member in &field.members {
-        let stored = match member.stored.as_ref().ok_or_else(none)? {
-            pb::enum_member::Stored::StoredInt(it) => Stored::Int(*it),
-            pb::enum_member::Stored::StoredText(it) => Stored::Text(it.clone()),
-            pb::enum_member::Stored::StoredBool(it) => Stored::Bool(*it),
-        };
-        members.push(EnumMember {
-            symbol: member.symbol.clone(),
-            label: member.label.clone(),
-            option_value: member.option_value,
-            stored,
-        });
-    }
-    let storage = match members.first().map(|it| &it.stored) {
-        Some(Stored::Int(_)) => EnumStorage::Int,
-        Some(Stored::Text(_)) => EnumStorage::Text,
-        Some(Stored::Bool(_)) => EnumStorage::Bool,
-        None => return Err(format!("enum field `{}` has no members", field.name)),
-    };
-    Ok(EnumBinding { members, storage })
-}
-
-/// The type that values of this kind are read in, where the column has another. Moments need no
-/// cast: both SQL types travel the same.
-fn canonical_type(kind: &Kind) -> Option<&'static str> {
-    match kind {
-        Kind::Text => Some("text"),
-        Kind::Integer => Some("bigint"),
-        Kind::Decimal => Some("numeric"),
-        Kind::Boolean => Some("boolean"),
-        Kind::Date => Some("date"),
-        Kind::DateTime { .. } => None,
-        Kind::Guid => Some("uuid"),
-        Kind::Enum(it) => Some(match it.storage {
-            EnumStorage::Int => "bigint",
-            EnumStorage::Text => "text",
-            EnumStorage::Bool => "boolean",
-        }),
+        compile::compile(entity).map_err(|reason| InvalidBinding { entity: name, reason })
     }
 }
 
@@ -375,6 +197,14 @@ fn canonical_type(kind: &Kind) -> Option<&'static str> {
 impl EnumBinding {
     pub(crate) fn by_symbol(&self, symbol: &str) -> Option<&EnumMember> {
         self.members.iter().find(|it| it.symbol == symbol)
+    }
+
+    /// The database holds the same for the same members.
+    pub(crate) fn is_stored_as(&self, other: &Self) -> bool {
+        let agrees = |it: &EnumMember| {
+            other.by_symbol(&it.symbol).is_none_or(|other| other.stored == it.stored)
+        };
+        self.storage == other.storage && self.members.iter().all(agrees)
     }
 
     /// Stored values sort as options do, so that the plain column may be sorted by.

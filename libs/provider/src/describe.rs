@@ -1,6 +1,9 @@
 //! From a model's entity to the message that services exchange.
 
-use model::{Casing, DataType, Entity, Enum, FieldSource, Member, Model, RecordIdKind, Stored};
+use model::{
+    COMPANY_FIELD, Casing, DataType, Entity, Enum, FieldSource, Member, Model, RecordIdKind,
+    Relation, Stored,
+};
 use proto::catalog::v1 as pb;
 
 /// Describes an entity for the adapter. `option_value` gives the platform's value of an enum member.
@@ -22,11 +25,27 @@ pub fn data_entity(
         fields: entity.fields.iter().map(|it| field(model, it, &option_value)).collect(),
         key: entity.key.clone(),
         company_field: match entity.company {
-            Some(_) => model::COMPANY_FIELD.to_owned(),
+            Some(_) => COMPANY_FIELD.to_owned(),
             None => String::new(),
         },
         null_date: model.null_date.map(|it| it.to_string()).unwrap_or_default(),
+        relations: entity.relations.iter().filter_map(|it| relation(model, entity, it)).collect(),
     }
+}
+
+/// A row's related row is of the same company, wherever both have one.
+fn relation(model: &Model, entity: &Entity, relation: &Relation) -> Option<pb::EntityRelation> {
+    let target = model.entities.iter().find(|it| it.name == relation.entity)?;
+    let pair = |field: &str, related: &str| pb::EntityRelationPair {
+        field: field.to_owned(),
+        related: related.to_owned(),
+    };
+    let mut pairs: Vec<_> = relation.fields.iter().map(|it| pair(&it.field, &it.related)).collect();
+    let says_so = relation.fields.iter().any(|it| it.related == COMPANY_FIELD);
+    if entity.company.is_some() && target.company.is_some() && !says_so {
+        pairs.insert(0, pair(COMPANY_FIELD, COMPANY_FIELD));
+    }
+    Some(pb::EntityRelation { name: relation.name.clone(), entity: relation.entity.clone(), pairs })
 }
 
 fn source(source: &model::Source) -> pb::DataSource {
@@ -71,18 +90,23 @@ fn field(
         r#type: field_type(&field.data_type).into(),
         nullable: field.nullable,
         members: members.unwrap_or_default(),
-        casing: match field.casing {
-            None => pb::Casing::Unspecified,
-            Some(Casing::Upper) => pb::Casing::Upper,
-            Some(Casing::Lower) => pb::Casing::Lower,
-        }
-        .into(),
+        casing: casing(model, field).into(),
         storage: field.storage.clone().unwrap_or_default(),
         scale,
         source: Some(match &field.source {
             FieldSource::Column(it) => pb::data_field::Source::Column(path(it)),
             FieldSource::Expression(it) => pb::data_field::Source::Expression(it.clone()),
         }),
+    }
+}
+
+fn casing(model: &Model, field: &model::Field) -> pb::Casing {
+    let is_text = matches!(field.data_type, DataType::String { .. } | DataType::Memo);
+    match field.casing {
+        _ if model.compares_exactly && is_text => pb::Casing::Exact,
+        None => pb::Casing::Unspecified,
+        Some(Casing::Upper) => pb::Casing::Upper,
+        Some(Casing::Lower) => pb::Casing::Lower,
     }
 }
 
@@ -120,5 +144,98 @@ fn field_type(it: &DataType) -> pb::FieldType {
         DataType::Date => pb::FieldType::Date,
         DataType::DateTime => pb::FieldType::DateTime,
         DataType::Guid => pb::FieldType::Guid,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GROUP: &str = r#"
+        name = "Group"
+        record_id = "recid"
+        company = "g.dataareaid"
+        key = ["dataAreaId", "GroupId"]
+        [[sources]]
+        alias = "g"
+        table = "groups"
+        [[fields]]
+        name = "GroupId"
+        column = "g.id"
+        type = "string"
+        casing = "upper"
+        [[fields]]
+        name = "Rank"
+        column = "g.rank"
+        type = "integer"
+    "#;
+    const COUNTRY: &str = r#"
+        name = "Country"
+        record_id = "recid"
+        [[sources]]
+        alias = "c"
+        table = "countries"
+        [[fields]]
+        name = "Code"
+        column = "c.code"
+        type = "string"
+    "#;
+    const CUSTOMER: &str = r#"
+        name = "Customer"
+        record_id = "recid"
+        company = "c.dataareaid"
+        [[sources]]
+        alias = "c"
+        table = "customers"
+        [[fields]]
+        name = "GroupId"
+        column = "c.groupid"
+        type = "string"
+        [[fields]]
+        name = "CountryCode"
+        column = "c.country"
+        type = "string"
+        [[relations]]
+        name = "Group"
+        entity = "Group"
+        fields = { GroupId = "GroupId" }
+        [[relations]]
+        name = "OtherGroup"
+        entity = "Group"
+        fields = { CountryCode = "dataAreaId", GroupId = "GroupId" }
+        [[relations]]
+        name = "Country"
+        entity = "Country"
+        fields = { CountryCode = "Code" }
+    "#;
+
+    fn described(settings: &str, entity: &str) -> pb::DataEntity {
+        let files = [("group.toml", GROUP), ("country.toml", COUNTRY), ("customer.toml", CUSTOMER)];
+        let model = model::parse_entities("m", settings, &files).unwrap();
+        let entity = model.entities.iter().find(|it| it.name == entity).unwrap();
+        data_entity(&model, entity, 7, |_, _| 0)
+    }
+
+    #[test]
+    fn relations_stay_within_the_company() {
+        let customer = described("name = \"m\"", "Customer");
+        let check = |name: &str, expected: &[(&str, &str)]| {
+            let relation = customer.relations.iter().find(|it| it.name == name).unwrap();
+            let pairs = relation.pairs.iter().map(|it| (it.field.as_str(), it.related.as_str()));
+            assert_eq!(pairs.collect::<Vec<_>>(), expected, "{name}");
+        };
+        check("Group", &[("dataAreaId", "dataAreaId"), ("GroupId", "GroupId")]);
+        check("OtherGroup", &[("CountryCode", "dataAreaId"), ("GroupId", "GroupId")]);
+        check("Country", &[("CountryCode", "Code")]);
+    }
+
+    #[test]
+    fn a_model_that_compares_exactly_has_only_exact_texts() {
+        let casings = |settings: &str| -> Vec<pb::Casing> {
+            described(settings, "Group").fields.iter().map(pb::DataField::casing).collect()
+        };
+        let (any, upper, exact) = (pb::Casing::Unspecified, pb::Casing::Upper, pb::Casing::Exact);
+        assert_eq!(casings("name = \"m\""), [any, upper, any]);
+        assert_eq!(casings("name = \"m\"\ncompare = \"exact\""), [exact, exact, any]);
     }
 }

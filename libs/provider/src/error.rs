@@ -5,12 +5,18 @@ use tonic::{Code, Status};
 
 use crate::grant::Denied;
 
+/// The limit's name in statuses.
+const AGGREGATE_LIMIT: &str = "aggregate_query_record";
+
 /// Why a call could not be answered.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The message lacks something that it must have.
     #[error("`{0}` is required")]
     Missing(&'static str),
+    /// An entity that does not exist, or that nobody may see here.
+    #[error("there is no entity `{0}`")]
+    EntityNotFound(String),
     /// A column that the entity does not have.
     #[error("`{entity}` has no column `{column}`")]
     ColumnNotFound {
@@ -29,6 +35,14 @@ pub enum Error {
         column: String,
         /// What would fit.
         expected: &'static str,
+    },
+    /// More rows than an aggregate may be made of.
+    #[error("the aggregate is made of more than {allowed} rows; narrow the query down")]
+    LimitExceeded {
+        /// Most rows.
+        allowed: i64,
+        /// How many there are, at least.
+        actual: i64,
     },
     /// No such row, or none that the caller may see.
     #[error("the record does not exist")]
@@ -99,6 +113,20 @@ impl Error {
             Self::Missing(field) => {
                 let reason = ErrorReason::InvalidQuery;
                 status(Code::InvalidArgument, domain, reason, message, [("field", field)])
+            }
+            Self::EntityNotFound(name) => {
+                let metadata = [("entity", name.as_str())];
+                status(Code::NotFound, domain, ErrorReason::EntityNotFound, message, metadata)
+            }
+            Self::LimitExceeded { allowed, actual } => {
+                let (allowed, actual) = (allowed.to_string(), actual.to_string());
+                let metadata = [
+                    ("limit", AGGREGATE_LIMIT),
+                    ("allowed", allowed.as_str()),
+                    ("actual", actual.as_str()),
+                ];
+                let reason = ErrorReason::LimitExceeded;
+                status(Code::FailedPrecondition, domain, reason, message, metadata)
             }
             Self::ColumnNotFound { column, .. } => {
                 let reason = ErrorReason::ColumnNotFound;

@@ -1,5 +1,6 @@
 //! Authorization as a value: nothing runs without a [`Grant`], and each names the rows it covers.
 
+use std::fmt;
 use std::sync::Arc;
 
 use rpc::{Access, Caller, Companies, ErrorReason, status};
@@ -12,6 +13,24 @@ use crate::binding::Binding;
 pub struct Grant {
     binding: Arc<Binding>,
     companies: Option<Vec<String>>,
+}
+
+/// Leave to read every entity that a query names: its own, those of its links, and those that its
+/// lookups lead to.
+pub struct Grants<'a> {
+    root: Grant,
+    others: Box<FindGrant<'a>>,
+}
+
+type FindGrant<'a> = dyn Fn(&str) -> Result<Grant, Refused> + Send + Sync + 'a;
+
+/// Why there is no leave to read an entity.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// There is no such entity, or none that is visible.
+    Unknown,
+    /// The caller may not read it.
+    Denied(Denied),
 }
 
 /// The caller may not touch the entity.
@@ -55,13 +74,62 @@ impl Grant {
         &self.binding
     }
 
+    pub(crate) fn shared_binding(&self) -> Arc<Binding> {
+        Arc::clone(&self.binding)
+    }
+
     /// Legal entities that rows must belong to; `None` for any.
     pub(crate) fn companies(&self) -> Option<&[String]> {
         self.companies.as_deref()
     }
 }
 
+// === impl Grants ===
+
+impl<'a> Grants<'a> {
+    /// Leave to read `root`, and whatever `others` gives leave for, by external name.
+    #[must_use]
+    pub fn new(
+        root: Grant,
+        others: impl Fn(&str) -> Result<Grant, Refused> + Send + Sync + 'a,
+    ) -> Self {
+        Self { root, others: Box::new(others) }
+    }
+
+    /// Leave to read the entity that the query is about.
+    #[must_use]
+    pub fn root(&self) -> &Grant {
+        &self.root
+    }
+
+    pub(crate) fn of(&self, entity: &str) -> Result<Grant, Refused> {
+        if entity == self.root.binding.name() {
+            Ok(self.root.clone())
+        } else {
+            (self.others)(entity)
+        }
+    }
+}
+
+impl From<Grant> for Grants<'_> {
+    /// Leave to read one entity and no other.
+    fn from(root: Grant) -> Self {
+        Self::new(root, |_| Err(Refused::Unknown))
+    }
+}
+
+impl fmt::Debug for Grants<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Grants").field("root", &self.root).finish_non_exhaustive()
+    }
+}
+
 impl Denied {
+    /// Only administrators may see how an entity's rows are read.
+    pub(crate) fn explain(caller: &Caller, entity: &str) -> Self {
+        Self { user: caller.name.clone(), entity: entity.to_owned(), privilege: "explain" }
+    }
+
     /// As a status of the service `domain`.
     #[must_use]
     pub fn into_status(self, domain: &str) -> Status {

@@ -7,7 +7,7 @@ const COMPANIES: Uuid = Uuid::from_u128(0x6f1d_2f0c_52a4_4a0e_9c3b_7f0a_54b1_c0d
 
 /// Hex digits of the key's hash that fit into a hashed GUID: all but the entity id, the version and
 /// the variant.
-pub(crate) const HASH_DIGITS: usize = 22;
+const HASH_DIGITS: usize = 22;
 
 /// The GUID of a row: entity id, four zero bytes, record id in little-endian order.
 #[must_use]
@@ -35,6 +35,12 @@ pub(crate) fn hashed_guid(entity_id: u32, hex: &str) -> Option<Uuid> {
     let (b, rest) = rest.split_at_checked(3)?;
     let (c, d) = rest.split_at_checked(3)?;
     Uuid::parse_str(&format!("{entity_id:08x}-{a}-8{b}-b{c}-{}", d.get(..12)?)).ok()
+}
+
+/// The SQL of those digits for a key's values, given as text, none of them null.
+pub(crate) fn hash_sql(texts: &[String]) -> String {
+    // The unit separator cannot end one value early and begin another.
+    format!("left(md5(concat_ws(chr(31), {})), {HASH_DIGITS})", texts.join(", "))
 }
 
 /// What [`hashed_guid`] was made of, if the GUID is one of this entity's.

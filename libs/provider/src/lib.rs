@@ -3,13 +3,16 @@
 //! The way of a read: a [`Binding`] says where an entity's fields live; a [`Grant`] says which of its
 //! rows the caller may see, and nothing runs without one; `plan` turns both and the query into one
 //! SQL statement with bound values; [`Provider`] runs it on a [`Pool`] and writes rows as they come,
-//! as JSON with the member names the request gives, or by column. Start with [`Provider`].
+//! as JSON with the member names the request gives, or by column. `explain` shows the statement instead
+//! of running it, and says from `indexes` what would make it fast. Start with [`Provider`].
 
 mod binding;
 mod describe;
 mod error;
+mod explain;
 mod grant;
 mod ids;
+mod indexes;
 mod names;
 mod plan;
 mod pool;
@@ -19,7 +22,7 @@ mod row;
 pub use binding::{Binding, InvalidBinding};
 pub use describe::data_entity;
 pub use error::{Error, is_unavailable};
-pub use grant::{Denied, Grant};
+pub use grant::{Denied, Grant, Grants, Refused};
 pub use ids::{company_id, decode_record_guid, record_guid};
 pub use pool::{Pool, PoolOptions};
 pub use provider::{Provider, Rows};

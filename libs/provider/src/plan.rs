@@ -1,30 +1,59 @@
 //! The second translation: a query expression over an entity becomes one SQL statement with bound
 //! values (design.md §4). The caller's grant is part of every statement, never a filter after it.
+//!
+//! Every entity that a query names is a scope (`scope`): its tables, its grant, a query level of its
+//! own. A column is resolved where it is used (`select`, `column`), whether its scope is the root, a
+//! link (`link`), a lookup's target (`lookup`) or rows by value (`inline`). Conditions (`condition`,
+//! `compare`, `key`), sort keys (`order`, `halves`) and groups (`group`) are made of such columns and
+//! know nothing of where they come from.
 
 mod argument;
 mod bind;
+mod bounds;
+mod column;
+mod compare;
 mod condition;
+mod date_part;
+mod group;
+mod halves;
+mod inline;
 mod key;
+mod link;
+mod lookup;
 mod order;
 mod pattern;
+mod scope;
 mod select;
 
-use std::fmt::Write as _;
+use std::collections::HashMap;
+use std::sync::Arc;
 
 use proto::query::v1 as pb;
 
-pub(crate) use argument::Arguments;
+pub(crate) use argument::{Argument, Arguments};
+pub(crate) use halves::KnownIndexes;
 pub(crate) use order::{PositionKind, SortKey};
 pub(crate) use select::Output;
 
-use crate::binding::{Binding, SourceSet};
+use crate::binding::Binding;
 use crate::error::Error;
-use crate::grant::Grant;
+use crate::grant::Grants;
+use column::RowGuid;
+use group::order_by;
+use order::Sort;
+use scope::{Body, Join, Place, ROOT, Scope};
+use select::Shape;
 
-/// Most rows of a page (spec API-13).
-const MAX_PAGE: i32 = 5_000;
+/// Rows of a page that names no size (spec API-13).
+const DEFAULT_PAGE: i32 = 5_000;
+/// Most rows of a page.
+const MAX_PAGE: i32 = 100_000;
+/// Most rows to pass over.
+const MAX_SKIP: i32 = 50_000;
 /// Where a limited count stops (spec API-12).
 pub(crate) const COUNT_LIMIT: i64 = 5_000;
+/// Longer statements are refused.
+const MAX_SQL: usize = 2 * 1024 * 1024;
 
 /// One SQL statement and how to read its rows.
 #[derive(Debug)]
@@ -33,11 +62,14 @@ pub(crate) struct Statement {
     pub(crate) arguments: Arguments,
     /// What each row is written as.
     pub(crate) outputs: Vec<Output>,
+    /// What stands beside the rows.
+    pub(crate) keys: Vec<Output>,
     /// Where a row stands in the order.
     pub(crate) position: Vec<SortKey>,
     /// Most rows to write; the statement asks for one more, to know whether there are more.
     pub(crate) page_size: usize,
     pub(crate) count: Option<Count>,
+    pub(crate) guard: Option<Guard>,
 }
 
 /// Where the count of all matching rows is.
@@ -52,196 +84,292 @@ pub(crate) struct Count {
     pub(crate) present: Option<usize>,
 }
 
+/// Every row says how many rows it was computed of: with more than the limit, it is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Guard {
+    /// The column that holds the number; it is there even where the page is empty.
+    pub(crate) column: usize,
+    pub(crate) limit: i64,
+}
+
 /// State of planning one statement.
-pub(crate) struct Planner<'a> {
-    binding: &'a Binding,
+pub(crate) struct Planner<'q> {
+    grants: &'q Grants<'q>,
     arguments: Arguments,
-    /// Sources that the statement needs.
-    needs: SourceSet,
+    /// The root is the first.
+    scopes: Vec<Scope<'q>>,
+    /// Scopes of links, by alias.
+    aliases: HashMap<&'q str, usize>,
+    /// Lookups that were resolved, by where they start from and where they stand.
+    lookups: HashMap<LookupKey, RowGuid>,
+    calendar: Option<pb::FiscalCalendar>,
+}
+
+type LookupKey = (usize, String, usize, usize, Option<usize>);
+
+/// Rows to page through: those of a FROM clause.
+struct Rowset {
+    /// What the statement begins with.
+    with: String,
+    /// The FROM clause where rows are only counted, if fewer tables do.
+    counted: Option<String>,
+    from: String,
+    filter: Option<String>,
+    shape: Shape,
+    sorts: Vec<Sort>,
+    /// Most rows of `source`, which the rows are computed of.
+    source_limit: Option<i64>,
 }
 
 /// Plans the retrieval of one row.
-pub(crate) fn retrieve(grant: &Grant, request: &pb::RetrieveRequest) -> Result<Statement, Error> {
-    let binding = grant.binding();
-    let mut planner = Planner::new(binding);
-    let shape = planner.select(&request.columns)?;
+pub(crate) fn retrieve<'q>(
+    grants: &'q Grants<'q>,
+    request: &'q pb::RetrieveRequest,
+) -> Result<Statement, Error> {
+    bounds::check_tree(None, &request.links)?;
+    bounds::check_columns(&request.columns)?;
+    if request.columns.iter().any(group::is_computed) {
+        return Err(Error::InvalidQuery("one row is not grouped".to_owned()));
+    }
+    let multiplies = |it: &pb::LinkEntity| {
+        !matches!(it.join(), pb::JoinOperator::LeftOuter | pb::JoinOperator::MatchFirstRow)
+    };
+    if request.links.iter().any(multiplies) {
+        return Err(Error::InvalidQuery("links to one row are outer ones".to_owned()));
+    }
+    let mut planner = Planner::new(grants, None);
+    planner.join_all(&request.links, ROOT)?;
+    let shape = planner.select(&request.columns, &request.keys)?;
     let key = request.key.as_ref().and_then(|it| it.key.as_ref()).ok_or(Error::Missing("key"))?;
     let mut predicate = planner.key(key)?;
-    if let Some(policy) = planner.policy(grant) {
-        let _ = write!(predicate, " AND {policy}");
+    if let Some(policy) = planner.policy(ROOT) {
+        predicate = format!("{predicate} AND {policy}");
     }
-    let (columns, from) = (shape.columns.join(", "), planner.from());
+    let (columns, from) = (shape.list(false), planner.from(ROOT));
     let sql = format!("SELECT {columns} FROM {from} WHERE {predicate} LIMIT 1");
-    Ok(Statement {
-        sql,
-        arguments: planner.arguments,
-        outputs: shape.outputs,
-        position: Vec::new(),
-        page_size: 1,
-        count: None,
-    })
+    planner.statement(sql, shape, Vec::new(), 1)
 }
 
 /// Plans a page of rows, their count, or both.
-pub(crate) fn retrieve_multiple(
-    grant: &Grant,
-    query: &pb::QueryExpression,
+pub(crate) fn retrieve_multiple<'q>(
+    grants: &'q Grants<'q>,
+    query: &'q pb::QueryExpression,
+    keys: &[pb::ColumnRef],
+    known: &KnownIndexes<'_>,
 ) -> Result<Statement, Error> {
-    let page = query.page.clone().unwrap_or(pb::Page { size: MAX_PAGE, after: Vec::new() });
+    bounds::check(query)?;
+    let page = page_of(query)?;
+    let mut planner = Planner::new(grants, query.fiscal_calendar);
+    planner.join_all(&query.links, ROOT)?;
+    let mut predicate = match &query.criteria {
+        Some(filter) => planner.filter(filter, Place::within(ROOT))?,
+        None => None,
+    };
+    for related in std::mem::take(&mut planner.scopes[ROOT].filter) {
+        predicate = Some(and(predicate, related));
+    }
+    if let Some(policy) = planner.policy(ROOT) {
+        predicate = Some(and(predicate, policy));
+    }
+    let rows = planner.rowset(query, keys, predicate)?;
+    planner.page(rows, &page, query.total_count(), known)
+}
+
+fn page_of(query: &pb::QueryExpression) -> Result<pb::Page, Error> {
+    let page = match &query.page {
+        Some(page) => page.clone(),
+        None => pb::Page { size: DEFAULT_PAGE, ..Default::default() },
+    };
     if !(0..=MAX_PAGE).contains(&page.size) {
         return Err(Error::InvalidQuery(format!("a page has 0 to {MAX_PAGE} rows")));
     }
-    let mut planner = Planner::new(grant.binding());
-    let mut predicate = match &query.criteria {
-        Some(filter) => planner.filter(filter)?,
-        None => None,
-    };
-    if let Some(policy) = planner.policy(grant) {
-        predicate = Some(and(predicate, policy));
+    if !(0..=MAX_SKIP).contains(&page.skip) || (page.skip > 0 && !page.after.is_empty()) {
+        let message = format!("a page passes over 0 to {MAX_SKIP} rows, or begins at a position");
+        return Err(Error::InvalidQuery(message));
     }
-    let counted = match query.total_count() {
-        pb::TotalCount::Unspecified => None,
-        pb::TotalCount::Limited => Some(planner.counting(predicate.as_deref(), true)),
-        pb::TotalCount::Exact => Some(planner.counting(predicate.as_deref(), false)),
-    };
-    let limited = query.total_count() == pb::TotalCount::Limited;
-    match (page.size, counted) {
-        (0, Some(sql)) => Ok(planner.count_only(sql, limited)),
-        (_, counted) => planner.page(query, &page, predicate, counted, limited),
-    }
+    Ok(page)
 }
 
 // === impl Planner ===
 
-impl<'a> Planner<'a> {
-    fn new(binding: &'a Binding) -> Self {
-        // The root and every inner join decide which rows there are, whoever looks at them.
-        let inner = binding
-            .sources
-            .iter()
-            .enumerate()
-            .filter(|(_, source)| source.join.as_ref().is_none_or(|it| !it.optional));
-        let needs = inner.map(|(index, _)| SourceSet::of(index));
-        let needs = needs.fold(SourceSet::default(), SourceSet::with);
-        Self { binding, arguments: Arguments::default(), needs }
-    }
-
-    fn need(&mut self, sources: SourceSet) {
-        self.needs = self.needs.with(sources);
-    }
-
-    /// The FROM clause, without optional joins that nothing needs: such a join finds one row at
-    /// most, so leaving it out changes no result.
-    fn from(&self) -> String {
-        let sources = &self.binding.sources;
-        let mut needs = self.needs;
-        for (index, source) in sources.iter().enumerate().rev() {
-            if let (true, Some(join)) = (needs.contains(index), &source.join) {
-                needs = needs.with(join.needs);
-            }
-        }
-        let mut sql = String::new();
-        for (index, source) in sources.iter().enumerate() {
-            if !needs.contains(index) {
-                continue;
-            }
-            let (table, alias) = (&source.table, &source.alias);
-            let _ = match &source.join {
-                None => write!(sql, "{table} AS {alias}"),
-                Some(join) => {
-                    let kind = if join.optional { "LEFT JOIN" } else { "JOIN" };
-                    write!(sql, " {kind} {table} AS {alias} ON {}", join.condition)
-                }
-            };
-        }
-        sql
-    }
-
-    fn counting(&self, predicate: Option<&str>, limited: bool) -> String {
-        let from = self.from();
-        let filter = predicate.map(|it| format!(" WHERE {it}")).unwrap_or_default();
-        if limited {
-            let limit = COUNT_LIMIT + 1;
-            format!("SELECT count(*) AS n FROM (SELECT 1 FROM {from}{filter} LIMIT {limit}) AS c")
-        } else {
-            format!("SELECT count(*) AS n FROM {from}{filter}")
+impl<'q> Planner<'q> {
+    fn new(grants: &'q Grants<'q>, calendar: Option<pb::FiscalCalendar>) -> Self {
+        let root = Body::Entity(grants.root().clone());
+        Self {
+            grants,
+            arguments: Arguments::default(),
+            scopes: vec![Scope::new(root, Join::Root, Place::within(ROOT))],
+            aliases: HashMap::new(),
+            lookups: HashMap::new(),
+            calendar,
         }
     }
 
-    fn count_only(self, sql: String, limited: bool) -> Statement {
-        Statement {
-            sql,
-            arguments: self.arguments,
-            outputs: Vec::new(),
-            position: Vec::new(),
-            page_size: 0,
-            count: Some(Count { column: 0, limited, present: None }),
+    /// The query's own entity.
+    fn root(&self) -> Arc<Binding> {
+        self.grants.root().shared_binding()
+    }
+
+    fn rowset(
+        &mut self,
+        query: &pb::QueryExpression,
+        keys: &[pb::ColumnRef],
+        predicate: Option<String>,
+    ) -> Result<Rowset, Error> {
+        let is_aggregate = group::is_aggregate(query);
+        let shapes = [is_aggregate, query.distinct, query.partition_limit.is_some()];
+        if shapes.into_iter().filter(|it| *it).count() > 1 {
+            let message = "groups, distinct rows and partitions do not go together";
+            return Err(Error::InvalidQuery(message.to_owned()));
         }
+        if (is_aggregate || query.distinct) && !keys.is_empty() {
+            let message = "groups and distinct rows have no columns beside them";
+            return Err(Error::InvalidQuery(message.to_owned()));
+        }
+        if is_aggregate {
+            return self.groups(query, predicate.as_deref());
+        }
+        if query.distinct {
+            return self.distinct(query, predicate.as_deref());
+        }
+        if let Some(partition) = &query.partition_limit {
+            return self.partitions(query, partition, keys, predicate.as_deref());
+        }
+        let counted = Some(self.from(ROOT));
+        let shape = self.select(&query.columns, keys)?;
+        let sorts = self.sorts(&query.orders)?;
+        let (with, from) = (String::new(), self.from(ROOT));
+        Ok(Rowset { with, counted, from, filter: predicate, shape, sorts, source_limit: None })
     }
 
     fn page(
         mut self,
-        query: &pb::QueryExpression,
+        mut rows: Rowset,
         page: &pb::Page,
-        predicate: Option<String>,
-        counted: Option<String>,
-        limited: bool,
+        total: pb::TotalCount,
+        known: &KnownIndexes<'_>,
     ) -> Result<Statement, Error> {
-        let mut shape = self.select(&query.columns)?;
-        let position = self.sort_keys(&query.orders, &mut shape)?;
-        let predicate = match self.seek(&position, &page.after)? {
-            Some(seek) => Some(and(predicate, seek)),
-            None => predicate,
-        };
-        let order: Vec<String> = position.iter().map(SortKey::order_by).collect();
-        let limit = self.arguments.int(i64::from(page.size) + 1);
-        let filter = predicate.map(|it| format!(" WHERE {it}")).unwrap_or_default();
-        let (from, order) = (self.from(), order.join(", "));
-        let page_size = usize::try_from(page.size).unwrap_or_default();
-        let (sql, count) = match counted {
+        let counting = rows.counting(total);
+        let limited = total == pb::TotalCount::Limited;
+        if let (0, Some(counting)) = (page.size, &counting) {
+            return self.count_only(&rows, counting, limited);
+        }
+        let (keys, order) = match self.halved(&mut rows, page, known)? {
+            Some(halved) => halved,
             None => {
-                let columns = shape.columns.join(", ");
-                let sql =
-                    format!("SELECT {columns} FROM {from}{filter} ORDER BY {order} LIMIT {limit}");
-                (sql, None)
-            }
-            Some(counting) => {
-                let sql = with_count(&shape.columns, &from, &filter, &order, &limit, &counting);
-                let column = shape.columns.len();
-                (sql, Some(Count { column, limited, present: Some(column + 1) }))
+                let keys = self.keys(&rows.sorts, &mut rows.shape);
+                if let Some(seek) = self.seek(&keys, &page.after)? {
+                    rows.filter = Some(and(rows.filter, seek));
+                }
+                let order = order_by(&keys);
+                (keys, order)
             }
         };
-        let arguments = self.arguments;
-        Ok(Statement { sql, arguments, outputs: shape.outputs, position, page_size, count })
+        let mut range = format!(" LIMIT {}", self.arguments.int(i64::from(page.size) + 1));
+        if page.skip > 0 {
+            range = format!("{range} OFFSET {}", self.arguments.int(page.skip.into()));
+        }
+        let (sql, count) = rows.paged(&order, &range, counting.as_deref());
+        let width = rows.shape.columns.len();
+        let count = count.then_some(Count { column: width, limited, present: Some(width + 1) });
+        let column = if count.is_some() { width + 2 } else { width };
+        let guard = rows.source_limit.map(|limit| Guard { column, limit });
+        let page_size = usize::try_from(page.size).unwrap_or_default();
+        let statement = self.statement(sql, rows.shape, keys, page_size)?;
+        Ok(Statement { count, guard, ..statement })
+    }
+
+    fn count_only(self, rows: &Rowset, counting: &str, limited: bool) -> Result<Statement, Error> {
+        let sql = match rows.source_limit {
+            Some(_) => format!("{}SELECT t.n{SOURCE_ROWS} FROM ({counting}) AS t", rows.with),
+            None => counting.to_owned(),
+        };
+        let statement = self.statement(sql, Shape::default(), Vec::new(), 0)?;
+        let guard = rows.source_limit.map(|limit| Guard { column: 1, limit });
+        let count = Some(Count { column: 0, limited, present: None });
+        Ok(Statement { count, guard, ..statement })
+    }
+
+    fn statement(
+        self,
+        sql: String,
+        shape: Shape,
+        position: Vec<SortKey>,
+        page_size: usize,
+    ) -> Result<Statement, Error> {
+        if sql.len() > MAX_SQL || self.arguments.len() > usize::from(u16::MAX) {
+            return Err(Error::InvalidQuery("the query asks for too much at once".to_owned()));
+        }
+        Ok(Statement {
+            sql,
+            arguments: self.arguments,
+            outputs: shape.outputs,
+            keys: shape.keys,
+            position,
+            page_size,
+            count: None,
+            guard: None,
+        })
     }
 }
 
-/// Rows and count in one statement; the count is there even when the page is empty.
-fn with_count(
-    columns: &[String],
-    from: &str,
-    filter: &str,
-    order: &str,
-    limit: &str,
-    counting: &str,
-) -> String {
-    let mut inner = String::new();
-    let mut outer = String::new();
-    for (index, column) in columns.iter().enumerate() {
-        let _ = write!(inner, "{column} AS c{index}, ");
-        let _ = write!(outer, "p.c{index}, ");
+/// The number of rows that groups are made of, behind the other columns.
+const SOURCE_ROWS: &str = ", (SELECT count(*) FROM source)";
+
+// === impl Rowset ===
+
+impl Rowset {
+    /// The statement that counts all rows, if they are to be counted.
+    fn counting(&self, total: pb::TotalCount) -> Option<String> {
+        let from = self.counted.as_ref().unwrap_or(&self.from);
+        let filter = self.filter.as_ref().map(|it| format!(" WHERE {it}")).unwrap_or_default();
+        let limit = COUNT_LIMIT + 1;
+        Some(match total {
+            pb::TotalCount::Unspecified => return None,
+            pb::TotalCount::Limited => format!(
+                "SELECT count(*) AS n FROM (SELECT 1 FROM {from}{filter} LIMIT {limit}) AS c"
+            ),
+            pb::TotalCount::Exact => format!("SELECT count(*) AS n FROM {from}{filter}"),
+        })
     }
-    format!(
-        "SELECT {outer}t.n, p.ord FROM ({counting}) AS t LEFT JOIN (SELECT {inner}row_number() \
-         OVER (ORDER BY {order}) AS ord FROM {from}{filter} ORDER BY {order} LIMIT {limit}) AS p \
-         ON true ORDER BY p.ord"
-    )
+
+    /// The statement of a page, and whether the count is in it.
+    fn paged(&self, order: &str, range: &str, counting: Option<&str>) -> (String, bool) {
+        let Self { with, from, .. } = self;
+        let filter = self.filter.as_ref().map(|it| format!(" WHERE {it}")).unwrap_or_default();
+        let source = if self.source_limit.is_some() { SOURCE_ROWS } else { "" };
+        let Some(counting) = counting else {
+            let columns = self.shape.list(false);
+            let sql = format!("{with}SELECT {columns}{source} FROM {from}{filter}{order}{range}");
+            return (sql, false);
+        };
+        // The count is there even when the page is empty.
+        let inner = self.shape.list(true);
+        let outer: Vec<String> =
+            (0..self.shape.columns.len()).map(|it| format!("p.c{it}, ")).collect();
+        let (outer, window) = (outer.concat(), order.trim_start());
+        let sql = format!(
+            "{with}SELECT {outer}t.n, p.ord{source} FROM ({counting}) AS t LEFT JOIN (SELECT \
+             {inner}, row_number() OVER ({window}) AS ord FROM {from}{filter}{order}{range}) AS p \
+             ON true ORDER BY p.ord"
+        );
+        (sql, true)
+    }
 }
 
 fn and(left: Option<String>, right: String) -> String {
     match left {
         Some(left) => format!("({left}) AND ({right})"),
         None => right,
+    }
+}
+
+/// All of these; `None` of none.
+fn and_all(parts: &[String]) -> Option<String> {
+    match parts {
+        [] => None,
+        [part] => Some(part.clone()),
+        parts => Some(parts.iter().map(|it| format!("({it})")).collect::<Vec<_>>().join(" AND ")),
     }
 }
 

@@ -1,6 +1,10 @@
 //! Runs statements and hands out their rows.
 
+mod knowledge;
 mod sink;
+mod writer;
+
+use std::sync::Arc;
 
 use futures::stream::StreamExt as _;
 use futures::{TryStreamExt as _, stream};
@@ -13,12 +17,14 @@ use tonic::Status;
 use tracing::Instrument as _;
 
 use crate::error::Error;
-use crate::grant::Grant;
-use crate::plan::{self, COUNT_LIMIT, Count, SortKey, Statement};
+use crate::grant::Grants;
+use crate::indexes::Memory;
+use crate::plan::{self, COUNT_LIMIT, Count, Guard, SortKey, Statement};
 use crate::pool::{Lease, Pool};
-use crate::row::{ColumnWriter, JsonWriter, position};
+use crate::row::position;
 pub use sink::Rows;
 use sink::{NotSent, Sink, outlet};
+use writer::Writer;
 
 /// A message is sent when it has grown to this many bytes.
 const BATCH_BYTES: usize = 128 * 1024;
@@ -30,12 +36,7 @@ const SMALL_PAGE: usize = 256;
 pub struct Provider {
     pool: Pool,
     domain: &'static str,
-}
-
-/// Writes rows in the form that was asked for.
-enum Writer {
-    Json(JsonWriter),
-    Columns(ColumnWriter),
+    memory: Arc<Memory>,
 }
 
 // === impl Provider ===
@@ -44,7 +45,7 @@ impl Provider {
     /// Reads through `pool`; `domain` is the service that errors name.
     #[must_use]
     pub fn new(pool: Pool, domain: &'static str) -> Self {
-        Self { pool, domain }
+        Self { pool, domain, memory: Arc::default() }
     }
 
     /// One row.
@@ -55,13 +56,13 @@ impl Provider {
     pub async fn retrieve(
         &self,
         context: &CallContext,
-        grant: &Grant,
+        grants: &Grants<'_>,
         request: pb::RetrieveRequest,
     ) -> Result<pb::RetrieveResponse, Status> {
-        let entity = grant.binding().name();
+        let entity = grants.root().binding().name();
         let read = async {
-            let statement = plan::retrieve(grant, &request)?;
-            let mut writer = Writer::new(request.format(), statement.outputs)?;
+            let statement = plan::retrieve(grants, &request)?;
+            let mut writer = Writer::new(request.format(), statement.outputs, statement.keys)?;
             let row = self.fetch_one(entity, &statement.sql, statement.arguments).await?;
             writer.write(&row.ok_or(Error::RecordNotFound)?).map_err(Error::Row)?;
             Ok(pb::RetrieveResponse { batch: Some(writer.take()) })
@@ -81,13 +82,16 @@ impl Provider {
     pub async fn retrieve_multiple(
         &self,
         context: &CallContext,
-        grant: &Grant,
+        grants: &Grants<'_>,
         request: RetrieveMultipleRequest,
     ) -> Result<Rows, Status> {
-        let entity = grant.binding().name().to_owned();
+        let entity = grants.root().binding().name().to_owned();
         let refuse = |error: Error| error.into_status(self.domain, &entity);
         let query = request.query.as_ref().ok_or_else(|| refuse(Error::Missing("query")))?;
-        let statement = plan::retrieve_multiple(grant, query).map_err(refuse)?;
+        let statement = plan::retrieve_multiple(grants, query, &request.keys, &|schema, table| {
+            self.known_indexes(schema, table)
+        })
+        .map_err(refuse)?;
         let format = request.format();
         let deadline = context.remaining();
         if statement.page_size <= SMALL_PAGE {
@@ -110,7 +114,12 @@ impl Provider {
         Ok(rows)
     }
 
-    async fn fetch_one(
+    pub(crate) fn domain(&self) -> &'static str {
+        self.domain
+    }
+
+    /// The first row that a statement answers.
+    pub(crate) async fn fetch_one(
         &self,
         entity: &str,
         sql: &str,
@@ -142,12 +151,14 @@ impl Provider {
         format: RowFormat,
         sink: Sink,
     ) -> Result<Sink, Error> {
-        let Statement { sql, arguments, outputs, position, page_size, count } = statement;
+        let Statement { sql, arguments, outputs, keys, position, page_size, count, guard } =
+            statement;
         let mut page = Page {
-            writer: Writer::new(format, outputs)?,
+            writer: Writer::new(format, outputs, keys)?,
             keys: position,
             page_size,
             count,
+            guard,
             total: None,
             written: 0,
             first: Vec::new(),
@@ -173,6 +184,9 @@ impl Provider {
                 Ok(()) => lease.finish(),
                 Err(Failure::Database(error)) => return Err(of(error)),
                 Err(Failure::Row(error)) => return Err(Error::Row(error)),
+                Err(Failure::Crossed { allowed, actual }) => {
+                    return Err(Error::LimitExceeded { allowed, actual });
+                }
                 Err(Failure::NotSent(NotSent::SlowReader)) => return Err(Error::SlowReader),
                 Err(Failure::NotSent(NotSent::ReaderGone)) => return Ok(page.sink),
             }
@@ -189,6 +203,7 @@ struct Page {
     keys: Vec<SortKey>,
     page_size: usize,
     count: Option<Count>,
+    guard: Option<Guard>,
     total: Option<i64>,
     written: usize,
     first: Vec<pb::Value>,
@@ -201,6 +216,11 @@ enum Failure {
     Database(sqlx::Error),
     Row(sqlx::Error),
     NotSent(NotSent),
+    /// Rows were computed of more rows than they may be.
+    Crossed {
+        allowed: i64,
+        actual: i64,
+    },
 }
 
 // === impl Page ===
@@ -221,12 +241,22 @@ impl Page {
         let query = sqlx::query_with(AssertSqlSafe(sql), arguments);
         let mut rows = query.fetch(connection);
         while let Some(row) = rows.try_next().await.map_err(Failure::Database)? {
+            self.check(&row)?;
             self.take(row).map_err(Failure::Row)?;
             if self.writer.len() >= BATCH_BYTES {
                 self.push(None).await.map_err(Failure::NotSent)?;
             }
         }
         Ok(())
+    }
+
+    /// The first row says it for all; nothing is written before.
+    fn check(&mut self, row: &PgRow) -> Result<(), Failure> {
+        let Some(Guard { column, limit }) = self.guard.take() else { return Ok(()) };
+        match int_at(row, column).map_err(Failure::Row)? {
+            Some(actual) if actual > limit => Err(Failure::Crossed { allowed: limit, actual }),
+            _ => Ok(()),
+        }
     }
 
     fn take(&mut self, row: PgRow) -> Result<(), sqlx::Error> {
@@ -285,46 +315,6 @@ impl Page {
             // A reader that has gone away needs no end.
             Ok(()) | Err(NotSent::ReaderGone) => Ok(self.sink),
         }
-    }
-}
-
-// === impl Writer ===
-
-impl Writer {
-    fn new(format: RowFormat, outputs: Vec<plan::Output>) -> Result<Self, Error> {
-        match format {
-            RowFormat::Json => Ok(Self::Json(JsonWriter::new(outputs))),
-            RowFormat::Columns => Ok(Self::Columns(ColumnWriter::new(outputs))),
-            RowFormat::Unspecified => Err(Error::Missing("format")),
-        }
-    }
-
-    fn write(&mut self, row: &PgRow) -> Result<(), sqlx::Error> {
-        match self {
-            Self::Json(it) => it.write(row),
-            Self::Columns(it) => it.write(row),
-        }
-    }
-
-    fn len(&self) -> usize {
-        match self {
-            Self::Json(it) => it.len(),
-            Self::Columns(it) => it.len(),
-        }
-    }
-
-    fn take(&mut self) -> pb::RowBatch {
-        let (rows, row_count) = match self {
-            Self::Json(it) => {
-                let (json, rows) = it.take();
-                (pb::row_batch::Rows::Json(json.into()), rows)
-            }
-            Self::Columns(it) => {
-                let (columns, rows) = it.take();
-                (pb::row_batch::Rows::Columns(columns), rows)
-            }
-        };
-        pb::RowBatch { row_count, rows: Some(rows) }
     }
 }
 

@@ -4,6 +4,7 @@ mod columns;
 mod decode;
 mod format;
 mod json;
+mod label;
 mod position;
 mod reader;
 

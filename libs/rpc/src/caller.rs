@@ -37,7 +37,18 @@ pub struct Caller {
     pub erp_user: String,
     /// What the user may do in the ERP.
     pub rights: Rights,
+    /// IANA name of the time zone in which the user's days begin and times are shown.
+    #[serde(default = "default_time_zone")]
+    pub time_zone: String,
+    /// LCID of the user's language.
+    #[serde(default = "default_language")]
+    pub language: i32,
 }
+
+/// The time zone of who has chosen none.
+pub const DEFAULT_TIME_ZONE: &str = "UTC";
+/// The language of who has chosen none: English (United States).
+pub const DEFAULT_LANGUAGE: i32 = 1033;
 
 /// What a user may see and do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -117,21 +128,21 @@ struct Claims {
     caller: Caller,
 }
 
-// === impl Rights ===
+// === impl Caller ===
 
-impl Rights {
+impl Caller {
     /// What an assertion says, without a look at its signature: for those who have it from
     /// user-context itself, and decide nothing by it that others do not decide again.
     #[must_use]
     pub fn claimed_by(assertion: &str) -> Option<Self> {
-        #[derive(Deserialize)]
-        struct Claimed {
-            rights: Rights,
-        }
-        let claimed = jsonwebtoken::dangerous::insecure_decode::<Claimed>(assertion).ok()?;
-        Some(claimed.claims.rights)
+        let claimed = jsonwebtoken::dangerous::insecure_decode::<Self>(assertion).ok()?;
+        Some(claimed.claims)
     }
+}
 
+// === impl Rights ===
+
+impl Rights {
     /// What the user may do with an entity, if anything.
     #[must_use]
     pub fn access(&self, entity: &str) -> Option<Access> {
@@ -314,6 +325,14 @@ fn decoding_key(jwk: &Jwk) -> Result<(String, DecodingKey), jsonwebtoken::errors
     Ok((jwk.common.key_id.clone().unwrap_or_default(), DecodingKey::from_jwk(jwk)?))
 }
 
+fn default_time_zone() -> String {
+    DEFAULT_TIME_ZONE.to_owned()
+}
+
+fn default_language() -> i32 {
+    DEFAULT_LANGUAGE
+}
+
 fn seconds(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).map_or(0, |it| it.as_secs())
 }
@@ -332,6 +351,8 @@ mod tests {
                 companies: Companies::Only(vec!["USMF".into()]),
                 entities: BTreeMap::from([("*".into(), Access::Read), ("A".into(), Access::Write)]),
             },
+            time_zone: "Europe/Berlin".into(),
+            language: 1031,
         }
     }
 
@@ -348,6 +369,14 @@ mod tests {
         verifier.set_keys(&issuer.jwks().unwrap()).unwrap();
         assert_eq!(*verifier.verify(&assertion).unwrap(), caller());
         assert_eq!(*verifier.verify(&assertion).unwrap(), caller());
+    }
+
+    #[test]
+    fn assertions_of_older_issuers_have_the_default_time_zone_and_language() {
+        let mut old = serde_json::to_value(caller()).unwrap();
+        old.as_object_mut().unwrap().retain(|key, _| key != "time_zone" && key != "language");
+        let caller: Caller = serde_json::from_value(old).unwrap();
+        assert_eq!((caller.time_zone.as_str(), caller.language), ("UTC", 1033));
     }
 
     #[test]

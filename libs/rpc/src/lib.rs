@@ -16,8 +16,8 @@ mod trace;
 mod watches;
 
 pub use caller::{
-    Access, AssertionIssuer, AssertionVerifier, CALLER_HEADER, Caller, Companies, InvalidAssertion,
-    Rights,
+    Access, AssertionIssuer, AssertionVerifier, CALLER_HEADER, Caller, Companies, DEFAULT_LANGUAGE,
+    DEFAULT_TIME_ZONE, InvalidAssertion, Rights,
 };
 pub use channel::{Channel, ConnectError};
 pub use context::{CallContext, request};

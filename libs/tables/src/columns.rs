@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use model::{DataType, Entity, Field, FieldSource};
+use model::{DataType, Entity, Field, FieldSource, Relation};
 use proto::query::v1 as pb;
 use proto::query::v1::{AttributeType, RequiredLevel, SystemColumn};
 
@@ -56,9 +56,7 @@ impl Columns {
         let number = logical_name.strip_prefix(&natural).unwrap_or_default();
         let mut column = pb::ColumnDefinition {
             schema_name: format!("{}{}{number}", self.prefix, field.name),
-            external: Some(pb::ColumnRef {
-                column: Some(pb::column_ref::Column::Field(field.name.clone())),
-            }),
+            external: external(pb::column_ref::Column::Field(field.name.clone())),
             display_name: field.label.clone(),
             description: field.description.clone(),
             valid_for_create: field.allow_edit_on_create,
@@ -93,6 +91,46 @@ impl Columns {
         });
     }
 
+    /// Name and navigation property of the company's lookup, if there is one.
+    pub(crate) fn company_lookup_name(&self) -> Option<(String, String)> {
+        let company = external(pb::column_ref::Column::System(SystemColumn::CompanyId.into()));
+        let column = self.columns.iter().find(|it| it.external == company)?;
+        Some((column.logical_name.clone(), column.navigation_property.clone()))
+    }
+
+    /// The lookup of a relation: its logical name and its navigation property.
+    pub(crate) fn relation(
+        &mut self,
+        relation: &Relation,
+        entity: &Entity,
+        target: &str,
+    ) -> (String, String) {
+        let schema_name = format!("{}FK_{}_id", self.prefix, relation.name);
+        let natural = schema_name.to_lowercase();
+        let logical_name = self.name(&natural);
+        let number = logical_name.strip_prefix(&natural).unwrap_or_default();
+        let schema_name = format!("{schema_name}{number}");
+        // What sets the lookup sets the fields behind it.
+        let own = || relation.fields.iter().filter_map(|it| entity.field(&it.field));
+        let is_column = |it: &Field| matches!(it.source, FieldSource::Column(_));
+        let mut column = pb::ColumnDefinition {
+            logical_name: logical_name.clone(),
+            schema_name: schema_name.clone(),
+            external: external(pb::column_ref::Column::Relation(relation.name.clone())),
+            display_name: relation.name.clone(),
+            target: target.to_owned(),
+            navigation_property: schema_name.clone(),
+            valid_for_create: own().all(|it| it.allow_edit_on_create && is_column(it)),
+            valid_for_update: own().all(|it| it.allow_edit && is_column(it)),
+            filterable: true,
+            ..pb::ColumnDefinition::default()
+        };
+        column.set_type(AttributeType::Lookup);
+        column.set_required_level(RequiredLevel::None);
+        self.columns.push(column);
+        (logical_name, schema_name)
+    }
+
     fn system(
         &mut self,
         name: &str,
@@ -104,9 +142,7 @@ impl Columns {
             schema_name: logical_name.clone(),
             display_name: logical_name.clone(),
             logical_name: logical_name.clone(),
-            external: Some(pb::ColumnRef {
-                column: Some(pb::column_ref::Column::System(system.into())),
-            }),
+            external: external(pb::column_ref::Column::System(system.into())),
             ..pb::ColumnDefinition::default()
         };
         column.set_required_level(RequiredLevel::None);
@@ -173,6 +209,10 @@ impl Columns {
     pub(crate) fn finish(self) -> Vec<pb::ColumnDefinition> {
         self.columns
     }
+}
+
+fn external(column: pb::column_ref::Column) -> Option<pb::ColumnRef> {
+    Some(pb::ColumnRef { column: Some(column), ..pb::ColumnRef::default() })
 }
 
 fn natural_name(prefix: &str, field: &Field) -> String {

@@ -5,19 +5,25 @@
 
 mod columns;
 mod names;
+mod relationships;
 
 use model::{DataType, Entity, Enum, Member};
 use proto::query::v1 as pb;
 
 use columns::Columns;
-pub use names::{entity_set_name, virtual_name};
+pub use names::{DeclaredNames, entity_set_name, virtual_name};
 
 /// First option value that virtual tables use (spec VE-044).
 pub const FIRST_OPTION: i32 = 200_000_000;
 
-/// The virtual table of a data entity.
+/// The virtual table of a data entity. `published` gives the entities that are published too, this one
+/// among them: relations to others are left out until they are (spec VE-055).
 #[must_use]
-pub fn virtual_table(entity: &Entity, entity_id: u32) -> pb::TableDefinition {
+pub fn virtual_table<'m>(
+    entity: &'m Entity,
+    entity_id: u32,
+    published: impl Fn(&str) -> Option<&'m Entity>,
+) -> pb::TableDefinition {
     let logical_name = virtual_name(&entity.name);
     let mut columns = Columns::new("mserp_", &entity.fields);
     let primary_id = columns.record_id(&format!("{logical_name}id"));
@@ -25,6 +31,7 @@ pub fn virtual_table(entity: &Entity, entity_id: u32) -> pb::TableDefinition {
     for field in &entity.fields {
         columns.field(field, field.name == model::COMPANY_FIELD && entity.company.is_some());
     }
+    let relationships = relationships::add(&mut columns, entity, published);
     pb::TableDefinition {
         schema_name: format!("mserp_{}", entity.name),
         entity_set_name: entity_set_name(&logical_name),
@@ -39,6 +46,7 @@ pub fn virtual_table(entity: &Entity, entity_id: u32) -> pb::TableDefinition {
         alternate_keys: columns.key(entity, "mserp_entitykey"),
         columns: columns.finish(),
         entity_id,
+        relationships,
     }
 }
 
@@ -66,6 +74,7 @@ pub fn native_table(entity: &Entity, primary_name: &str) -> pb::TableDefinition 
         alternate_keys: columns.key(entity, "entitykey"),
         columns: columns.finish(),
         entity_id: 0,
+        relationships: Vec::new(),
     }
 }
 

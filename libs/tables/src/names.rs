@@ -17,3 +17,27 @@ pub fn entity_set_name(logical_name: &str) -> String {
         None => format!("{logical_name}s"),
     }
 }
+
+/// What a declared relationship is called, after the id that it was declared with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeclaredNames {
+    /// Unique in the organization; also the target's collection-valued navigation property.
+    pub schema_name: String,
+    /// Logical name of the lookup column.
+    pub column: String,
+    /// The source's navigation property.
+    pub navigation_property: String,
+}
+
+impl DeclaredNames {
+    /// `source`: what its provider calls the table that gets the lookup.
+    #[must_use]
+    pub fn new(source: &str, id: &str) -> Self {
+        let navigation_property = format!("mserp_FK_{id}_id");
+        Self {
+            schema_name: format!("mserp_FK_{source}_{id}"),
+            column: navigation_property.to_lowercase(),
+            navigation_property,
+        }
+    }
+}

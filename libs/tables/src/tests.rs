@@ -48,6 +48,11 @@ fn entity(name: &str, key: &[&str], fields: Vec<Field>) -> Entity {
     }
 }
 
+/// The table of an entity without relations.
+fn alone(entity: &Entity) -> pb::TableDefinition {
+    virtual_table(entity, 7, |_| None)
+}
+
 fn column<'t>(table: &'t pb::TableDefinition, name: &str) -> &'t pb::ColumnDefinition {
     table.columns.iter().find(|it| it.logical_name == name).unwrap()
 }
@@ -65,8 +70,7 @@ fn sets_are_named_as_the_platform_names_them() {
 #[test]
 fn a_virtual_table_has_the_vendors_names() {
     let fields = vec![field("dataAreaId", text()), field("CustomerAccount", text())];
-    let table =
-        virtual_table(&entity("CustV3Entity", &["dataAreaId", "CustomerAccount"], fields), 7);
+    let table = alone(&entity("CustV3Entity", &["dataAreaId", "CustomerAccount"], fields));
     assert_eq!(table.logical_name, "mserp_custv3entity");
     assert_eq!(table.entity_set_name, "mserp_custv3entities");
     assert_eq!(table.primary_id_column, "mserp_custv3entityid");
@@ -84,7 +88,7 @@ fn a_virtual_table_has_the_vendors_names() {
 fn types_follow_the_vendors_map_and_native_ones_their_own() {
     let check = |data_type: DataType, r#virtual, native| {
         let entity = entity("E", &[], vec![field("F", data_type)]);
-        let table = virtual_table(&entity, 7);
+        let table = alone(&entity);
         assert_eq!(column(&table, "mserp_f").r#type(), r#virtual);
         assert_eq!(column(&native_table(&entity, "F"), "f").r#type(), native);
     };
@@ -104,7 +108,7 @@ fn types_follow_the_vendors_map_and_native_ones_their_own() {
 #[test]
 fn types_keep_their_size() {
     let check = |data_type, length, scale, options: &str| {
-        let table = virtual_table(&entity("E", &[], vec![field("F", data_type)]), 7);
+        let table = alone(&entity("E", &[], vec![field("F", data_type)]));
         let column = column(&table, "mserp_f");
         let found = (column.max_length, column.scale, column.option_set.as_str());
         assert_eq!(found, (length, scale, options));
@@ -120,7 +124,7 @@ fn types_keep_their_size() {
 fn a_field_cannot_take_the_name_of_the_tables_own_columns() {
     let fields =
         vec![field("Eid", text()), field("PrimaryField", text()), field("primaryfield2", text())];
-    let table = virtual_table(&entity("E", &["Eid"], fields), 7);
+    let table = alone(&entity("E", &["Eid"], fields));
     assert_eq!(table.primary_id_column, "mserp_eid");
     let names: Vec<&str> = table.columns.iter().map(|it| it.logical_name.as_str()).collect();
     let expected = [
@@ -142,7 +146,7 @@ fn a_field_cannot_take_the_name_of_the_tables_own_columns() {
 #[test]
 fn the_company_lookup_comes_before_a_field_of_its_name() {
     let fields = vec![field("dataAreaId", text()), field("DataAreaId_Id", text())];
-    let table = virtual_table(&entity("E", &[], fields), 7);
+    let table = alone(&entity("E", &[], fields));
     assert_eq!(column(&table, "mserp_dataareaid_id").r#type(), AttributeType::Lookup);
     assert_eq!(column(&table, "mserp_dataareaid_id2").r#type(), AttributeType::String);
 }
@@ -150,7 +154,7 @@ fn the_company_lookup_comes_before_a_field_of_its_name() {
 #[test]
 fn only_company_entities_have_a_company_lookup() {
     let global = Entity { company: None, ..entity("E", &[], vec![field("dataAreaId", text())]) };
-    let table = virtual_table(&global, 7);
+    let table = alone(&global);
     assert!(table.columns.iter().all(|it| it.r#type() != AttributeType::Lookup));
     assert_eq!(column(&table, "mserp_dataareaid").required_level(), RequiredLevel::None);
 }
@@ -159,7 +163,7 @@ fn only_company_entities_have_a_company_lookup() {
 fn required_levels_follow_the_vendors() {
     let mandatory = |name: &str| Field { mandatory: true, ..field(name, text()) };
     let fields = vec![mandatory("dataAreaId"), mandatory("Must"), field("May", text())];
-    let table = virtual_table(&entity("E", &["Must"], fields), 7);
+    let table = alone(&entity("E", &["Must"], fields));
     let check =
         |name: &str, level| assert_eq!(column(&table, name).required_level(), level, "{name}");
     check("mserp_eid", RequiredLevel::SystemRequired);
@@ -179,7 +183,7 @@ fn the_primary_field_can_be_filtered_only_if_it_is_one_text() {
             field("Number", DataType::Integer),
             field("Mood", DataType::Enum("Mood".into())),
         ];
-        let table = virtual_table(&entity("E", key, fields), 7);
+        let table = alone(&entity("E", key, fields));
         assert_eq!(column(&table, "mserp_primaryfield").filterable, expected, "{key:?}");
         assert_eq!(column(&table, "mserp_primaryfield").max_length, 256);
         assert!(column(&table, "mserp_number").filterable);
@@ -195,7 +199,7 @@ fn the_primary_field_can_be_filtered_only_if_it_is_one_text() {
 #[test]
 fn what_may_be_written_is_what_the_model_says() {
     let check = |field: Field, create, update| {
-        let table = virtual_table(&entity("E", &[], vec![field]), 7);
+        let table = alone(&entity("E", &[], vec![field]));
         let column = column(&table, "mserp_f");
         assert_eq!((column.valid_for_create, column.valid_for_update), (create, update));
     };
@@ -210,7 +214,7 @@ fn what_may_be_written_is_what_the_model_says() {
 #[test]
 fn columns_are_named_to_the_provider_by_field_or_by_system_column() {
     let fields = vec![field("dataAreaId", text()), field("Code", text())];
-    let table = virtual_table(&entity("E", &["Code"], fields), 7);
+    let table = alone(&entity("E", &["Code"], fields));
     let check = |name: &str, expected| {
         let external = column(&table, name).external.clone().and_then(|it| it.column);
         assert_eq!(external, Some(expected), "{name}");
@@ -259,4 +263,131 @@ fn options_have_the_values_that_are_given() {
         .map(|it| (it.value, it.external_name.as_str(), it.label.as_str()))
         .collect();
     assert_eq!(options, [(200_000_005, "Low", "Low!"), (200_000_000, "High", "High!")]);
+}
+
+fn relation(name: &str, entity: &str, fields: &[(&str, &str)]) -> model::Relation {
+    let pair = |(field, related): &(&str, &str)| model::RelationField {
+        field: (*field).into(),
+        related: (*related).into(),
+    };
+    model::Relation {
+        name: name.into(),
+        entity: entity.into(),
+        fields: fields.iter().map(pair).collect(),
+    }
+}
+
+/// Orders lead to customers of the same company, and to countries, which have none.
+fn shop() -> [Entity; 3] {
+    let relations = vec![
+        relation("Customer", "CustEntity", &[("Account", "Id")]),
+        relation("Country", "CountryEntity", &[("CountryId", "Code")]),
+    ];
+    let fields = || vec![field("dataAreaId", text()), field("Id", text())];
+    let mut order = fields();
+    order.extend([field("Account", text()), field("CountryId", text())]);
+    [
+        Entity { relations, ..entity("OrderEntity", &["Id"], order) },
+        entity("CustEntity", &["Id"], fields()),
+        entity("CountryEntity", &["Code"], vec![field("Code", text())]),
+    ]
+}
+
+fn published(entities: &[Entity], names: &[&str]) -> pb::TableDefinition {
+    let find = |name: &str| entities.iter().find(|it| it.name == name && names.contains(&name));
+    virtual_table(&entities[0], 7, find)
+}
+
+fn pairs(relationship: &pb::Relationship) -> Vec<(String, String)> {
+    let name = |it: &Option<pb::ColumnRef>| match it.as_ref().and_then(|it| it.column.as_ref()) {
+        Some(pb::column_ref::Column::Field(name)) => name.clone(),
+        other => panic!("{other:?}"),
+    };
+    relationship.pairs.iter().map(|it| (name(&it.column), name(&it.target))).collect()
+}
+
+#[test]
+fn ve_055_a_relation_becomes_a_relationship_with_a_lookup() {
+    let shop = shop();
+    let table = published(&shop, &["OrderEntity", "CustEntity", "CountryEntity"]);
+    let found = |name: &str| {
+        table
+            .relationships
+            .iter()
+            .find(|it| it.schema_name == name)
+            .unwrap_or_else(|| panic!("{name}"))
+    };
+    let customer = found("mserp_FK_OrderEntity_Customer");
+    assert_eq!(customer.column, "mserp_fk_customer_id");
+    assert_eq!(customer.target, "mserp_custentity");
+    assert_eq!(customer.navigation_property, "mserp_FK_Customer_id");
+    assert_eq!(customer.collection_navigation_property, "mserp_FK_OrderEntity_Customer");
+    assert_eq!(customer.origin(), pb::RelationshipOrigin::Model);
+    assert!(customer.exact);
+    let of = |pairs: &[(&str, &str)]| -> Vec<(String, String)> {
+        pairs.iter().map(|(a, b)| ((*a).into(), (*b).into())).collect()
+    };
+    assert_eq!(pairs(customer), of(&[("dataAreaId", "dataAreaId"), ("Account", "Id")]));
+    assert_eq!(pairs(found("mserp_FK_OrderEntity_Country")), of(&[("CountryId", "Code")]));
+    let lookup = column(&table, "mserp_fk_customer_id");
+    assert_eq!(lookup.r#type(), AttributeType::Lookup);
+    assert_eq!(lookup.target, "mserp_custentity");
+    assert_eq!(lookup.navigation_property, "mserp_FK_Customer_id");
+    let external = lookup.external.clone().and_then(|it| it.column);
+    assert_eq!(external, Some(pb::column_ref::Column::Relation("Customer".into())));
+}
+
+#[test]
+fn ve_055_a_relation_is_there_as_soon_as_its_target_is() {
+    let shop = shop();
+    let names = |published_names: &[&str]| -> Vec<String> {
+        let table = published(&shop, published_names);
+        let lookups = table.columns.iter().filter(|it| it.r#type() == AttributeType::Lookup);
+        assert_eq!(lookups.count(), table.relationships.len());
+        table.relationships.into_iter().map(|it| it.schema_name).collect()
+    };
+    let company = "mserp_cdm_company_OrderEntity_dataAreaId";
+    assert_eq!(names(&["OrderEntity"]), [company]);
+    let both = names(&["OrderEntity", "CountryEntity"]);
+    assert_eq!(both, [company, "mserp_FK_OrderEntity_Country"]);
+}
+
+#[test]
+fn ve_028_a_relationship_with_too_long_a_name_is_left_out() {
+    let mut shop = shop();
+    // `mserp_FK_OrderEntity_` is 21 of the 92.
+    let (fits, too_long) = ("F".repeat(71), "T".repeat(72));
+    shop[0].relations =
+        [&fits, &too_long].map(|name| relation(name, "CustEntity", &[("Account", "Id")])).into();
+    let table = published(&shop, &["CustEntity"]);
+    let found: Vec<&str> = table
+        .relationships
+        .iter()
+        .filter(|it| it.origin() == pb::RelationshipOrigin::Model)
+        .map(|it| it.navigation_property.as_str())
+        .collect();
+    assert_eq!(found, [format!("mserp_FK_{fits}_id")]);
+}
+
+#[test]
+fn the_company_lookup_is_a_relationship_to_the_platforms_companies() {
+    let shop = shop();
+    let table = published(&shop, &[]);
+    let [company] = table.relationships.as_slice() else { panic!("{:?}", table.relationships) };
+    assert_eq!(company.column, "mserp_dataareaid_id");
+    assert_eq!(company.target, "cdm_company");
+    assert_eq!(company.navigation_property, "mserp_dataAreaId_id");
+    assert_eq!(pairs(company), [("dataAreaId".to_owned(), "cdm_companycode".to_owned())]);
+    assert_eq!(company.origin(), pb::RelationshipOrigin::Company);
+    assert!(!company.exact);
+}
+
+#[test]
+fn a_relations_lookup_gives_way_to_a_field_of_its_name() {
+    let mut shop = shop();
+    shop[0].fields.push(field("FK_Customer_id", text()));
+    let table = published(&shop, &["CustEntity"]);
+    assert_eq!(column(&table, "mserp_fk_customer_id").r#type(), AttributeType::String);
+    let lookup = column(&table, "mserp_fk_customer_id2");
+    assert_eq!(lookup.navigation_property, "mserp_FK_Customer_id2");
 }

@@ -6,10 +6,11 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::Targets;
 
 /// Our crates, as `tracing` names them.
-const OURS: [&str; 15] = [
+const OURS: [&str; 16] = [
     "catalog",
     "cluster",
     "demo_erp",
+    "fetchxml",
     "gateway",
     "importer",
     "model",

@@ -5,16 +5,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use model::{Entity, Model};
-use proto::catalog::v1::CatalogEntry;
+use proto::catalog::v1::{CatalogEntry, CreateRelationshipRequest, Relationship};
 use provider::{Binding, Grant, Pool, PoolOptions, Provider};
 use rpc::Caller;
 use tokio::sync::{Mutex, MutexGuard, watch};
 
 use crate::config::Config;
 use crate::error::{DOMAIN, Error, StartError};
-use crate::list_entity;
 use crate::snapshot::{Snapshot, etag};
 use crate::store::{Change, State, Store, WAIT_BUDGET};
+use crate::{declared, list_entity};
 
 /// The catalog's state, and the only way to change it.
 #[derive(Debug)]
@@ -121,6 +121,37 @@ impl Changes {
         let state = change.commit().await?;
         *model = refreshed;
         Ok(self.publish(&model, &state))
+    }
+
+    /// Adds a relationship.
+    pub(crate) async fn declare(
+        &self,
+        caller: &Caller,
+        request: CreateRelationshipRequest,
+    ) -> Result<Relationship, Error> {
+        authorize(caller)?;
+        let model = self.lock().await?;
+        let row = declared::row(request, &model)?;
+        let mut change = self.store.change().await?;
+        if !change.declare(&row).await? {
+            return Err(Error::RelationshipExists(row.id));
+        }
+        let state = change.commit().await?;
+        self.publish(&model, &state);
+        Ok(declared::resource(&row))
+    }
+
+    /// Takes a relationship back.
+    pub(crate) async fn retract(&self, caller: &Caller, id: &str) -> Result<(), Error> {
+        authorize(caller)?;
+        let model = self.lock().await?;
+        let mut change = self.store.change().await?;
+        if !change.retract(id).await? {
+            return Err(Error::RelationshipNotFound(id.to_owned()));
+        }
+        let state = change.commit().await?;
+        self.publish(&model, &state);
+        Ok(())
     }
 
     /// Publishes what another replica changed, if it did.

@@ -14,6 +14,12 @@ pub enum Error {
     /// No catalog row of that id.
     #[error("there is no such row in the catalog")]
     RecordNotFound,
+    /// No declared relationship of that id.
+    #[error("there is no declared relationship `{0}`")]
+    RelationshipNotFound(String),
+    /// A declared relationship has that id.
+    #[error("there is a declared relationship `{0}`; it can be deleted, and never changed")]
+    RelationshipExists(String),
     /// Only administrators change the catalog.
     #[error("user `{0}` may not change the catalog; it takes a System administrator")]
     NotAdministrator(String),
@@ -89,6 +95,12 @@ impl From<Error> for Status {
             }
             Error::RecordNotFound => {
                 status(Code::NotFound, DOMAIN, ErrorReason::RecordNotFound, message, [])
+            }
+            Error::RelationshipNotFound(_) => {
+                status(Code::NotFound, DOMAIN, ErrorReason::ResourceNotFound, message, [])
+            }
+            Error::RelationshipExists(_) => {
+                status(Code::AlreadyExists, DOMAIN, ErrorReason::ResourceExists, message, [])
             }
             Error::NotAdministrator(_) => {
                 let metadata = [("privilege", "write")];

@@ -7,6 +7,7 @@
 
 mod changes;
 mod config;
+mod declared;
 mod error;
 mod grpc;
 mod list_entity;
@@ -18,6 +19,7 @@ mod store;
 use std::sync::Arc;
 
 use proto::catalog::v1::catalog_service_server::CatalogServiceServer;
+use proto::catalog::v1::relationship_service_server::RelationshipServiceServer;
 use proto::query::v1::data_provider_service_server::DataProviderServiceServer;
 use proto::query::v1::metadata_provider_service_server::MetadataProviderServiceServer;
 use tokio::task::JoinHandle;
@@ -51,6 +53,7 @@ impl Catalog {
         let changes = || Arc::clone(&self.changes);
         server
             .with(CatalogServiceServer::new(grpc::Administration::new(changes())))
+            .with(RelationshipServiceServer::new(grpc::Relationships::new(changes())))
             .with(MetadataProviderServiceServer::new(grpc::Metadata::new(changes())))
             .with(DataProviderServiceServer::new(grpc::ListProvider::new(changes())))
     }

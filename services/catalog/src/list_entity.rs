@@ -71,6 +71,7 @@ pub(crate) fn table() -> pb::TableDefinition {
             schema_name: id.clone(),
             external: Some(pb::ColumnRef {
                 column: Some(pb::column_ref::Column::System(SystemColumn::RecordId.into())),
+                ..pb::ColumnRef::default()
             }),
             r#type: AttributeType::Uniqueidentifier.into(),
             display_name: "Entity".to_owned(),
@@ -100,6 +101,7 @@ pub(crate) fn table() -> pb::TableDefinition {
             columns: vec!["mserp_physicalname".to_owned()],
         }],
         entity_id: LIST_ENTITY_ID,
+        relationships: Vec::new(),
     }
 }
 
@@ -109,6 +111,7 @@ fn column(name: &str, label: &str, field: &str, r#type: AttributeType) -> pb::Co
         schema_name: name.to_owned(),
         external: Some(pb::ColumnRef {
             column: Some(pb::column_ref::Column::Field(field.to_owned())),
+            ..pb::ColumnRef::default()
         }),
         r#type: r#type.into(),
         display_name: label.to_owned(),

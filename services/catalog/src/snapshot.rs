@@ -1,11 +1,13 @@
 //! What is published: the whole of it, at one revision, never changed once it is out.
 
+use std::collections::HashMap;
+
 use model::{Entity, Enum, Member, Model};
 use proto::catalog::v1 as catalog;
 use proto::query::v1 as pb;
 
-use crate::list_entity;
 use crate::store::{LIST_ENTITY_ID, Row, State};
+use crate::{declared, list_entity};
 
 /// Everything that readers of the catalog see.
 #[derive(Debug)]
@@ -15,6 +17,8 @@ pub(crate) struct Snapshot {
     pub(crate) entries: Vec<catalog::CatalogEntry>,
     pub(crate) tables: pb::WatchTablesResponse,
     pub(crate) definitions: catalog::WatchDataEntitiesResponse,
+    /// By name.
+    pub(crate) relationships: Vec<catalog::Relationship>,
 }
 
 impl Snapshot {
@@ -28,8 +32,12 @@ impl Snapshot {
         let visible = || known().filter(|(_, row)| row.has_been_generated);
         let mut entries: Vec<_> = known().map(|(entity, row)| entry(entity, row)).collect();
         entries.sort_by(|a, b| a.name.cmp(&b.name));
-        let mut tables: Vec<_> =
-            visible().map(|(it, row)| tables::virtual_table(it, entity_id(row))).collect();
+        let published: HashMap<&str, &Entity> =
+            visible().map(|(it, _)| (it.name.as_str(), it)).collect();
+        let table = |(it, row)| {
+            tables::virtual_table(it, entity_id(row), |name| published.get(name).copied())
+        };
+        let mut tables: Vec<_> = visible().map(table).collect();
         tables.push(list_entity::table());
         let definitions = visible()
             .map(|(it, row)| provider::data_entity(model, it, entity_id(row), value))
@@ -42,11 +50,13 @@ impl Snapshot {
                 revision,
                 tables,
                 option_sets: model.enums.iter().map(|it| tables::option_set(it, value)).collect(),
+                declared_relationships: state.declared.iter().map(declared::published).collect(),
             },
             definitions: catalog::WatchDataEntitiesResponse {
                 revision,
                 data_entities: definitions,
             },
+            relationships: state.declared.iter().map(declared::resource).collect(),
         }
     }
 

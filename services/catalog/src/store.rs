@@ -1,5 +1,7 @@
 //! The catalog's rows in PostgreSQL, schema `catalog`.
 
+mod relationships;
+
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -10,6 +12,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgRow};
 use sqlx::{PgPool, Postgres, Row as _, Transaction};
 
 use crate::error::StartError;
+pub(crate) use relationships::DeclaredRow;
 
 pub(crate) const SCHEMA: &str = "catalog";
 /// Told whenever the revision grows, so that every replica hears of it.
@@ -23,9 +26,10 @@ pub(crate) const WAIT_BUDGET: Duration = Duration::from_secs(5);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(30);
 /// In order; what has been released is never changed.
-const MIGRATIONS: [(i64, &str, &str); 2] = [
+const MIGRATIONS: [(i64, &str, &str); 3] = [
     (1, "entities", include_str!("../migrations/0001_entities.sql")),
     (2, "last visible", include_str!("../migrations/0002_last_visible.sql")),
+    (3, "relationships", include_str!("../migrations/0003_relationships.sql")),
 ];
 
 /// The store.
@@ -54,6 +58,8 @@ pub(crate) struct State {
     pub(crate) rows: HashMap<String, Row>,
     /// By enum and symbol.
     pub(crate) option_values: HashMap<(String, String), i32>,
+    /// By id.
+    pub(crate) declared: Vec<DeclaredRow>,
 }
 
 /// A change under way. Nobody else changes the catalog until it is committed or dropped.
@@ -267,8 +273,10 @@ async fn read_state(transaction: &mut Transaction<'_, Postgres>) -> Result<State
         sqlx::query_as("SELECT enum_name, symbol, value FROM option_value")
             .fetch_all(&mut **transaction)
             .await?;
+    let declared = relationships::read(transaction).await?;
     Ok(State {
         revision,
+        declared,
         rows: rows.into_iter().map(|it| (it.physical_name.clone(), it)).collect(),
         option_values: options.into_iter().map(|(name, symbol, it)| ((name, symbol), it)).collect(),
     })

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use chrono_tz::Tz;
 use moka::Expiry;
 use moka::future::Cache;
 use proto::user_context::v1 as pb;
 use proto::user_context::v1::user_context_service_client::UserContextServiceClient;
-use rpc::{Channel, ErrorReason, Rights};
+use rpc::{Caller, Channel, DEFAULT_LANGUAGE, ErrorReason};
 use sha2::{Digest as _, Sha256};
 use tonic::{Request, Status};
 
@@ -31,6 +32,10 @@ pub(crate) struct Session {
     pub(crate) system_user_id: String,
     /// A hint for refusing early; who holds the rows decides.
     pub(crate) administrator: bool,
+    /// Where the user's days begin.
+    pub(crate) time_zone: Tz,
+    /// LCID of the user's language.
+    pub(crate) language: i32,
     expires: SystemTime,
 }
 
@@ -93,9 +98,13 @@ impl Callers {
         let mut client = self.client.clone();
         let answer = within(deadline, client.resolve_caller(request)).await?.into_inner();
         let expires = answer.expire_time.and_then(|it| SystemTime::try_from(it).ok());
-        let rights = Rights::claimed_by(&answer.assertion);
+        let claimed = Caller::claimed_by(&answer.assertion);
+        let claimed = claimed.as_ref();
         Ok(Arc::new(Session {
-            administrator: rights.is_some_and(|it| it.administrator),
+            administrator: claimed.is_some_and(|it| it.rights.administrator),
+            // A zone that this gateway's tables do not have yet is told as UTC.
+            time_zone: claimed.and_then(|it| it.time_zone.parse().ok()).unwrap_or(Tz::UTC),
+            language: claimed.map_or(DEFAULT_LANGUAGE, |it| it.language),
             assertion: answer.assertion,
             system_user_id: answer.user.map(|it| it.system_user_id).unwrap_or_default(),
             expires: expires.unwrap_or_else(SystemTime::now),

@@ -60,11 +60,14 @@ async fn read(call: Call<'_>, table: &Table, providers: &Providers) -> Result<Ar
     let query = pb::QueryExpression {
         entity_name: table.external_name.clone(),
         columns: vec![id, code],
-        page: Some(pb::Page { size: MOST_COMPANIES, after: Vec::new() }),
+        page: Some(pb::Page { size: MOST_COMPANIES, ..Default::default() }),
         ..Default::default()
     };
-    let request =
-        pb::RetrieveMultipleRequest { query: Some(query), format: pb::RowFormat::Columns.into() };
+    let request = pb::RetrieveMultipleRequest {
+        query: Some(query),
+        format: pb::RowFormat::Columns.into(),
+        ..Default::default()
+    };
     let mut rows = providers.retrieve_multiple(call, table.source, request).await?;
     let mut codes = Codes::new();
     collect(&rows.first, &mut codes);

@@ -2,6 +2,7 @@
 //! (spec lifecycle-and-web-api §2.12), and the one place that turns a provider's status into it.
 
 use axum::http::StatusCode;
+use fetchxml::{FetchXmlError, JsonError, PrintError};
 use odata::{InvalidEncoding, OptionError, PageTokenError, PathError, SyntaxError};
 use rpc::ErrorReason;
 use tonic::{Code, Status};
@@ -22,6 +23,12 @@ pub(crate) enum GatewayError {
     UnknownTable(String),
     #[error("Could not find a property named '{column}' on type '{NAMESPACE}.{table}'.")]
     UnknownColumn { column: String, table: String },
+    /// [`Self::UnknownColumn`] in the words of FetchXML.
+    #[error(
+        "'{table}' entity doesn't contain attribute with Name = '{column}' and NameMapping = \
+         'Logical' (look up attribute by name is case-sensitive)"
+    )]
+    UnknownAttribute { column: String, table: String },
     #[error(transparent)]
     Syntax(#[from] SyntaxError),
     #[error(transparent)]
@@ -41,6 +48,13 @@ pub(crate) enum GatewayError {
     NotFilterable { column: String, table: String },
     #[error("Number of conditions in query exceeded maximum limit.")]
     TooManyConditions,
+    #[error("Number of link entities in query exceeded maximum limit.")]
+    TooManyLinks,
+    #[error("AggregateQueryRecordLimit exceeded. Cannot perform this operation.")]
+    AggregateLimit,
+    /// A FetchXML document, or a query in the SDK's form, that is none.
+    #[error("{0}")]
+    InvalidDocument(String),
     #[error("Not operator along with the Custom Named Condition operators is not allowed")]
     NegatedFunction,
     #[error("{0} is not offered yet.")]
@@ -53,6 +67,10 @@ pub(crate) enum GatewayError {
     MethodNotAllowed { method: String, resource: String, allow: &'static str },
     #[error("Entity '{table}' With Id = {id} Does Not Exist")]
     RecordNotFound { table: String, id: uuid::Uuid },
+    #[error("Version stamp associated with the client has expired. Please perform a full sync.")]
+    VersionStampExpired,
+    #[error("Could not find a metadata object with {0}.")]
+    MetadataNotFound(String),
     #[error("A record with the specified key values does not exist in {table} entity")]
     RecordNotFoundByKey { table: String },
     #[error("A record with matching key values already exists.")]
@@ -108,6 +126,7 @@ impl GatewayError {
             Self::UnknownSegment(_) => (StatusCode::NOT_FOUND, "0x8006088a"),
             Self::NoRoute(_) => (StatusCode::NOT_FOUND, ""),
             Self::UnknownTable(_) => (StatusCode::BAD_REQUEST, "0x80041102"),
+            Self::UnknownAttribute { .. } => (StatusCode::BAD_REQUEST, "0x80041103"),
             Self::UnknownColumn { .. }
             | Self::Syntax(_)
             | Self::Path(_)
@@ -119,14 +138,21 @@ impl GatewayError {
                 (StatusCode::BAD_REQUEST, "0x80060888")
             }
             Self::TooManyConditions => (StatusCode::BAD_REQUEST, "0x8004430C"),
+            Self::TooManyLinks => (StatusCode::BAD_REQUEST, "0x8004430D"),
+            Self::AggregateLimit => (StatusCode::BAD_REQUEST, "0x8004E023"),
             Self::NegatedFunction => (StatusCode::METHOD_NOT_ALLOWED, "0x80060888"),
             Self::NotOffered(_) => (StatusCode::NOT_IMPLEMENTED, "0x80060888"),
             Self::MethodNotAllowed { .. } => (StatusCode::METHOD_NOT_ALLOWED, "0x80060888"),
-            Self::RecordNotFound { .. } => (StatusCode::NOT_FOUND, "0x80040217"),
+            Self::RecordNotFound { .. } | Self::MetadataNotFound(_) => {
+                (StatusCode::NOT_FOUND, "0x80040217")
+            }
             Self::RecordNotFoundByKey { .. } => (StatusCode::NOT_FOUND, "0x80060891"),
             Self::RecordExists => (StatusCode::PRECONDITION_FAILED, "0x80040237"),
             Self::VersionMismatch => (StatusCode::PRECONDITION_FAILED, "0x80060882"),
-            Self::PageToken(_) | Self::InvalidValue(_) => (StatusCode::BAD_REQUEST, "0x80040203"),
+            Self::PageToken(_) | Self::InvalidValue(_) | Self::InvalidDocument(_) => {
+                (StatusCode::BAD_REQUEST, "0x80040203")
+            }
+            Self::VersionStampExpired => (StatusCode::BAD_REQUEST, "0x80044352"),
             Self::Unauthenticated => (StatusCode::UNAUTHORIZED, "0x8005F101"),
             Self::PrivilegeDenied(_) => (StatusCode::FORBIDDEN, "0x80040220"),
             Self::UnknownUser => (StatusCode::FORBIDDEN, "0x80072560"),
@@ -177,6 +203,8 @@ impl GatewayError {
             Some(ErrorReason::NoErpUser) => Self::UnknownUser,
             Some(ErrorReason::InvalidQuery) => Self::InvalidQuery(message()),
             Some(ErrorReason::InvalidValue) => Self::InvalidValue(message()),
+            // Of reads, the only limit is that of the rows that an aggregate goes over.
+            Some(ErrorReason::LimitExceeded) => Self::AggregateLimit,
             Some(ErrorReason::VersionMismatch) => Self::VersionMismatch,
             Some(ErrorReason::RecordExists) => Self::RecordExists,
             Some(ErrorReason::DeadlineExceeded) => Self::Timeout,
@@ -230,6 +258,38 @@ fn unavailable(source: Source) -> String {
     .to_owned()
 }
 
+impl From<FetchXmlError> for GatewayError {
+    fn from(error: FetchXmlError) -> Self {
+        match error {
+            FetchXmlError::TooManyLinks => Self::TooManyLinks,
+            FetchXmlError::TooManyConditions => Self::TooManyConditions,
+            FetchXmlError::NotOffered { what, .. } => Self::NotOffered(what.to_owned()),
+            FetchXmlError::Xml { .. }
+            | FetchXmlError::Invalid { .. }
+            | FetchXmlError::TooLong
+            | FetchXmlError::TooDeep => Self::InvalidDocument(error.to_string()),
+        }
+    }
+}
+
+impl From<JsonError> for GatewayError {
+    fn from(error: JsonError) -> Self {
+        match error {
+            JsonError::TooManyLinks => Self::TooManyLinks,
+            JsonError::TooManyConditions => Self::TooManyConditions,
+            JsonError::Member { .. } | JsonError::Invalid(_) => {
+                Self::InvalidDocument(error.to_string())
+            }
+        }
+    }
+}
+
+impl From<PrintError> for GatewayError {
+    fn from(error: PrintError) -> Self {
+        Self::InvalidQuery(error.to_string())
+    }
+}
+
 impl From<GatewayError> for Status {
     fn from(error: GatewayError) -> Self {
         let (http, _) = error.platform();
@@ -239,7 +299,7 @@ impl From<GatewayError> for Status {
             GatewayError::UnknownTable(_) | GatewayError::UnknownSegment(_) => {
                 refuse(Code::NotFound, ErrorReason::EntityNotFound)
             }
-            GatewayError::UnknownColumn { .. } => {
+            GatewayError::UnknownColumn { .. } | GatewayError::UnknownAttribute { .. } => {
                 refuse(Code::InvalidArgument, ErrorReason::ColumnNotFound)
             }
             GatewayError::RecordNotFound { .. } | GatewayError::RecordNotFoundByKey { .. } => {
@@ -264,6 +324,9 @@ impl From<GatewayError> for Status {
             }
             GatewayError::InvalidModel(_) => {
                 refuse(Code::FailedPrecondition, ErrorReason::InvalidModel)
+            }
+            GatewayError::AggregateLimit => {
+                refuse(Code::FailedPrecondition, ErrorReason::LimitExceeded)
             }
             GatewayError::RecordExists => refuse(Code::AlreadyExists, ErrorReason::RecordExists),
             GatewayError::VersionMismatch => refuse(Code::Aborted, ErrorReason::VersionMismatch),

@@ -12,11 +12,17 @@
 mod callers;
 mod companies;
 mod error;
+#[cfg(test)]
+#[path = "../tests/it/fixture.rs"]
+mod fixture;
 mod grpc;
 mod http;
 mod metadata;
+mod odata_read;
 mod organization;
 mod providers;
+mod query;
+mod schema;
 mod serve;
 mod translate;
 
@@ -25,6 +31,7 @@ use std::time::Duration;
 
 use odata::PageTokens;
 use proto::catalog::v1::catalog_service_server::CatalogServiceServer;
+use proto::catalog::v1::relationship_service_server::RelationshipServiceServer;
 use proto::gateway::v1::gateway_service_server::GatewayServiceServer;
 use proto::user_context::v1::user_context_service_server::UserContextServiceServer;
 use rpc::Channel;
@@ -32,7 +39,7 @@ use tokio::task::JoinHandle;
 
 use crate::callers::Callers;
 use crate::companies::Companies;
-use crate::grpc::{Administration, GrpcGateway};
+use crate::grpc::{Administration, GrpcGateway, Relationships};
 pub use crate::http::serve_http;
 use crate::metadata::Metadata;
 use crate::organization::Organization;
@@ -49,6 +56,12 @@ pub struct Config {
     pub page_token_secret: Vec<u8>,
     /// The longest that a request may take.
     pub request_timeout: Duration,
+    /// Rows that a join across the line passes from one side to the other at most.
+    pub join_rows: usize,
+    /// Their bytes at most.
+    pub join_bytes: usize,
+    /// Bytes of one level of rows that have expanded rows of their own statements.
+    pub expand_bytes: usize,
 }
 
 /// Ways to the services behind the gateway.
@@ -91,7 +104,15 @@ impl Config {
     #[must_use]
     pub fn new(authorization_uri: String, resource_id: String, page_token_secret: Vec<u8>) -> Self {
         let request_timeout = Duration::from_secs(30);
-        Self { authorization_uri, resource_id, page_token_secret, request_timeout }
+        Self {
+            authorization_uri,
+            resource_id,
+            page_token_secret,
+            request_timeout,
+            join_rows: 50_000,
+            join_bytes: 16 << 20,
+            expand_bytes: 64 << 20,
+        }
     }
 }
 
@@ -136,10 +157,12 @@ impl Gateway {
     pub fn register(&self, server: rpc::Server) -> rpc::Server {
         let gateway = GrpcGateway::new(Arc::clone(&self.core));
         let Clients { catalog, user_context, .. } = self.clients.clone();
+        let relationships = Relationships::new(Arc::clone(&self.core), catalog.clone());
         let administration = Administration::new(gateway.clone(), catalog, user_context);
         server
             .with(GatewayServiceServer::new(gateway))
             .with(CatalogServiceServer::new(administration.clone()))
+            .with(RelationshipServiceServer::new(relationships))
             .with(UserContextServiceServer::new(administration))
     }
 

@@ -34,7 +34,8 @@ pub(crate) struct Call<'a> {
 #[derive(Debug)]
 pub(crate) struct Rows {
     pub(crate) first: pb::RetrieveMultipleResponse,
-    pub(crate) rest: Streaming<pb::RetrieveMultipleResponse>,
+    /// Absent where the first batch is all there is.
+    pub(crate) rest: Option<Streaming<pb::RetrieveMultipleResponse>>,
     pub(crate) deadline: Instant,
 }
 
@@ -81,7 +82,17 @@ impl Providers {
         let mut rest = within(deadline, client.retrieve_multiple(request)).await?.into_inner();
         let first = within(deadline, rest.message()).await?;
         let first = first.ok_or_else(cut_off)?;
-        Ok(Rows { first, rest, deadline })
+        Ok(Rows { first, rest: Some(rest), deadline })
+    }
+
+    pub(crate) async fn explain(
+        &self,
+        call: Call<'_>,
+        source: Source,
+        request: pb::ExplainRequest,
+    ) -> Result<pb::ExplainResponse, Status> {
+        let request = call.request(request)?;
+        Ok(within(call.deadline, self.client(source).explain(request)).await?.into_inner())
     }
 
     pub(crate) async fn update(
@@ -107,7 +118,8 @@ impl Providers {
 impl Rows {
     /// The batch behind the first, or behind the one before.
     pub(crate) async fn next(&mut self) -> Result<pb::RetrieveMultipleResponse, Status> {
-        within(self.deadline, self.rest.message()).await?.ok_or_else(cut_off)
+        let rest = self.rest.as_mut().ok_or_else(cut_off)?;
+        within(self.deadline, rest.message()).await?.ok_or_else(cut_off)
     }
 }
 

@@ -11,11 +11,13 @@ use crate::error::StartError;
 
 const SCHEMA: &str = "organization";
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+const SAMPLE_DATA: &str = include_str!("../sql/sample_data.sql");
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(30);
 /// In order; what has been released is never changed.
-const MIGRATIONS: [(i64, &str, &str); 2] = [
+const MIGRATIONS: [(i64, &str, &str); 3] = [
     (1, "tables", include_str!("../migrations/0001_tables.sql")),
     (2, "user columns", include_str!("../migrations/0002_user_columns.sql")),
+    (3, "accounts", include_str!("../migrations/0003_accounts.sql")),
 ];
 
 /// The store.
@@ -53,6 +55,12 @@ pub(crate) struct Facts {
     pub(crate) organization_id: Uuid,
     pub(crate) business_unit_id: Uuid,
     pub(crate) name: String,
+    /// 0 is Sunday.
+    pub(crate) week_start: i32,
+    pub(crate) fiscal_month: i32,
+    pub(crate) fiscal_day: i32,
+    /// As `organization_fiscalperiodtype` numbers them.
+    pub(crate) fiscal_period_type: i32,
 }
 
 impl Store {
@@ -130,15 +138,34 @@ impl Store {
         Ok(Imported::of(&created))
     }
 
+    /// Makes the sample rows that are not there yet.
+    pub(crate) async fn install_sample_data(&self) -> Result<(), sqlx::Error> {
+        // One simple query is one transaction.
+        sqlx::raw_sql(SAMPLE_DATA).execute(&self.pool).await?;
+        Ok(())
+    }
+
     pub(crate) async fn facts(&self) -> Result<Facts, sqlx::Error> {
-        let (organization_id, name, business_unit_id) = sqlx::query_as(
-            "SELECT organizationid, organization.name, businessunitid
+        let row: (Uuid, String, Uuid, i32, i32, i32, i32) = sqlx::query_as(
+            "SELECT organizationid, organization.name, businessunitid, weekstartdaycode,
+                 extract(month FROM fiscalcalendarstart)::integer,
+                 extract(day FROM fiscalcalendarstart)::integer, fiscalperiodtype
              FROM organization, businessunit
              ORDER BY businessunit.createdon, businessunitid LIMIT 1",
         )
         .fetch_one(&self.pool)
         .await?;
-        Ok(Facts { organization_id, business_unit_id, name })
+        let (organization_id, name, business_unit_id, week_start, fiscal_month, fiscal_day, period) =
+            row;
+        Ok(Facts {
+            organization_id,
+            business_unit_id,
+            name,
+            week_start,
+            fiscal_month,
+            fiscal_day,
+            fiscal_period_type: period,
+        })
     }
 }
 

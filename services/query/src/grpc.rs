@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use proto::query::v1 as pb;
 use proto::query::v1::data_provider_service_server::DataProviderService;
-use provider::{Binding, Grant, Provider};
+use provider::{Binding, Grant, Grants, Provider, Refused};
 use rpc::{CallContext, ErrorReason, status, unavailable};
 use tonic::{Code, Request, Response, Status};
 
@@ -37,9 +37,19 @@ impl Adapter {
         })
     }
 
-    fn readable(&self, context: &CallContext, entity: &str) -> Result<Grant, Status> {
+    /// Leave to read an entity, and those that a query of it names.
+    fn readable<'a>(
+        &'a self,
+        context: &'a CallContext,
+        entity: &str,
+    ) -> Result<Grants<'a>, Status> {
         let binding = self.entity(entity)?;
-        Grant::read(&context.caller, binding).map_err(|denied| denied.into_status(DOMAIN))
+        let root = Grant::read(&context.caller, binding);
+        let root = root.map_err(|denied| denied.into_status(DOMAIN))?;
+        Ok(Grants::new(root, |name| {
+            let binding = self.definitions.find(name).ok_or(Refused::Unknown)?;
+            Grant::read(&context.caller, binding).map_err(Refused::Denied)
+        }))
     }
 }
 
@@ -53,8 +63,8 @@ impl DataProviderService for Adapter {
     ) -> Result<Response<pb::RetrieveResponse>, Status> {
         let context = CallContext::of(&request)?;
         let request = request.into_inner();
-        let grant = self.readable(&context, &request.entity_name)?;
-        self.provider.retrieve(&context, &grant, request).await.map(Response::new)
+        let grants = self.readable(&context, &request.entity_name)?;
+        self.provider.retrieve(&context, &grants, request).await.map(Response::new)
     }
 
     async fn retrieve_multiple(
@@ -64,8 +74,19 @@ impl DataProviderService for Adapter {
         let context = CallContext::of(&request)?;
         let request = request.into_inner();
         let entity = request.query.as_ref().map_or("", |it| it.entity_name.as_str());
-        let grant = self.readable(&context, entity)?;
-        self.provider.retrieve_multiple(&context, &grant, request).await.map(Response::new)
+        let grants = self.readable(&context, entity)?;
+        self.provider.retrieve_multiple(&context, &grants, request).await.map(Response::new)
+    }
+
+    async fn explain(
+        &self,
+        request: Request<pb::ExplainRequest>,
+    ) -> Result<Response<pb::ExplainResponse>, Status> {
+        let context = CallContext::of(&request)?;
+        let request = request.into_inner();
+        let entity = request.query.as_ref().map_or("", |it| it.entity_name.as_str());
+        let grants = self.readable(&context, entity)?;
+        self.provider.explain(&context, &grants, &request).await.map(Response::new)
     }
 
     async fn create(

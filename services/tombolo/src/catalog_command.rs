@@ -1,9 +1,12 @@
 //! `tombolo catalog`: the administrator's view of what is visible, by gRPC like everybody else's.
 
+mod relationship;
+
 use std::io::Write as _;
 
 use anyhow::{Context as _, Result};
 use proto::catalog::v1::catalog_service_client::CatalogServiceClient;
+use proto::catalog::v1::relationship_service_client::RelationshipServiceClient;
 use proto::catalog::v1::{
     CatalogEntry, ListDataEntitiesRequest, RefreshDataEntityRequest, RefreshModelRequest,
     UpdateDataEntityRequest,
@@ -37,8 +40,12 @@ pub(crate) async fn run(args: CatalogArgs) -> Result<()> {
     let channel = endpoint.connect().await.with_context(|| {
         format!("nothing answers at {}; is `tombolo dev` running there?", args.server)
     })?;
-    let mut client = CatalogServiceClient::with_interceptor(channel, bearer);
+    let mut client = CatalogServiceClient::with_interceptor(channel.clone(), bearer.clone());
     match args.command {
+        CatalogCommand::Relationship(command) => {
+            relationship::run(RelationshipServiceClient::with_interceptor(channel, bearer), command)
+                .await
+        }
         CatalogCommand::List => list(&mut client).await,
         CatalogCommand::Show { entity } => set_visible(&mut client, &entity, true).await,
         CatalogCommand::Hide { entity } => set_visible(&mut client, &entity, false).await,

@@ -58,6 +58,9 @@ pub(crate) struct DevArgs {
     /// it is, 10000 at first]
     #[arg(long, conflicts_with = "erp_url")]
     pub(crate) customers: Option<u64>,
+    /// Make accounts, contacts and views to try things with. Goes without saying for the demo ERP.
+    #[arg(long)]
+    pub(crate) sample_data: bool,
     /// Written when everything is ready, as JSON with the addresses.
     #[arg(long)]
     pub(crate) ready_file: Option<PathBuf>,
@@ -154,5 +157,37 @@ pub(crate) enum CatalogCommand {
     Refresh {
         /// Physical name; without one, everything.
         entity: Option<String>,
+    },
+    /// Relates virtual and native tables by columns that are equal in both.
+    #[command(subcommand)]
+    Relationship(RelationshipCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RelationshipCommand {
+    /// Declares a relationship, which gives the first table a lookup to the second.
+    Add {
+        /// Becomes part of its names: Account gives the lookup mserp_fk_account_id.
+        id: String,
+        /// Logical name of the table that gets the lookup.
+        #[arg(long)]
+        from: String,
+        /// Logical name of the table it leads to.
+        #[arg(long)]
+        to: String,
+        /// COLUMN=COLUMN, equal in a row of --from and its row of --to; may be repeated. Those of
+        /// --to must include a key of it.
+        #[arg(long = "on", required = true)]
+        pairs: Vec<String>,
+        /// For people. Default: the id.
+        #[arg(long)]
+        label: Option<String>,
+    },
+    /// Lists declared relationships.
+    List,
+    /// Takes a declared relationship back.
+    Remove {
+        /// The id it was declared with.
+        id: String,
     },
 }

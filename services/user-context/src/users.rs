@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use rpc::{Caller, Companies, Rights};
+use rpc::{Caller, Companies, DEFAULT_LANGUAGE, DEFAULT_TIME_ZONE, Rights};
 use uuid::Uuid;
 
 pub use file::{Mistake, UsersError};
@@ -35,6 +35,10 @@ pub struct User {
     pub roles: Vec<String>,
     /// What the user may see and do.
     pub rights: Rights,
+    /// IANA name of the user's time zone.
+    pub time_zone: String,
+    /// LCID of the user's language.
+    pub language: i32,
 }
 
 /// All users at one moment.
@@ -54,6 +58,8 @@ impl User {
             name: self.name.clone(),
             erp_user: self.erp_user.clone(),
             rights: self.rights.clone(),
+            time_zone: self.time_zone.clone(),
+            language: self.language,
         }
     }
 
@@ -70,6 +76,8 @@ impl User {
                 companies: Companies::All,
                 entities: Default::default(),
             },
+            time_zone: DEFAULT_TIME_ZONE.into(),
+            language: DEFAULT_LANGUAGE,
         }
     }
 }

@@ -153,3 +153,9 @@ async fn comments_are_labels_and_descriptions() {
     );
     assert_eq!(world.field("EveryType", "Whole").label, "Whole \"number\" \\ of it");
 }
+
+#[tokio::test]
+async fn texts_compare_as_the_platform_compares_them_until_somebody_says_otherwise() {
+    let world = World::new().await;
+    assert!(!world.model().compares_exactly);
+}

@@ -21,6 +21,9 @@ pub(super) fn model(model: &Model, visible: bool) -> String {
     if let Some(date) = model.null_date {
         out.line("null_date", date);
     }
+    if model.compares_exactly {
+        out.text("compare", "exact");
+    }
     if let Some(company) = &model.company {
         out.header("[company]");
         out.text("entity", &company.entity);

@@ -82,6 +82,11 @@ fn model_file() {
         &["m/model.toml:2: `null_date` must be a date, such as 1900-01-01"],
     );
     check_model(
+        "name = \"m\"\ncompare = \"binary\"",
+        &["m/model.toml:2: `compare` must be caseless or exact"],
+    );
+    check_model("name = \"m\"\ncompare = true", &["m/model.toml:2: `compare` must be text"]);
+    check_model(
         "name = \"m\"\n\n[company]\nentity = \"E\"\ncode = \"Id\"\nname = \"Nme\"",
         &["m/model.toml:3: `company`: `E` has no field `Nme`"],
     );

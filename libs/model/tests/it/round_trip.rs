@@ -189,11 +189,13 @@ fn entity(index: usize) -> impl Strategy<Value = Entity> {
 
 fn any_model() -> impl Strategy<Value = Model> {
     let date = option::of((1..9999_i32, 1..366_u32));
-    (text(), date, any::<bool>(), (an_enum(0), an_enum(1)), (entity(0), entity(1))).prop_map(
-        |(label, date, company, enums, entities)| Model {
+    let flags = (any::<bool>(), any::<bool>());
+    (text(), date, flags, (an_enum(0), an_enum(1)), (entity(0), entity(1))).prop_map(
+        |(label, date, (company, compares_exactly), enums, entities)| Model {
             name: "any".into(),
             label,
             null_date: date.and_then(|(year, day)| chrono::NaiveDate::from_yo_opt(year, day)),
+            compares_exactly,
             company: company.then(|| CompanySettings {
                 entity: "Entity1".into(),
                 code_field: "Field0".into(),

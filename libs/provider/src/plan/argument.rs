@@ -15,6 +15,10 @@ pub(crate) enum Argument {
     Texts(Vec<String>),
     Bools(Vec<bool>),
     Guids(Vec<Uuid>),
+    NullableInts(Vec<Option<i64>>),
+    NullableTexts(Vec<Option<String>>),
+    NullableBools(Vec<Option<bool>>),
+    NullableGuids(Vec<Option<Uuid>>),
 }
 
 /// The bound values of a statement, in order of their numbers.
@@ -32,6 +36,15 @@ impl Arguments {
         self.push(Argument::Int(value))
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// As SQL literals, for people to read.
+    pub(crate) fn literals(&self) -> Vec<String> {
+        self.0.iter().map(Argument::literal).collect()
+    }
+
     /// As the driver takes them.
     pub(crate) fn encode(self) -> Result<PgArguments, sqlx::Error> {
         let mut encoded = PgArguments::default();
@@ -45,9 +58,47 @@ impl Arguments {
                 Argument::Texts(it) => encoded.add(it),
                 Argument::Bools(it) => encoded.add(it),
                 Argument::Guids(it) => encoded.add(it),
+                Argument::NullableInts(it) => encoded.add(it),
+                Argument::NullableTexts(it) => encoded.add(it),
+                Argument::NullableBools(it) => encoded.add(it),
+                Argument::NullableGuids(it) => encoded.add(it),
             }
             .map_err(sqlx::Error::Encode)?;
         }
         Ok(encoded)
     }
+}
+
+impl Argument {
+    fn literal(&self) -> String {
+        match self {
+            Self::Int(it) => it.to_string(),
+            Self::Text(it) => quoted(it),
+            Self::Bool(it) => it.to_string(),
+            Self::Guid(it) => quoted(&it.to_string()),
+            Self::Ints(it) => array(it.iter().map(ToString::to_string)),
+            Self::Texts(it) => array(it.iter().map(|it| quoted(it))),
+            Self::Bools(it) => array(it.iter().map(ToString::to_string)),
+            Self::Guids(it) => array(it.iter().map(|it| quoted(&it.to_string()))),
+            Self::NullableInts(it) => array(it.iter().map(|it| or_null(it, ToString::to_string))),
+            Self::NullableTexts(it) => array(it.iter().map(|it| or_null(it, |it| quoted(it)))),
+            Self::NullableBools(it) => array(it.iter().map(|it| or_null(it, ToString::to_string))),
+            Self::NullableGuids(it) => {
+                array(it.iter().map(|it| or_null(it, |it| quoted(&it.to_string()))))
+            }
+        }
+    }
+}
+
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+fn array(values: impl Iterator<Item = String>) -> String {
+    let values: Vec<String> = values.collect();
+    format!("ARRAY[{}]", values.join(", "))
+}
+
+fn or_null<T>(value: &Option<T>, write: impl Fn(&T) -> String) -> String {
+    value.as_ref().map_or_else(|| "NULL".to_owned(), write)
 }

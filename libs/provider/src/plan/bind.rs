@@ -6,7 +6,8 @@ use proto::query::v1::value::Kind as Value;
 use uuid::Uuid;
 
 use super::argument::Argument;
-use crate::binding::{Field, Kind, Stored};
+use super::column::Column;
+use crate::binding::{Kind, Stored};
 use crate::error::Error;
 
 /// A value that fits a column, as SQL sees it.
@@ -16,10 +17,10 @@ pub(super) enum Bound {
     Impossible,
 }
 
-/// Turns a value into what its field is compared with, refusing one that does not fit.
-pub(super) fn bind(field: &Field, value: &pb::Value) -> Result<Bound, Error> {
+/// Turns a value into what its column is compared with, refusing one that does not fit.
+pub(super) fn bind(column: &Column, value: &pb::Value) -> Result<Bound, Error> {
     let kind = value.kind.as_ref().ok_or(Error::Missing("value"))?;
-    let argument = match (&field.kind, kind) {
+    let argument = match (&column.kind, kind) {
         // PostgreSQL's text cannot hold NUL.
         (Kind::Text, Value::StringValue(it)) if it.contains('\0') => return Ok(Bound::Impossible),
         (Kind::Text, Value::StringValue(it)) => Argument::Text(it.clone()),
@@ -34,11 +35,11 @@ pub(super) fn bind(field: &Field, value: &pb::Value) -> Result<Bound, Error> {
         (Kind::Boolean, Value::BoolValue(it)) => Argument::Bool(*it),
         (Kind::Guid, Value::GuidValue(it)) => match Uuid::from_slice(it) {
             Ok(it) => Argument::Guid(it),
-            Err(_) => return Err(invalid(field, "a GUID of 16 bytes")),
+            Err(_) => return Err(invalid(column, "a GUID of 16 bytes")),
         },
-        (Kind::Date, Value::DateValue(it)) => Argument::Text(date(field, it)?.to_string()),
+        (Kind::Date, Value::DateValue(it)) => Argument::Text(date(column, it)?.to_string()),
         (Kind::DateTime { .. }, Value::TimestampMicrosValue(it)) => {
-            Argument::Text(moment(field, *it)?)
+            Argument::Text(moment(column, *it)?)
         }
         (Kind::Enum(members), Value::StringValue(it)) => match members.by_symbol(it) {
             Some(member) => match &member.stored {
@@ -48,7 +49,7 @@ pub(super) fn bind(field: &Field, value: &pb::Value) -> Result<Bound, Error> {
             },
             None => return Ok(Bound::Impossible),
         },
-        (kind, _) => return Err(invalid(field, expected(kind))),
+        (kind, _) => return Err(invalid(column, expected(kind))),
     };
     Ok(Bound::Value(argument))
 }
@@ -76,17 +77,21 @@ fn is_decimal(text: &str) -> bool {
 /// Dates that both calendars can write: years of four digits.
 const YEARS: std::ops::RangeInclusive<i32> = 1..=9_999;
 
-fn date(field: &Field, text: &str) -> Result<NaiveDate, Error> {
+fn date(column: &Column, text: &str) -> Result<NaiveDate, Error> {
     let date: Option<NaiveDate> = text.parse().ok();
-    date.filter(|it| YEARS.contains(&it.year())).ok_or_else(|| invalid(field, "a date"))
+    date.filter(|it| YEARS.contains(&it.year())).ok_or_else(|| invalid(column, "a date"))
 }
 
 /// Without an offset: sessions run in UTC.
-fn moment(field: &Field, micros: i64) -> Result<String, Error> {
+fn moment(column: &Column, micros: i64) -> Result<String, Error> {
+    moment_text(micros).ok_or_else(|| invalid(column, "a moment of the years 1 to 9999"))
+}
+
+/// As PostgreSQL reads it; `None` beyond the years that are read.
+pub(super) fn moment_text(micros: i64) -> Option<String> {
     let moment = DateTime::from_timestamp_micros(micros);
-    let moment = moment.filter(|it| YEARS.contains(&it.year()));
-    let moment = moment.ok_or_else(|| invalid(field, "a moment of the years 1 to 9999"))?;
-    Ok(moment.naive_utc().format("%Y-%m-%d %H:%M:%S%.6f").to_string())
+    let moment = moment.filter(|it| YEARS.contains(&it.year()))?;
+    Some(moment.naive_utc().format("%Y-%m-%d %H:%M:%S%.6f").to_string())
 }
 
 /// One array of the values; `None` when there are none. Whole numbers beside fractions become text,
@@ -114,6 +119,6 @@ pub(super) fn collect(arguments: Vec<Argument>) -> Option<Argument> {
     Some(list)
 }
 
-pub(super) fn invalid(field: &Field, expected: &'static str) -> Error {
-    Error::InvalidValue { column: field.name.clone(), expected }
+pub(super) fn invalid(column: &Column, expected: &'static str) -> Error {
+    Error::InvalidValue { column: column.name.clone(), expected }
 }

@@ -6,41 +6,44 @@ use proto::query::v1::value::Kind as Value;
 use uuid::Uuid;
 
 use super::argument::Argument;
+use super::column::{GuidForm, RowGuid};
 use super::condition::{comparable, folded};
+use super::scope::{Body, Place, ROOT};
 use super::{Planner, and};
-use crate::binding::Identity;
 use crate::error::Error;
-use crate::grant::Grant;
 use crate::ids;
 
 impl Planner<'_> {
     pub(super) fn compare_record_id(
         &mut self,
+        guid: &RowGuid,
         operator: Operator,
         values: &[pb::Value],
     ) -> Result<String, Error> {
-        let negated = match operator {
+        let nullable = guid.column.nullable;
+        match operator {
+            Operator::Null | Operator::NotNull if nullable => {
+                let not = if operator == Operator::NotNull { "NOT " } else { "" };
+                return Ok(format!("{} IS {not}NULL", guid.column.sql));
+            }
             Operator::Null => return Ok("false".to_owned()),
             Operator::NotNull => return Ok("true".to_owned()),
-            Operator::Equal if values.len() == 1 => false,
-            Operator::NotEqual if values.len() == 1 => true,
-            Operator::In => false,
-            Operator::NotIn => true,
-            _ => {
-                let message = "a record id can be compared with eq, ne, in and not-in only";
-                return Err(Error::InvalidQuery(message.to_owned()));
-            }
-        };
-        let guids = values.iter().map(guid).collect::<Result<Vec<_>, _>>()?;
-        let inside = self.record_ids(&guids);
-        Ok(if negated { format!("NOT ({inside})") } else { inside })
+            _ => {}
+        }
+        let (negated, guids) = guids(operator, values)?;
+        let inside = self.record_ids(guid, &guids);
+        Ok(match (negated, nullable) {
+            (false, _) => inside,
+            (true, false) => format!("NOT ({inside})"),
+            (true, true) => format!("({inside}) IS NOT TRUE"),
+        })
     }
 
     /// Rows with one of these GUIDs. Those of other entities name no row of this one.
-    fn record_ids(&mut self, guids: &[Uuid]) -> String {
-        let entity_id = self.binding.entity_id;
-        match &self.binding.identity {
-            Identity::Integer { column } => {
+    pub(super) fn record_ids(&mut self, guid: &RowGuid, guids: &[Uuid]) -> String {
+        let (entity_id, column) = (guid.entity_id, &guid.column.sql);
+        match guid.form {
+            GuidForm::Integer => {
                 let ids: Vec<i64> =
                     guids.iter().filter_map(|&it| ids::decode_record_guid(entity_id, it)).collect();
                 match ids.as_slice() {
@@ -52,15 +55,15 @@ impl Planner<'_> {
                     }
                 }
             }
-            Identity::Uuid { column } => {
+            GuidForm::Uuid => {
                 let list = self.arguments.push(Argument::Guids(guids.to_vec()));
                 format!("{column} = ANY({list}::uuid[])")
             }
-            Identity::Hash { expression, .. } => {
+            GuidForm::Hash => {
                 let hashes: Vec<String> =
                     guids.iter().filter_map(|&it| ids::decode_hashed_guid(entity_id, it)).collect();
                 let list = self.arguments.push(Argument::Texts(hashes));
-                format!("{expression} = ANY({list}::text[])")
+                format!("{column} = ANY({list}::text[])")
             }
         }
     }
@@ -71,10 +74,11 @@ impl Planner<'_> {
             pb::record_key::Key::RecordId(bytes) => {
                 let guid = Uuid::from_slice(bytes)
                     .map_err(|_| Error::InvalidQuery("a record id has 16 bytes".to_owned()))?;
-                Ok(self.record_ids(&[guid]))
+                let own = self.record_guid(ROOT, Place::within(ROOT))?;
+                Ok(self.record_ids(&own, &[guid]))
             }
             pb::record_key::Key::Alternate(key) => {
-                let binding = self.binding;
+                let binding = self.root();
                 let mut predicate = None;
                 for field in binding.key_fields() {
                     let mut given = key.values.iter().filter(|it| it.field == field.name);
@@ -82,8 +86,8 @@ impl Planner<'_> {
                         (Some(pb::FieldValue { value: Some(value), .. }), None) => value,
                         _ => return Err(self.not_the_key()),
                     };
-                    self.need(field.needs);
-                    let equal = self.equal(field, value)?;
+                    let column = self.field(ROOT, &field.name, Place::within(ROOT))?;
+                    let equal = self.equal(&column, value)?;
                     predicate = Some(and(predicate, equal));
                 }
                 match predicate {
@@ -95,19 +99,41 @@ impl Planner<'_> {
     }
 
     fn not_the_key(&self) -> Error {
-        let fields: Vec<&str> = self.binding.key_fields().map(|it| it.name.as_str()).collect();
+        let root = self.root();
+        let fields: Vec<&str> = root.key_fields().map(|it| it.name.as_str()).collect();
         let key = if fields.is_empty() { "none".to_owned() } else { fields.join(", ") };
         Error::InvalidQuery(format!("these are not the fields of the entity key: {key}"))
     }
 
-    /// Which rows the caller may see; `None` for all.
-    pub(super) fn policy(&mut self, grant: &Grant) -> Option<String> {
-        let companies = grant.companies()?;
-        let field = self.binding.company_field()?;
-        self.need(field.needs);
-        let list = self.arguments.push(Argument::Texts(companies.to_vec()));
-        Some(format!("{} = ANY({})", comparable(field), folded(&list, field.casing)))
+    /// Which rows of a scope the caller may see; `None` for all.
+    pub(super) fn policy(&mut self, scope: usize) -> Option<String> {
+        let Some(Body::Entity(grant)) = self.scopes.get(scope).map(|it| &it.body) else {
+            return None;
+        };
+        let companies = grant.companies()?.to_vec();
+        let binding = grant.shared_binding();
+        let field = binding.company_field()?;
+        let Ok(column) = self.field(scope, &field.name, Place::within(scope)) else {
+            return Some("false".to_owned());
+        };
+        let list = self.arguments.push(Argument::Texts(companies));
+        Some(format!("{} = ANY({})", comparable(&column), folded(&list, column.casing)))
     }
+}
+
+/// What a record id is compared with, and whether it must be none of them.
+pub(super) fn guids(operator: Operator, values: &[pb::Value]) -> Result<(bool, Vec<Uuid>), Error> {
+    let negated = match operator {
+        Operator::Equal if values.len() == 1 => false,
+        Operator::NotEqual if values.len() == 1 => true,
+        Operator::In => false,
+        Operator::NotIn => true,
+        _ => {
+            let message = "a record id can be compared with eq, ne, in and not-in only";
+            return Err(Error::InvalidQuery(message.to_owned()));
+        }
+    };
+    Ok((negated, values.iter().map(guid).collect::<Result<_, _>>()?))
 }
 
 fn guid(value: &pb::Value) -> Result<Uuid, Error> {

@@ -2,28 +2,29 @@
 //! come and go between two pages move no other row from one page to another.
 
 use proto::query::v1 as pb;
-use proto::query::v1::SystemColumn;
 use proto::query::v1::value::Kind as Value;
 use uuid::Uuid;
 
 use super::Planner;
 use super::argument::Argument;
-use super::select::{Named, Shape};
-use crate::binding::{Casing, EnumStorage, Field, Identity, Kind};
+use super::column::{Column, Named};
+use super::scope::{Place, ROOT};
+use super::select::Shape;
+use crate::binding::{EnumStorage, Identity, Kind};
 use crate::error::Error;
 
 /// Stands for a parameter that has no number yet.
 const HOLE: &str = "?";
 
 /// One key that rows are sorted by.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct SortKey {
     /// What is sorted.
-    expression: String,
+    pub(super) expression: String,
     /// How a position's value is put beside it; [`HOLE`] stands for the parameter.
-    parameter: String,
-    nullable: bool,
-    descending: bool,
+    pub(super) parameter: String,
+    pub(super) nullable: bool,
+    pub(super) descending: bool,
     /// The column of the select list that a position's value is read from.
     pub(crate) column: usize,
     pub(crate) kind: PositionKind,
@@ -34,10 +35,7 @@ pub(crate) struct SortKey {
 pub(crate) enum PositionKind {
     Text,
     Int,
-    Decimal,
     Bool,
-    Date,
-    Timestamp,
     Guid,
 }
 
@@ -54,93 +52,122 @@ impl SortKey {
     }
 }
 
+/// What rows are sorted by.
+#[derive(Clone, Debug)]
+pub(super) struct Sort {
+    pub(super) column: Column,
+    pub(super) descending: bool,
+    /// Options sort by their labels.
+    pub(super) by_label: bool,
+}
+
 impl Planner<'_> {
-    /// The keys of a query's order, ended by the record id so that no two rows are equal. A column
-    /// named twice counts once: the first decides.
-    pub(super) fn sort_keys(
-        &mut self,
-        orders: &[pb::OrderExpression],
-        shape: &mut Shape,
-    ) -> Result<Vec<SortKey>, Error> {
-        let binding = self.binding;
-        let mut sorted: Vec<&Field> = Vec::new();
-        let mut keys = Vec::new();
+    /// What a query sorts by, ended by the record ids so that no two rows are equal. A column named
+    /// twice counts once: the first decides.
+    pub(super) fn sorts(&mut self, orders: &[pb::OrderExpression]) -> Result<Vec<Sort>, Error> {
+        let at = Place::within(ROOT);
+        let mut sorts = Vec::new();
         for order in orders {
-            let fields = match self.named(order.column.as_ref())? {
-                Named::Field(field) => vec![field],
-                Named::System(SystemColumn::PrimaryField) => binding.key_fields().collect(),
-                Named::System(SystemColumn::CompanyId) => vec![self.company_field()?],
-                Named::System(SystemColumn::RecordId) => {
-                    self.identity_keys(shape, order.descending, &mut keys);
-                    return Ok(keys);
-                }
-                Named::System(_) => {
+            if !order.output.is_empty() {
+                let message = "only distinct and aggregate queries sort by an output";
+                return Err(Error::InvalidQuery(message.to_owned()));
+            }
+            let named = self.named(order.column.as_ref(), at)?;
+            let columns = match self.valued(named, at)? {
+                Named::Version(_) => {
                     let message = "rows cannot be sorted by this column";
                     return Err(Error::InvalidQuery(message.to_owned()));
                 }
-            };
-            for field in fields {
-                if !sorted.iter().any(|it| std::ptr::eq(*it, field)) {
-                    sorted.push(field);
-                    keys.push(self.field_key(shape, field, order.descending));
+                Named::RecordId(guid) if guid.owner == Some(ROOT) => {
+                    self.identity(order.descending, &mut sorts)?;
+                    return Ok(sorts);
                 }
+                named => named.columns(),
+            };
+            for column in columns {
+                add(&mut sorts, &column, order);
             }
         }
-        self.identity_keys(shape, false, &mut keys);
-        Ok(keys)
+        self.identity(false, &mut sorts)?;
+        Ok(sorts)
     }
 
-    fn field_key(&mut self, shape: &mut Shape, field: &Field, descending: bool) -> SortKey {
-        self.need(field.needs);
+    /// The identity of a result's row: of the root, and of every link that may lead to several rows.
+    fn identity(&mut self, descending: bool, sorts: &mut Vec<Sort>) -> Result<(), Error> {
+        let mut push = |column| sorts.push(Sort { column, descending, by_label: false });
+        let binding = self.root();
+        // The key's own columns where their types are known, because its index sorts them.
+        let fields = match &binding.identity {
+            Identity::Hash { columns, .. } => {
+                let field = |column: &String| {
+                    binding.fields.iter().find(|it| it.sql == *column && !it.nullable)
+                };
+                columns.iter().map(field).collect::<Option<Vec<_>>>()
+            }
+            _ => None,
+        };
+        match fields {
+            Some(fields) => {
+                for field in fields {
+                    push(Column::raw(field.sql.clone(), field.kind.clone(), false));
+                }
+            }
+            None => push(self.record_guid(ROOT, Place::within(ROOT))?.column),
+        }
+        for number in self.multiplying() {
+            let at = Place::within(ROOT);
+            let column = match self.binding(number) {
+                Some(_) => self.record_guid(number, at)?.column,
+                None => {
+                    let ordinal = format!("\"rows {number}\".ord");
+                    self.see(at, number, Column::raw(ordinal, Kind::Integer, false))?
+                }
+            };
+            push(column);
+        }
+        Ok(())
+    }
+
+    /// The keys of an order, and their values in the select list.
+    pub(super) fn keys(&mut self, sorts: &[Sort], shape: &mut Shape) -> Vec<SortKey> {
+        sorts.iter().map(|it| self.key_of(it, shape)).collect()
+    }
+
+    fn key_of(&mut self, sort: &Sort, shape: &mut Shape) -> SortKey {
         // Where there may be null beside the date that means it, both are one and the same. Without
         // null the plain column sorts as well, and an ordinary index serves.
-        let value = match self.null_date(field) {
-            Some(none) if field.nullable => format!("NULLIF({}, {none})", field.sql),
-            _ => field.sql.clone(),
-        };
-        let (column, kind) = position_column(shape, &value, position_kind(&field.kind));
-        let (expression, parameter) = match (&field.kind, field.casing) {
-            (Kind::Text, Casing::Any) => {
+        let column = if sort.column.nullable { sort.column.or_null() } else { sort.column.clone() };
+        let (index, kind) = position_column(shape, &column);
+        let (expression, parameter) = self.sorted(&column, sort.by_label);
+        let nullable = column.nullable || expression.starts_with("array_position");
+        SortKey {
+            expression,
+            parameter,
+            nullable,
+            descending: sort.descending,
+            column: index,
+            kind,
+        }
+    }
+
+    /// What a column is sorted by, and how a value is put beside it; [`HOLE`] stands for the value.
+    pub(super) fn sorted(&mut self, column: &Column, by_label: bool) -> (String, String) {
+        let value = &column.sql;
+        match &column.kind {
+            Kind::Text if column.is_caseless() => {
                 (format!("lower({value})"), format!("lower({HOLE}::text)"))
             }
-            (Kind::Enum(members), _) if !members.sorts_as_stored() => {
-                let (list, r#type) = stored_in_order(members);
+            Kind::Enum(members) if by_label || !members.sorts_as_stored() => {
+                let (list, r#type) = stored_in_order(members, by_label);
                 let list = self.arguments.push(list);
                 let position = |value: &str| {
                     format!("array_position({list}::{}[], {value}::{})", r#type, r#type)
                 };
-                (position(&value), position(HOLE))
+                (position(value), position(HOLE))
             }
-            (kind, _) => (value, format!("{HOLE}::{}", super::condition::parameter_type(kind))),
-        };
-        let nullable = field.nullable || expression.starts_with("array_position");
-        SortKey { expression, parameter, nullable, descending, column, kind }
-    }
-
-    fn identity_keys(&mut self, shape: &mut Shape, descending: bool, keys: &mut Vec<SortKey>) {
-        let mut push = |sql: &str, r#type: &str, kind| {
-            let (column, kind) = position_column(shape, sql, kind);
-            let (expression, parameter) = (sql.to_owned(), format!("{HOLE}::{}", r#type));
-            let nullable = false;
-            keys.push(SortKey { expression, parameter, nullable, descending, column, kind });
-        };
-        match &self.binding.identity {
-            Identity::Integer { column } => push(column, "bigint", PositionKind::Int),
-            Identity::Uuid { column } => push(column, "uuid", PositionKind::Guid),
-            Identity::Hash { columns, expression } => {
-                // The key's own columns where their types are known, because its index sorts them.
-                let fields = columns.iter().map(|column| {
-                    self.binding.fields.iter().find(|it| it.sql == *column && !it.nullable)
-                });
-                match fields.collect::<Option<Vec<_>>>() {
-                    Some(fields) => {
-                        for field in fields {
-                            let r#type = super::condition::parameter_type(&field.kind);
-                            push(&field.sql, r#type, position_kind(&field.kind));
-                        }
-                    }
-                    None => push(expression, "text", PositionKind::Text),
-                }
+            kind => {
+                let r#type = super::condition::parameter_type(kind);
+                (value.clone(), format!("{HOLE}::{}", r#type))
             }
         }
     }
@@ -202,10 +229,25 @@ impl SortKey {
     }
 }
 
-fn stored_in_order(members: &crate::binding::EnumBinding) -> (Argument, &'static str) {
+/// Adds a sort key, unless the column is one already.
+pub(super) fn add(sorts: &mut Vec<Sort>, column: &Column, order: &pb::OrderExpression) {
+    if !sorts.iter().any(|it| it.column.sql == column.sql) {
+        let (descending, by_label) = (order.descending, order.by_label);
+        sorts.push(Sort { column: column.clone(), descending, by_label });
+    }
+}
+
+fn stored_in_order(
+    binding: &crate::binding::EnumBinding,
+    by_label: bool,
+) -> (Argument, &'static str) {
     use crate::binding::Stored;
-    let stored = members.members.iter().map(|it| &it.stored);
-    match members.storage {
+    let mut members: Vec<_> = binding.members.iter().collect();
+    if by_label {
+        members.sort_by_key(|it| it.label.to_lowercase());
+    }
+    let stored = members.into_iter().map(|it| &it.stored);
+    match binding.storage {
         EnumStorage::Int => {
             let list = stored.filter_map(|it| match it {
                 Stored::Int(it) => Some(*it),
@@ -232,30 +274,23 @@ fn stored_in_order(members: &crate::binding::EnumBinding) -> (Argument, &'static
 
 /// Where a position's value is read from, and as what. Numbers and dates travel as PostgreSQL writes
 /// them: it alone has all of theirs, such as infinity, NaN, and years before 1 or after 9999.
-fn position_column(shape: &mut Shape, sql: &str, kind: PositionKind) -> (usize, PositionKind) {
-    match kind {
-        PositionKind::Decimal | PositionKind::Date | PositionKind::Timestamp => {
-            (shape.column(&format!("({sql})::text")), PositionKind::Text)
+fn position_column(shape: &mut Shape, column: &Column) -> (usize, PositionKind) {
+    let kind = match &column.kind {
+        Kind::Decimal | Kind::Date | Kind::DateTime { .. } => {
+            let text = Column::raw(format!("({})::text", column.sql), Kind::Text, column.nullable);
+            return (shape.put(&text), PositionKind::Text);
         }
-        kind => (shape.column(sql), kind),
-    }
-}
-
-fn position_kind(kind: &Kind) -> PositionKind {
-    match kind {
         Kind::Text => PositionKind::Text,
         Kind::Integer => PositionKind::Int,
-        Kind::Decimal => PositionKind::Decimal,
         Kind::Boolean => PositionKind::Bool,
-        Kind::Date => PositionKind::Date,
-        Kind::DateTime { .. } => PositionKind::Timestamp,
         Kind::Guid => PositionKind::Guid,
         Kind::Enum(it) => match it.storage {
             EnumStorage::Int => PositionKind::Int,
             EnumStorage::Text => PositionKind::Text,
             EnumStorage::Bool => PositionKind::Bool,
         },
-    }
+    };
+    (shape.put(column), kind)
 }
 
 /// The value of a position; `None` for null.

@@ -16,6 +16,8 @@ pub(crate) enum Anchor {
     Anywhere,
     Start,
     End,
+    /// The value is the whole pattern.
+    Whole,
 }
 
 impl Pattern {
@@ -28,7 +30,7 @@ impl Pattern {
 
 fn like(value: &str, anchor: Anchor) -> String {
     let mut pattern = String::with_capacity(value.len() + 2);
-    if anchor != Anchor::Start {
+    if matches!(anchor, Anchor::Anywhere | Anchor::End) {
         pattern.push('%');
     }
     for character in value.chars() {
@@ -37,7 +39,7 @@ fn like(value: &str, anchor: Anchor) -> String {
         }
         pattern.push(character);
     }
-    if anchor != Anchor::End {
+    if matches!(anchor, Anchor::Anywhere | Anchor::Start) {
         pattern.push('%');
     }
     pattern
@@ -45,7 +47,7 @@ fn like(value: &str, anchor: Anchor) -> String {
 
 fn regex(value: &str, anchor: Anchor) -> String {
     let mut pattern = String::with_capacity(value.len() * 2);
-    if anchor == Anchor::Start {
+    if matches!(anchor, Anchor::Start | Anchor::Whole) {
         pattern.push('^');
     }
     let mut rest = value;
@@ -62,7 +64,7 @@ fn regex(value: &str, anchor: Anchor) -> String {
         }
         rest = &rest[character.len_utf8()..];
     }
-    if anchor == Anchor::End {
+    if matches!(anchor, Anchor::End | Anchor::Whole) {
         pattern.push('$');
     }
     pattern
@@ -123,6 +125,7 @@ mod tests {
         check("a\\b", Anchor::End, "%a\\\\b");
         check("a[b", Anchor::Start, "a[b%");
         check("[]", Anchor::Start, "[]%");
+        check("a%_c", Anchor::Whole, "a%_c");
     }
 
     #[test]
@@ -136,5 +139,6 @@ mod tests {
         check("a.b[_]", Anchor::Anywhere, "a\\.b[\\_]");
         check("[z-a]", Anchor::Anywhere, "[z\\-a]");
         check("[[]", Anchor::Anywhere, "[\\[]");
+        check("%[a-c]", Anchor::Whole, "^.*[a-c]$");
     }
 }

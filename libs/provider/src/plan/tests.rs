@@ -11,6 +11,10 @@ use proto::query::v1::{ConditionOperator as Op, SystemColumn as System};
 use rpc::{Access, Caller, Companies, Rights};
 
 use super::*;
+use crate::grant::Grant;
+
+mod links;
+mod policy;
 
 fn column(alias: &str, column: &str) -> Option<catalog::data_field::Source> {
     let path = catalog::ColumnPath { alias: alias.into(), column: column.into() };
@@ -85,8 +89,22 @@ fn customers() -> Arc<Binding> {
         key: vec!["dataAreaId".into(), "Account".into()],
         company_field: "dataAreaId".into(),
         null_date: "1900-01-01".into(),
+        relations: vec![
+            relation("Namesake", &[("dataAreaId", "dataAreaId"), ("Name", "Account")]),
+            relation("Anywhere", &[("City", "Account")]),
+        ],
     };
     Arc::new(Binding::try_from(entity).unwrap())
+}
+
+/// To the entity itself.
+fn relation(name: &str, pairs: &[(&str, &str)]) -> catalog::EntityRelation {
+    let pair = |(field, related): &(&str, &str)| catalog::EntityRelationPair {
+        field: (*field).into(),
+        related: (*related).into(),
+    };
+    let pairs = pairs.iter().map(pair).collect();
+    catalog::EntityRelation { name: name.into(), entity: "Customers".into(), pairs }
 }
 
 fn member(symbol: &str, stored: &str, option_value: i32) -> catalog::EnumMember {
@@ -98,7 +116,7 @@ fn member(symbol: &str, stored: &str, option_value: i32) -> catalog::EnumMember 
     }
 }
 
-fn grant(companies: Companies) -> Grant {
+fn grant(companies: Companies) -> Grants<'static> {
     let caller = Caller {
         system_user_id: uuid::Uuid::nil(),
         name: "clerk".into(),
@@ -108,8 +126,10 @@ fn grant(companies: Companies) -> Grant {
             companies,
             entities: BTreeMap::from([("Customers".into(), Access::Read)]),
         },
+        time_zone: "UTC".into(),
+        language: 1033,
     };
-    Grant::read(&caller, customers()).unwrap()
+    Grant::read(&caller, customers()).unwrap().into()
 }
 
 fn named(name: &str) -> Option<pb::ColumnRef> {
@@ -119,7 +139,7 @@ fn named(name: &str) -> Option<pb::ColumnRef> {
         "primary" => pb::column_ref::Column::System(System::PrimaryField.into()),
         name => pb::column_ref::Column::Field(name.into()),
     };
-    Some(pb::ColumnRef { column: Some(column) })
+    Some(pb::ColumnRef { column: Some(column), link: String::new() })
 }
 
 fn output(name: &str) -> pb::OutputColumn {
@@ -135,7 +155,7 @@ fn condition(name: &str, operator: Op, values: Vec<pb::Value>) -> pb::ConditionE
         column: named(name),
         operator: operator.into(),
         values,
-        compare_column: None,
+        ..Default::default()
     }
 }
 
@@ -146,15 +166,15 @@ fn filtered(conditions: Vec<pb::ConditionExpression>) -> pb::QueryExpression {
         criteria: Some(pb::FilterExpression {
             operator: pb::FilterOperator::And.into(),
             conditions,
-            filters: Vec::new(),
+            ..Default::default()
         }),
-        page: Some(pb::Page { size: 10, after: Vec::new() }),
+        page: Some(pb::Page { size: 10, ..Default::default() }),
         ..Default::default()
     }
 }
 
 fn sql(query: &pb::QueryExpression) -> String {
-    retrieve_multiple(&grant(Companies::All), query).unwrap().sql
+    retrieve_multiple(&grant(Companies::All), query, &[], &|_, _| None).unwrap().sql
 }
 
 /// The WHERE clause that a condition becomes.
@@ -224,7 +244,7 @@ fn conditions_become_predicates() {
 fn values_that_do_not_fit_are_refused() {
     let refused = |name, operator, values| {
         let query = filtered(vec![condition(name, operator, values)]);
-        retrieve_multiple(&grant(Companies::All), &query).unwrap_err()
+        retrieve_multiple(&grant(Companies::All), &query, &[], &|_, _| None).unwrap_err()
     };
     let error = refused("Limit", Op::Equal, vec![text("1000")]);
     assert!(matches!(error, Error::InvalidValue { ref column, .. } if column == "Limit"));
@@ -247,7 +267,7 @@ fn the_grant_is_in_every_statement() {
     let policy = "\"cust\".\"dataareaid\" = ANY(ARRAY(SELECT upper(v)";
     for total in [pb::TotalCount::Unspecified, pb::TotalCount::Limited, pb::TotalCount::Exact] {
         let query = pb::QueryExpression { total_count: total.into(), ..filtered(Vec::new()) };
-        let sql = retrieve_multiple(&grant, &query).unwrap().sql;
+        let sql = retrieve_multiple(&grant, &query, &[], &|_, _| None).unwrap().sql;
         let expected = if total == pb::TotalCount::Unspecified { 1 } else { 2 };
         assert_eq!(sql.matches(policy).count(), expected, "{sql}");
     }
@@ -257,6 +277,7 @@ fn the_grant_is_in_every_statement() {
         key: Some(key),
         columns: vec![output("Account")],
         format: pb::RowFormat::Json.into(),
+        ..Default::default()
     };
     let sql = retrieve(&grant, &request).unwrap().sql;
     assert_eq!(sql.matches(policy).count(), 1, "{sql}");
@@ -264,7 +285,12 @@ fn the_grant_is_in_every_statement() {
 
 #[test]
 fn a_user_without_companies_sees_no_row_of_any() {
-    let sql = retrieve_multiple(&grant(Companies::Only(Vec::new())), &filtered(Vec::new()));
+    let sql = retrieve_multiple(
+        &grant(Companies::Only(Vec::new())),
+        &filtered(Vec::new()),
+        &[],
+        &|_, _| None,
+    );
     assert!(
         sql.unwrap().sql.contains("= ANY(ARRAY(SELECT upper(v) FROM unnest($1::text[]) AS v))")
     );
@@ -273,7 +299,7 @@ fn a_user_without_companies_sees_no_row_of_any() {
 #[test]
 fn null_sorts_first_and_last_only_where_there_can_be_one() {
     let check = |name: &str, descending, expected: &str| {
-        let order = pb::OrderExpression { column: named(name), descending };
+        let order = pb::OrderExpression { column: named(name), descending, ..Default::default() };
         let query = pb::QueryExpression { orders: vec![order], ..filtered(Vec::new()) };
         let sql = sql(&query);
         let (_, order) = sql.split_once(" ORDER BY ").unwrap();
@@ -288,9 +314,9 @@ fn null_sorts_first_and_last_only_where_there_can_be_one() {
 
 #[test]
 fn a_position_that_is_not_of_this_order_is_refused() {
-    let page = pb::Page { size: 10, after: vec![text("x"), text("y")] };
+    let page = pb::Page { size: 10, after: vec![text("x"), text("y")], ..Default::default() };
     let query = pb::QueryExpression { page: Some(page), ..filtered(Vec::new()) };
-    let error = retrieve_multiple(&grant(Companies::All), &query).unwrap_err();
+    let error = retrieve_multiple(&grant(Companies::All), &query, &[], &|_, _| None).unwrap_err();
     assert!(matches!(error, Error::InvalidQuery(_)));
 }
 
@@ -301,6 +327,6 @@ fn nesting_has_a_bound() {
         filter = pb::FilterExpression { filters: vec![filter], ..Default::default() };
     }
     let query = pb::QueryExpression { criteria: Some(filter), ..filtered(Vec::new()) };
-    let error = retrieve_multiple(&grant(Companies::All), &query).unwrap_err();
+    let error = retrieve_multiple(&grant(Companies::All), &query, &[], &|_, _| None).unwrap_err();
     assert!(matches!(error, Error::InvalidQuery(_)));
 }

@@ -4,24 +4,30 @@ use proto::query::v1 as pb;
 use proto::query::v1::column_values::Values;
 use sqlx::postgres::PgRow;
 
+use super::label::Labels;
 use super::reader::{Cell, Reader};
+use crate::error::Error;
 use crate::plan::Output;
 
 /// Collects rows by column.
 #[derive(Debug)]
 pub(crate) struct ColumnWriter {
-    outputs: Vec<Output>,
+    outputs: Vec<(Output, Option<Labels>)>,
     columns: Vec<pb::ColumnValues>,
     rows: u32,
     /// Roughly the bytes collected.
     len: usize,
     scratch: String,
+    label: String,
 }
 
 impl ColumnWriter {
-    pub(crate) fn new(outputs: Vec<Output>) -> Self {
+    pub(crate) fn new(outputs: Vec<Output>) -> Result<Self, Error> {
+        let labelled = |it: Output| Labels::of(&it).map(|labels| (it, labels));
+        let outputs = outputs.into_iter().map(labelled).collect::<Result<Vec<_>, _>>()?;
         let columns = outputs.iter().map(empty).collect();
-        Self { outputs, columns, rows: 0, len: 0, scratch: String::new() }
+        let (scratch, label) = (String::new(), String::new());
+        Ok(Self { outputs, columns, rows: 0, len: 0, scratch, label })
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -37,10 +43,17 @@ impl ColumnWriter {
     }
 
     pub(crate) fn write(&mut self, row: &PgRow) -> Result<(), sqlx::Error> {
-        for (output, column) in self.outputs.iter().zip(&mut self.columns) {
+        for ((output, labels), column) in self.outputs.iter().zip(&mut self.columns) {
             let cell = output.reader.read(row, &mut self.scratch)?;
+            self.label.clear();
             if cell == Cell::Null {
                 column.nulls.push(self.rows);
+            } else if let Some(labels) = labels {
+                labels.write(&output.reader, row, &cell, &mut self.label)?;
+            }
+            if let Some(texts) = &mut column.labels {
+                self.len += self.label.len() + 2;
+                texts.values.push(self.label.clone());
             }
             if let Some(values) = &mut column.values {
                 self.len += push(values, cell);
@@ -51,13 +64,17 @@ impl ColumnWriter {
     }
 }
 
-fn empty(output: &Output) -> pb::ColumnValues {
+fn empty((output, labels): &(Output, Option<Labels>)) -> pb::ColumnValues {
     let values = match &output.reader {
         Reader::Text { .. } | Reader::Version { .. } | Reader::Joined { .. } => {
             Values::Strings(pb::StringArray::default())
         }
-        Reader::Int { .. } | Reader::Option { .. } => Values::Ints(pb::Int64Array::default()),
-        Reader::Decimal { .. } => Values::Decimals(pb::StringArray::default()),
+        Reader::Int { .. } | Reader::Part { .. } | Reader::Option { .. } => {
+            Values::Ints(pb::Int64Array::default())
+        }
+        Reader::Decimal { .. } | Reader::Whole { .. } => {
+            Values::Decimals(pb::StringArray::default())
+        }
         Reader::Bool { .. } => Values::Bools(pb::BoolArray::default()),
         Reader::Date { .. } => Values::Dates(pb::StringArray::default()),
         Reader::Moment { .. } => Values::Timestamps(pb::Int64Array::default()),
@@ -66,7 +83,12 @@ fn empty(output: &Output) -> pb::ColumnValues {
         | Reader::HashedGuid { .. }
         | Reader::CompanyGuid { .. } => Values::Guids(Vec::new().into()),
     };
-    pb::ColumnValues { key: output.key.clone(), nulls: Vec::new(), values: Some(values) }
+    pb::ColumnValues {
+        key: output.key.clone(),
+        nulls: Vec::new(),
+        values: Some(values),
+        labels: labels.map(|_| pb::StringArray::default()),
+    }
 }
 
 /// Appends the cell, or the type's zero value for null. Returns roughly how many bytes that took.

@@ -3,8 +3,9 @@
 use chrono::{NaiveDate, NaiveDateTime, SubsecRound as _, Timelike as _};
 use sqlx::postgres::PgRow;
 
-use super::format;
-use super::reader::{Cell, Label};
+use super::label::Labels;
+use super::reader::Cell;
+use crate::error::Error;
 use crate::plan::Output;
 
 /// Writes rows as objects separated by commas.
@@ -12,33 +13,41 @@ use crate::plan::Output;
 pub(crate) struct JsonWriter {
     members: Vec<Member>,
     buffer: Vec<u8>,
-    rows: i64,
-    scratch: String,
-    label_scratch: String,
+    /// The byte behind each row.
+    ends: Vec<u32>,
+    scratch: Scratch,
+}
+
+/// Rows as they were written, and the byte behind each.
+#[derive(Debug)]
+pub(crate) struct JsonRows {
+    pub(crate) json: Vec<u8>,
+    pub(crate) ends: Vec<u32>,
 }
 
 #[derive(Debug)]
 struct Member {
     output: Output,
-    /// `"key":`, with the comma before it unless it is the first.
+    /// `,"key":`.
     key: Vec<u8>,
     /// `,"formatted key":`.
-    label: Option<(Label, Vec<u8>)>,
+    label: Option<(Labels, Vec<u8>)>,
     /// `,"key":"value"` for each, one after the other.
     statics: Vec<u8>,
+    /// Where there are any, an object of these stands in place of the value.
+    members: Vec<Member>,
+}
+
+#[derive(Debug, Default)]
+struct Scratch {
+    value: String,
+    label: String,
 }
 
 impl JsonWriter {
-    pub(crate) fn new(outputs: Vec<Output>) -> Self {
-        let members =
-            outputs.into_iter().enumerate().map(|(at, output)| Member::new(output, at > 0));
-        Self {
-            members: members.collect(),
-            buffer: Vec::new(),
-            rows: 0,
-            scratch: String::new(),
-            label_scratch: String::new(),
-        }
+    pub(crate) fn new(outputs: Vec<Output>) -> Result<Self, Error> {
+        let members = outputs.into_iter().map(Member::new).collect::<Result<_, _>>()?;
+        Ok(Self { members, buffer: Vec::new(), ends: Vec::new(), scratch: Scratch::default() })
     }
 
     /// Bytes written since the last [`Self::take`].
@@ -46,68 +55,104 @@ impl JsonWriter {
         self.buffer.len()
     }
 
-    /// What was written since the last time, and how many rows that is.
-    pub(crate) fn take(&mut self) -> (Vec<u8>, i64) {
+    /// What was written since the last time.
+    pub(crate) fn take(&mut self) -> JsonRows {
         // The next batch will be about as long as this one.
         let next = Vec::with_capacity(self.buffer.len());
-        (std::mem::replace(&mut self.buffer, next), std::mem::take(&mut self.rows))
+        JsonRows {
+            json: std::mem::replace(&mut self.buffer, next),
+            ends: std::mem::take(&mut self.ends),
+        }
     }
 
     pub(crate) fn write(&mut self, row: &PgRow) -> Result<(), sqlx::Error> {
-        if self.rows > 0 {
+        if !self.ends.is_empty() {
             self.buffer.push(b',');
         }
-        self.buffer.push(b'{');
-        for member in &self.members {
-            let reader = &member.output.reader;
-            let out = &mut self.buffer;
-            out.extend_from_slice(&member.key);
-            let cell = reader.read(row, &mut self.scratch)?;
-            write_cell(out, &cell);
-            if cell == Cell::Null {
-                continue;
-            }
-            if let Some((label, key)) = &member.label {
-                out.extend_from_slice(key);
-                self.label_scratch.clear();
-                if *label == Label::Company {
-                    reader.company_code(row, &mut self.label_scratch)?;
-                } else {
-                    write_label(&mut self.label_scratch, *label, &cell);
-                }
-                string(out, &self.label_scratch);
-            }
-            out.extend_from_slice(&member.statics);
-        }
-        self.buffer.push(b'}');
-        self.rows += 1;
+        write_object(&self.members, row, &mut self.buffer, &mut self.scratch)?;
+        self.ends.push(u32::try_from(self.buffer.len()).unwrap_or(u32::MAX));
         Ok(())
     }
 }
 
 impl Member {
-    fn new(output: Output, comma: bool) -> Self {
-        let mut key = Vec::new();
-        if comma {
-            key.push(b',');
-        }
-        string(&mut key, &output.key);
-        key.push(b':');
-        let label = output.label().map(|label| {
-            let mut key = vec![b','];
-            string(&mut key, &output.formatted_key);
-            key.push(b':');
-            (label, key)
-        });
+    fn new(mut output: Output) -> Result<Self, Error> {
+        let key = member_key(&output.key);
+        let label = Labels::of(&output)?.map(|it| (it, member_key(&output.formatted_key)));
         let mut statics = Vec::new();
         for it in &output.static_members {
-            statics.push(b',');
-            string(&mut statics, &it.key);
-            statics.push(b':');
+            statics.extend_from_slice(&member_key(&it.key));
             string(&mut statics, &it.value);
         }
-        Self { output, key, label, statics }
+        let members = std::mem::take(&mut output.members);
+        let members = members.into_iter().map(Self::new).collect::<Result<_, _>>()?;
+        Ok(Self { output, key, label, statics, members })
     }
+
+    fn write(
+        &self,
+        row: &PgRow,
+        out: &mut Vec<u8>,
+        scratch: &mut Scratch,
+    ) -> Result<(), sqlx::Error> {
+        let reader = &self.output.reader;
+        let cell = reader.read(row, &mut scratch.value)?;
+        if cell == Cell::Null {
+            if !self.output.omit_null {
+                out.extend_from_slice(&self.key);
+                out.extend_from_slice(b"null");
+            }
+            return Ok(());
+        }
+        out.extend_from_slice(&self.key);
+        if !self.members.is_empty() {
+            write_object(&self.members, row, out, scratch)?;
+        } else {
+            let quote = self.output.number_as_string;
+            let is_number = matches!(cell, Cell::Int(_) | Cell::Decimal(_));
+            if quote && is_number {
+                out.push(b'"');
+            }
+            write_cell(out, &cell);
+            if quote && is_number {
+                out.push(b'"');
+            }
+            if let Some((labels, key)) = &self.label {
+                labels.write(reader, row, &cell, &mut scratch.label)?;
+                out.extend_from_slice(key);
+                string(out, &scratch.label);
+            }
+        }
+        out.extend_from_slice(&self.statics);
+        Ok(())
+    }
+}
+
+fn write_object(
+    members: &[Member],
+    row: &PgRow,
+    out: &mut Vec<u8>,
+    scratch: &mut Scratch,
+) -> Result<(), sqlx::Error> {
+    let start = out.len();
+    for member in members {
+        member.write(row, out, scratch)?;
+    }
+    // The comma before the first member becomes the brace.
+    match out.get_mut(start) {
+        Some(comma) => *comma = b'{',
+        None => out.push(b'{'),
+    }
+    out.push(b'}');
+    Ok(())
+}
+
+/// `,"key":`.
+fn member_key(key: &str) -> Vec<u8> {
+    let mut out = vec![b','];
+    string(&mut out, key);
+    out.push(b':');
+    out
 }
 
 fn write_cell(out: &mut Vec<u8>, cell: &Cell<'_>) {
@@ -131,20 +176,6 @@ fn write_cell(out: &mut Vec<u8>, cell: &Cell<'_>) {
             out.extend_from_slice(b"T00:00:00Z\"");
         }
         Cell::Moment(it) => moment(out, *it),
-    }
-}
-
-fn write_label(out: &mut String, label: Label, cell: &Cell<'_>) {
-    match (label, cell) {
-        (_, Cell::Choice(it)) => out.push_str(&it.label),
-        (Label::Grouped, Cell::Int(it)) => format::grouped(out, itoa::Buffer::new().format(*it)),
-        (Label::Decimal, Cell::Decimal(it)) => format::decimal(out, it),
-        (_, Cell::Bool(it)) => out.push_str(if *it { "Yes" } else { "No" }),
-        (_, Cell::Date(it)) => out.push_str(&format::date(*it)),
-        (_, Cell::Moment(it)) => out.push_str(&format::moment(*it)),
-        (_, Cell::Text(it) | Cell::Decimal(it)) => out.push_str(it),
-        (_, Cell::Int(it)) => out.push_str(itoa::Buffer::new().format(*it)),
-        (_, Cell::Guid(_) | Cell::Null) => {}
     }
 }
 

@@ -21,17 +21,6 @@ fn value(row: &PgRow, key: &SortKey) -> Result<pb::Value, sqlx::Error> {
         }
         PositionKind::Int => decode::column(row, column, decode::int)?.map(Kind::Int64Value),
         PositionKind::Bool => decode::column(row, column, decode::boolean)?.map(Kind::BoolValue),
-        PositionKind::Decimal => {
-            let mut digits = String::new();
-            let number = decode::column(row, column, |it| decode::numeric(it, &mut digits))?;
-            number.filter(|it| *it).map(|_| Kind::DecimalValue(digits))
-        }
-        PositionKind::Date => decode::column(row, column, decode::date)?
-            .flatten()
-            .map(|it| Kind::DateValue(it.to_string())),
-        PositionKind::Timestamp => {
-            decode::column(row, column, decode::micros)?.flatten().map(Kind::TimestampMicrosValue)
-        }
         PositionKind::Guid => decode::column(row, column, decode::guid)?
             .map(|it| Kind::GuidValue(it.as_bytes().to_vec().into())),
     };

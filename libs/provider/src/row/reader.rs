@@ -8,7 +8,7 @@ use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
 use super::{decode, format};
-use crate::binding::{EnumStorage, Field, Kind};
+use crate::binding::{EnumStorage, Kind};
 use crate::ids;
 
 /// Most characters of a primary field (spec VE-047).
@@ -18,19 +18,58 @@ const PRIMARY_FIELD_SEPARATOR: &str = " | ";
 /// How one output is read from a row.
 #[derive(Clone, Debug)]
 pub(crate) enum Reader {
-    Text { column: usize },
-    Int { column: usize },
-    Decimal { column: usize },
-    Bool { column: usize },
-    Date { column: usize, none: Option<NaiveDate> },
-    Moment { column: usize, none: Option<NaiveDateTime> },
-    Guid { column: usize },
-    Option { column: usize, options: Arc<Options> },
-    RecordGuid { column: usize, entity_id: u32 },
-    HashedGuid { column: usize, entity_id: u32 },
-    CompanyGuid { column: usize },
-    Version { columns: Vec<usize> },
-    Joined { parts: Vec<Reader> },
+    Text {
+        column: usize,
+    },
+    Int {
+        column: usize,
+    },
+    /// A part of a date: a number, but no quantity.
+    Part {
+        column: usize,
+    },
+    Decimal {
+        column: usize,
+    },
+    /// A decimal without a fraction.
+    Whole {
+        column: usize,
+    },
+    Bool {
+        column: usize,
+    },
+    Date {
+        column: usize,
+        none: Option<NaiveDate>,
+    },
+    Moment {
+        column: usize,
+        none: Option<NaiveDateTime>,
+    },
+    Guid {
+        column: usize,
+    },
+    Option {
+        column: usize,
+        options: Arc<Options>,
+    },
+    RecordGuid {
+        column: usize,
+        entity_id: u32,
+    },
+    HashedGuid {
+        column: usize,
+        entity_id: u32,
+    },
+    CompanyGuid {
+        column: usize,
+    },
+    Version {
+        columns: Vec<usize>,
+    },
+    Joined {
+        parts: Vec<Reader>,
+    },
 }
 
 /// The options of an enum, by what the database holds.
@@ -78,8 +117,8 @@ pub(crate) enum Cell<'r> {
 }
 
 impl Reader {
-    pub(crate) fn field(column: usize, field: &Field, null_date: Option<NaiveDate>) -> Self {
-        match &field.kind {
+    pub(crate) fn of(column: usize, kind: &Kind, null_date: Option<NaiveDate>) -> Self {
+        match kind {
             Kind::Text => Self::Text { column },
             Kind::Integer => Self::Int { column },
             Kind::Decimal => Self::Decimal { column },
@@ -98,14 +137,14 @@ impl Reader {
     /// How values read for people; `None` where they need no other form.
     pub(crate) fn label(&self) -> Option<Label> {
         match self {
-            Self::Int { .. } => Some(Label::Grouped),
+            Self::Int { .. } | Self::Whole { .. } => Some(Label::Grouped),
             Self::Decimal { .. } => Some(Label::Decimal),
             Self::Bool { .. } => Some(Label::YesNo),
             Self::Date { .. } => Some(Label::Date),
             Self::Moment { .. } => Some(Label::Moment),
             Self::Option { .. } => Some(Label::Choice),
             Self::CompanyGuid { .. } => Some(Label::Company),
-            Self::Text { .. } | Self::Joined { .. } => Some(Label::Same),
+            Self::Text { .. } | Self::Part { .. } | Self::Joined { .. } => Some(Label::Same),
             Self::Guid { .. }
             | Self::RecordGuid { .. }
             | Self::HashedGuid { .. }
@@ -128,11 +167,13 @@ impl Reader {
                 })?;
                 text.map(|()| Cell::Text(scratch))
             }
-            Self::Decimal { column } => {
+            Self::Decimal { column } | Self::Whole { column } => {
                 let number = decode::column(row, *column, |it| decode::numeric(it, scratch))?;
                 number.filter(|it| *it).map(|_| Cell::Decimal(scratch))
             }
-            Self::Int { column } => decode::column(row, *column, decode::int)?.map(Cell::Int),
+            Self::Int { column } | Self::Part { column } => {
+                decode::column(row, *column, decode::int)?.map(Cell::Int)
+            }
             Self::Bool { column } => decode::column(row, *column, decode::boolean)?.map(Cell::Bool),
             Self::Date { column, none } => decode::column(row, *column, decode::date)?
                 .flatten()

@@ -2,8 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod explain;
+mod groups;
+mod links;
 mod orders;
 mod paging;
 mod patience;
+mod random;
+mod rows;
+mod shop;
 mod values;
 mod world;

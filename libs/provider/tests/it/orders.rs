@@ -24,7 +24,7 @@ async fn rows_sort_as_the_platform_sorts_them() {
         ("$primary", true, ["5", "4", "3", "2", "1"]),
     ];
     for (name, descending, expected) in cases {
-        let order = pb::OrderExpression { column: column(name), descending };
+        let order = pb::OrderExpression { column: column(name), descending, ..Default::default() };
         let query = pb::QueryExpression { orders: vec![order], ..select(&["code"]) };
         let answer = world.query(things(), query).await.unwrap();
         let codes: Vec<&str> = answer.rows.iter().map(|it| it["code"].as_str().unwrap()).collect();

@@ -34,11 +34,16 @@ impl Busy {
     }
 
     async fn read(&self, size: i32) -> Result<Rows, Status> {
-        let page = Some(pb::Page { size, after: Vec::new() });
+        let page = Some(pb::Page { size, ..Default::default() });
         let query = pb::QueryExpression { page, ..select(&["b", "note"]) };
-        let request =
-            pb::RetrieveMultipleRequest { query: Some(query), format: pb::RowFormat::Json.into() };
-        self.provider.retrieve_multiple(&context(), &Grant::unrestricted(pairs()), request).await
+        let request = pb::RetrieveMultipleRequest {
+            query: Some(query),
+            format: pb::RowFormat::Json.into(),
+            ..Default::default()
+        };
+        self.provider
+            .retrieve_multiple(&context(), &Grant::unrestricted(pairs()).into(), request)
+            .await
     }
 
     async fn locked(&mut self) -> sqlx::Transaction<'_, sqlx::Postgres> {
@@ -85,11 +90,15 @@ async fn a_locked_table_is_busy_and_gives_its_connection_back() {
     let provider = busy.provider.clone();
     let lock = busy.locked().await;
     let request = |size| {
-        let page = Some(pb::Page { size, after: Vec::new() });
+        let page = Some(pb::Page { size, ..Default::default() });
         let query = pb::QueryExpression { page, ..select(&["b"]) };
-        pb::RetrieveMultipleRequest { query: Some(query), format: pb::RowFormat::Json.into() }
+        pb::RetrieveMultipleRequest {
+            query: Some(query),
+            format: pb::RowFormat::Json.into(),
+            ..Default::default()
+        }
     };
-    let grant = Grant::unrestricted(pairs());
+    let grant = provider::Grants::from(Grant::unrestricted(pairs()));
     for _ in 0..2 {
         let refused = provider.retrieve_multiple(&context(), &grant, request(1)).await;
         let status = refused.err().unwrap();
@@ -115,4 +124,24 @@ async fn without_a_free_connection_the_database_is_busy_not_away() {
 async fn begun(mut rows: Rows) -> (i64, Rows) {
     let message = rows.try_next().await.unwrap().unwrap();
     (message.batch.unwrap().row_count, rows)
+}
+
+#[tokio::test]
+async fn a_statement_that_takes_too_long_is_ended_and_said_to_be() {
+    let options =
+        PoolOptions { statement_timeout: Duration::from_millis(300), ..PoolOptions::default() };
+    let mut busy = Busy::new(1, options).await;
+    let slow = "ALTER TABLE pairs RENAME TO kept;
+                CREATE VIEW pairs AS SELECT a, b, note, xmin FROM kept
+                WHERE pg_sleep(0.1) IS NOT NULL;";
+    sqlx::raw_sql(slow).execute(&mut busy.connection).await.unwrap();
+    let error = match busy.read(10).await {
+        Ok(rows) => count(rows).await.unwrap_err(),
+        Err(error) => error,
+    };
+    assert_eq!(error.code(), Code::DeadlineExceeded);
+    assert_eq!(rpc::reason(&error), Some(rpc::ErrorReason::DeadlineExceeded));
+    let back = "DROP VIEW pairs; ALTER TABLE kept RENAME TO pairs";
+    sqlx::raw_sql(back).execute(&mut busy.connection).await.unwrap();
+    assert_eq!(count(busy.read(10).await.unwrap()).await.unwrap(), 10, "its connection is free");
 }

@@ -48,8 +48,9 @@ async fn decimals_keep_every_digit() {
     let request = pb::RetrieveMultipleRequest {
         query: Some(select(&["amount"])),
         format: pb::RowFormat::Json.into(),
+        ..Default::default()
     };
-    let grant = provider::Grant::unrestricted(things());
+    let grant = provider::Grants::from(provider::Grant::unrestricted(things()));
     let rows = world.provider.retrieve_multiple(&crate::world::context(), &grant, request).await;
     let message = futures::TryStreamExt::try_next(&mut rows.unwrap()).await.unwrap().unwrap();
     let Some(pb::row_batch::Rows::Json(json)) = message.batch.unwrap().rows else { panic!() };
@@ -64,7 +65,7 @@ async fn found(world: &World, name: &str, operator: Op, values: Vec<Value>) -> V
         column: column(name),
         operator: operator.into(),
         values: values.into_iter().map(|it| pb::Value { kind: Some(it) }).collect(),
-        compare_column: None,
+        ..Default::default()
     };
     let filter = pb::FilterExpression { conditions: vec![condition], ..Default::default() };
     let query = pb::QueryExpression { criteria: Some(filter), ..select(&["code"]) };
@@ -128,7 +129,7 @@ async fn a_row_is_found_by_its_guid_and_by_its_key() {
     let answer =
         world.query(pairs(), select(&["$id", "note", "$primary", "$version"])).await.unwrap();
     assert_eq!(answer.rows.len(), 3);
-    let grant = provider::Grant::unrestricted(pairs());
+    let grant = provider::Grants::from(provider::Grant::unrestricted(pairs()));
     for row in &answer.rows {
         let guid: uuid::Uuid = row["$id"].as_str().unwrap().parse().unwrap();
         let key = pb::record_key::Key::RecordId(guid.as_bytes().to_vec().into());
@@ -147,12 +148,17 @@ async fn a_row_is_found_by_its_guid_and_by_its_key() {
     assert_eq!(retrieve_note(&world, &grant, key).await, "three");
 }
 
-async fn retrieve_note(world: &World, grant: &provider::Grant, key: pb::record_key::Key) -> String {
+async fn retrieve_note(
+    world: &World,
+    grant: &provider::Grants<'_>,
+    key: pb::record_key::Key,
+) -> String {
     let request = pb::RetrieveRequest {
         entity_name: "pairs".into(),
         key: Some(pb::RecordKey { key: Some(key) }),
         columns: select(&["note"]).columns,
         format: pb::RowFormat::Json.into(),
+        ..Default::default()
     };
     let answer = world.provider.retrieve(&crate::world::context(), grant, request).await.unwrap();
     let Some(pb::row_batch::Rows::Json(json)) = answer.batch.unwrap().rows else { panic!() };

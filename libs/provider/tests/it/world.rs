@@ -10,7 +10,7 @@ use proto::catalog::v1 as catalog;
 use proto::catalog::v1::{Casing, FieldType, RecordIdentityKind};
 use proto::query::v1 as pb;
 use proto::query::v1::SystemColumn;
-use provider::{Binding, Grant, Pool, PoolOptions, Provider};
+use provider::{Binding, Grant, Grants, Pool, PoolOptions, Provider};
 use rpc::{CallContext, Caller, Companies, Rights};
 use sqlx::{Connection as _, PgConnection};
 use tonic::Status;
@@ -57,10 +57,32 @@ impl World {
         binding: Arc<Binding>,
         query: pb::QueryExpression,
     ) -> Result<Answer, Status> {
-        let request =
-            pb::RetrieveMultipleRequest { query: Some(query), format: pb::RowFormat::Json.into() };
-        let grant = Grant::unrestricted(binding);
-        let rows = self.provider.retrieve_multiple(&context(), &grant, request).await?;
+        self.query_with(&Grant::unrestricted(binding).into(), query).await
+    }
+
+    /// The statement of a query and PostgreSQL's plan of it.
+    pub(crate) async fn explain(
+        &self,
+        binding: Arc<Binding>,
+        query: pb::QueryExpression,
+    ) -> (String, String) {
+        let grants = Grants::from(Grant::unrestricted(binding));
+        let request = pb::ExplainRequest { query: Some(query) };
+        let answer = self.provider.explain(&context(), &grants, &request).await.unwrap();
+        (answer.sql, answer.plan)
+    }
+
+    pub(crate) async fn query_with(
+        &self,
+        grants: &Grants<'_>,
+        query: pb::QueryExpression,
+    ) -> Result<Answer, Status> {
+        let request = pb::RetrieveMultipleRequest {
+            query: Some(query),
+            format: pb::RowFormat::Json.into(),
+            ..Default::default()
+        };
+        let rows = self.provider.retrieve_multiple(&context(), grants, request).await?;
         let messages: Vec<_> = rows.try_collect().await?;
         let mut answer = Answer::default();
         for message in messages {
@@ -94,6 +116,8 @@ pub(crate) fn context() -> CallContext {
             companies: Companies::All,
             entities: BTreeMap::new(),
         },
+        time_zone: "UTC".into(),
+        language: 1033,
     };
     CallContext { caller: Arc::new(caller), deadline: Instant::now() + Duration::from_secs(30) }
 }
@@ -183,6 +207,7 @@ fn binding(
         key: owned(key),
         company_field: String::new(),
         null_date: "1900-01-01".into(),
+        relations: Vec::new(),
     };
     Arc::new(Binding::try_from(entity).unwrap())
 }
@@ -194,7 +219,7 @@ pub(crate) fn column(name: &str) -> Option<pb::ColumnRef> {
         "$primary" => pb::column_ref::Column::System(SystemColumn::PrimaryField.into()),
         name => pb::column_ref::Column::Field(name.into()),
     };
-    Some(pb::ColumnRef { column: Some(column) })
+    Some(pb::ColumnRef { column: Some(column), link: String::new() })
 }
 
 pub(crate) fn select(names: &[&str]) -> pb::QueryExpression {
@@ -206,7 +231,7 @@ pub(crate) fn select(names: &[&str]) -> pb::QueryExpression {
     };
     pb::QueryExpression {
         columns: names.iter().map(output).collect(),
-        page: Some(pb::Page { size: 5_000, after: Vec::new() }),
+        page: Some(pb::Page { size: 5_000, ..Default::default() }),
         ..Default::default()
     }
 }

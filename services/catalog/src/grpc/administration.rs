@@ -7,13 +7,10 @@ use proto::catalog::v1::catalog_service_server::CatalogService;
 use rpc::CallContext;
 use tonic::{Request, Response, Status};
 
-use super::{Watched, watch};
+use super::{Watched, page_size, watch};
 use crate::changes::{Changes, Wanted};
 use crate::error::Error;
 use crate::page_token;
-
-const PAGE_SIZE: usize = 100;
-const MAX_PAGE_SIZE: usize = 1_000;
 
 /// Serves `CatalogService`.
 #[derive(Debug)]
@@ -31,14 +28,7 @@ impl Administration {
         request: &pb::ListDataEntitiesRequest,
     ) -> Result<pb::ListDataEntitiesResponse, Error> {
         let after = page_token::decode(&request.page_token)?;
-        let size = match usize::try_from(request.page_size) {
-            Ok(0) => PAGE_SIZE,
-            Ok(size) => size.min(MAX_PAGE_SIZE),
-            Err(_) => {
-                let reason = "is a number of rows";
-                return Err(Error::InvalidValue { column: "page_size".to_owned(), reason });
-            }
-        };
+        let size = page_size(request.page_size)?;
         let snapshot = self.changes.current();
         let wanted = |it: &&pb::CatalogEntry| {
             request.visible.is_none_or(|visible| it.visible == visible)

@@ -65,8 +65,8 @@ impl DataProviderService for ListProvider {
         let context = CallContext::of(&request)?;
         let request = request.into_inner();
         check_entity(&request.entity_name)?;
-        let grant = self.changes.list_grant();
-        self.changes.list().retrieve(&context, &grant, request).await.map(Response::new)
+        let grants = self.changes.list_grant().into();
+        self.changes.list().retrieve(&context, &grants, request).await.map(Response::new)
     }
 
     async fn retrieve_multiple(
@@ -76,8 +76,19 @@ impl DataProviderService for ListProvider {
         let context = CallContext::of(&request)?;
         let request = request.into_inner();
         check_entity(request.query.as_ref().map_or("", |it| it.entity_name.as_str()))?;
-        let grant = self.changes.list_grant();
-        self.changes.list().retrieve_multiple(&context, &grant, request).await.map(Response::new)
+        let grants = self.changes.list_grant().into();
+        self.changes.list().retrieve_multiple(&context, &grants, request).await.map(Response::new)
+    }
+
+    async fn explain(
+        &self,
+        request: Request<pb::ExplainRequest>,
+    ) -> Result<Response<pb::ExplainResponse>, Status> {
+        let context = CallContext::of(&request)?;
+        let request = request.into_inner();
+        check_entity(request.query.as_ref().map_or("", |it| it.entity_name.as_str()))?;
+        let grants = self.changes.list_grant().into();
+        self.changes.list().explain(&context, &grants, &request).await.map(Response::new)
     }
 
     async fn update(

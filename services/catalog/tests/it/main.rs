@@ -5,6 +5,7 @@
 mod changes;
 mod ids;
 mod misfortune;
+mod relationships;
 mod replicas;
 mod rows;
 mod world;

@@ -13,7 +13,7 @@ use crate::world::{Running, World};
 const ENTITY: &str = "CDSVirtualEntityListEntity";
 
 fn field(name: &str) -> pb::ColumnRef {
-    pb::ColumnRef { column: Some(Column::Field(name.to_owned())) }
+    pb::ColumnRef { column: Some(Column::Field(name.to_owned())), ..Default::default() }
 }
 
 fn output(column: pb::ColumnRef, key: &str) -> pb::OutputColumn {
@@ -30,11 +30,12 @@ fn query(entity: &str) -> pb::RetrieveMultipleRequest {
         ],
         orders: vec![pb::OrderExpression {
             column: Some(field("PhysicalName")),
-            descending: false,
+            ..Default::default()
         }],
         ..pb::QueryExpression::default()
     };
-    pb::RetrieveMultipleRequest { query: Some(query), format: pb::RowFormat::Columns.into() }
+    let format = pb::RowFormat::Columns.into();
+    pb::RetrieveMultipleRequest { query: Some(query), format, ..Default::default() }
 }
 
 /// Name, visible, refresh of every row.
@@ -86,6 +87,18 @@ async fn the_rows_are_the_entities_of_the_model() {
     assert_eq!(rpc::reason(&error), Some(ErrorReason::NoCaller));
 }
 
+#[tokio::test]
+async fn administrators_see_how_the_list_is_read() {
+    let world = World::new().await;
+    let running = world.start().await;
+    let ask = || pb::ExplainRequest { query: query(ENTITY).query };
+    let explained = running.rows().explain(world.admin(ask())).await.unwrap().into_inner();
+    assert!(explained.sql.contains("data_entity"), "{}", explained.sql);
+    assert!(explained.plan.contains("Plan"), "{}", explained.plan);
+    let error = running.rows().explain(world.clerk(ask())).await.unwrap_err();
+    assert_eq!(rpc::reason(&error), Some(ErrorReason::PrivilegeDenied));
+}
+
 fn by_name(name: &str) -> Option<pb::RecordKey> {
     let value = pb::Value { kind: Some(Kind::StringValue(name.to_owned())) };
     let value = pb::FieldValue { field: "PhysicalName".to_owned(), value: Some(value) };
@@ -109,6 +122,7 @@ async fn a_row_has_the_guid_of_its_entry_and_is_found_by_either_key() {
             key: key.clone(),
             columns: vec![output(field("PhysicalName"), "name")],
             format: pb::RowFormat::Json.into(),
+            ..Default::default()
         };
         let answer = running.rows().retrieve(world.clerk(request)).await.unwrap().into_inner();
         let Some(pb::row_batch::Rows::Json(json)) = answer.batch.unwrap().rows else {

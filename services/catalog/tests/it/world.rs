@@ -9,6 +9,7 @@ use std::time::Duration;
 use catalog::{Catalog, Config};
 use cluster::Scratch;
 use proto::catalog::v1::catalog_service_client::CatalogServiceClient;
+use proto::catalog::v1::relationship_service_client::RelationshipServiceClient;
 use proto::query::v1::data_provider_service_client::DataProviderServiceClient;
 use proto::query::v1::metadata_provider_service_client::MetadataProviderServiceClient;
 use rpc::{
@@ -118,6 +119,8 @@ impl World {
             name: "somebody".into(),
             erp_user: "somebody".into(),
             rights: Rights { administrator, companies: Companies::All, entities: BTreeMap::new() },
+            time_zone: "UTC".into(),
+            language: 1033,
         };
         let (assertion, _) = self.issuer.issue(caller).unwrap();
         rpc::request(message, &assertion, TIMEOUT).unwrap()
@@ -127,6 +130,10 @@ impl World {
 impl Running {
     pub(crate) fn catalog(&self) -> CatalogServiceClient<Channel> {
         CatalogServiceClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn relationships(&self) -> RelationshipServiceClient<Channel> {
+        RelationshipServiceClient::new(self.channel.clone())
     }
 
     pub(crate) fn tables(&self) -> MetadataProviderServiceClient<Channel> {

@@ -1,15 +1,14 @@
-//! The three calls.
+//! The calls.
 
-use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
 use futures::{Stream, stream};
-use prost::Message as _;
+use odata::PagePosition;
 use proto::gateway::v1 as pb;
 use proto::gateway::v1::gateway_service_server::GatewayService;
-use proto::query::v1 as query;
+use proto::query::v1 as query_pb;
 use rpc::ErrorReason;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
@@ -18,11 +17,14 @@ use super::convert;
 use crate::Core;
 use crate::callers::Session;
 use crate::error::GatewayError;
-use crate::http;
+use crate::http::{self, Annotations, Ask, Preferences};
 use crate::metadata::{Snapshot, Table};
 use crate::providers::{Call, Rows};
-use crate::translate::{self, Terms};
+use crate::query::{self, Dialect, Read, Style};
+use crate::serve;
+use crate::translate;
 
+/// Rows of a page at most.
 const PAGE_SIZE: i32 = 5_000;
 
 /// Serves `tombolo.gateway.v1.GatewayService`.
@@ -73,11 +75,12 @@ impl GrpcGateway {
         let snapshot = self.snapshot()?;
         let table = table(&snapshot, &request.table)?;
         let key = convert::key(table, request.key.as_ref())?;
-        let retrieve = query::RetrieveRequest {
+        let retrieve = query_pb::RetrieveRequest {
             entity_name: table.external_name.clone(),
             key: Some(key.to_message()),
             columns: convert::columns(table, &request.columns)?,
-            format: query::RowFormat::Columns.into(),
+            format: query_pb::RowFormat::Columns.into(),
+            ..Default::default()
         };
         let batch = self.core.providers.retrieve(call, table.source, retrieve).await;
         let batch = batch.map_err(|status| match rpc::reason(&status) {
@@ -89,67 +92,46 @@ impl GrpcGateway {
 
     async fn many(
         &self,
-        call: Call<'_>,
-        request: &pb::RetrieveMultipleRequest,
+        ask: &Ask,
+        request: pb::RetrieveMultipleRequest,
     ) -> Result<(Rows, Pager), GatewayError> {
         let snapshot = self.snapshot()?;
-        let table = table(&snapshot, &request.table)?;
-        let scope = scope(table, request);
-        let tokens = &self.core.page_tokens;
-        let position = match request.page_token.as_str() {
-            "" => None,
-            token => Some(tokens.decode(token, &scope)?),
-        };
-        let size = match request.page_size {
-            0 => PAGE_SIZE,
-            size @ 1..=PAGE_SIZE => size,
-            size => {
-                let message = format!("The page size is 1 to {PAGE_SIZE}, not {size}.");
-                return Err(GatewayError::InvalidValue(message));
-            }
-        };
-        let expression = query::QueryExpression {
-            entity_name: table.external_name.clone(),
-            columns: convert::columns(table, &request.columns)?,
-            criteria: self.criteria(call, &snapshot, table, request.filter.as_ref()).await?,
-            orders: convert::orders(table, &request.orders)?,
-            page: Some(query::Page {
-                size,
-                after: position.as_ref().map(translate::page_values).unwrap_or_default(),
-            }),
-            total_count: convert::total_count(request.total_count)?,
-        };
-        let retrieve = query::RetrieveMultipleRequest {
-            query: Some(expression),
-            format: query::RowFormat::Columns.into(),
-        };
-        let rows = self.core.providers.retrieve_multiple(call, table.source, retrieve).await;
-        let rows = rows.map_err(|status| GatewayError::of_provider(&status, table))?;
-        let pager = Pager {
-            core: Arc::clone(&self.core),
-            table: Arc::clone(table),
-            scope,
-            page_number: position.map_or(1, |it| it.page_number),
-        };
-        Ok((rows, pager))
+        let mut tree = request.query.ok_or_else(no_query)?;
+        let table = Arc::clone(table(&snapshot, &tree.entity_name)?);
+        check_page(tree.page.as_ref())?;
+        let scope = query::scope(&tree);
+        let position = self.position(&mut tree, &request.page_token, &scope)?;
+        let number = tree.page.as_ref().map_or(0, |it| u32::try_from(it.number).unwrap_or(0));
+        let page_number = position.as_ref().map_or(number.max(1), |it| it.page_number);
+        let paged = tree.top_count == 0;
+        let read = read(tree, position);
+        let format = query_pb::RowFormat::Columns;
+        let rows = query::page(&self.core, ask, &snapshot, &read, format).await?;
+        let core = Arc::clone(&self.core);
+        Ok((rows, Pager { core, table, scope, page_number, paged }))
     }
 
-    async fn criteria(
+    /// Where the page begins, if a token or a cookie says it. What is left in the tree is the number.
+    fn position(
         &self,
-        call: Call<'_>,
-        snapshot: &Snapshot,
-        table: &Table,
-        filter: Option<&pb::Filter>,
-    ) -> Result<Option<query::FilterExpression>, GatewayError> {
-        let Some(filter) = filter else { return Ok(None) };
-        let lookup = table.company_lookup();
-        let companies = match lookup {
-            Some(it) if convert::names_column(filter, &it.logical_name, 0) => {
-                self.core.companies.codes(call, snapshot, &self.core.providers).await?
+        tree: &mut query_pb::QueryExpression,
+        token: &str,
+        scope: &[u8],
+    ) -> Result<Option<PagePosition>, GatewayError> {
+        let cookie = tree.page.as_mut().map(|it| std::mem::take(&mut it.cookie));
+        let position = match (token, cookie.unwrap_or_default()) {
+            ("", cookie) if cookie.is_empty() => return Ok(None),
+            ("", cookie) => serve::read_cookie(&self.core.page_tokens, &cookie, scope)?,
+            (token, cookie) if cookie.is_empty() => self.core.page_tokens.decode(token, scope)?,
+            _ => {
+                let message = "A page is found by its token or by its cookie, not by both.";
+                return Err(GatewayError::InvalidValue(message.to_owned()));
             }
-            _ => Arc::new(HashMap::new()),
         };
-        convert::filter(Terms { table, companies: &companies }, filter).map(Some)
+        if let Some(page) = &mut tree.page {
+            page.number = 0;
+        }
+        Ok(Some(position))
     }
 }
 
@@ -173,9 +155,41 @@ impl GatewayService for GrpcGateway {
     ) -> Result<Response<Batches>, Status> {
         let deadline = self.deadline();
         let session = self.session(request.metadata(), deadline).await?;
-        let call = Call { session: &session, deadline };
-        let (rows, pager) = self.many(call, request.get_ref()).await?;
+        let (rows, pager) = self.many(&ask(session, deadline), request.into_inner()).await?;
         Ok(Response::new(Box::pin(batches(rows, pager))))
+    }
+
+    async fn explain(
+        &self,
+        request: Request<pb::ExplainRequest>,
+    ) -> Result<Response<pb::ExplainResponse>, Status> {
+        let deadline = self.deadline();
+        let session = self.session(request.metadata(), deadline).await?;
+        let snapshot = self.snapshot()?;
+        let tree = request.into_inner().query.ok_or_else(no_query)?;
+        let read = read(tree, None);
+        let ask = ask(session, deadline);
+        let steps = query::explain(&self.core, &ask, &snapshot, &read).await?;
+        Ok(Response::new(pb::ExplainResponse { steps }))
+    }
+
+    async fn fetch_xml_to_query_expression(
+        &self,
+        request: Request<pb::FetchXmlToQueryExpressionRequest>,
+    ) -> Result<Response<pb::FetchXmlToQueryExpressionResponse>, Status> {
+        self.session(request.metadata(), self.deadline()).await?;
+        let query = fetchxml::parse(&request.get_ref().fetch_xml).map_err(GatewayError::from)?;
+        Ok(Response::new(pb::FetchXmlToQueryExpressionResponse { query: Some(query) }))
+    }
+
+    async fn query_expression_to_fetch_xml(
+        &self,
+        request: Request<pb::QueryExpressionToFetchXmlRequest>,
+    ) -> Result<Response<pb::QueryExpressionToFetchXmlResponse>, Status> {
+        self.session(request.metadata(), self.deadline()).await?;
+        let query = request.into_inner().query.ok_or_else(no_query)?;
+        let fetch_xml = fetchxml::print(&query).map_err(GatewayError::from)?;
+        Ok(Response::new(pb::QueryExpressionToFetchXmlResponse { fetch_xml }))
     }
 
     async fn who_am_i(
@@ -200,16 +214,19 @@ struct Pager {
     table: Arc<Table>,
     scope: [u8; 32],
     page_number: u32,
+    /// There are pages, and not just the first rows.
+    paged: bool,
 }
 
 impl Pager {
     fn convert(
         &self,
-        message: query::RetrieveMultipleResponse,
+        message: query_pb::RetrieveMultipleResponse,
     ) -> Result<pb::RetrieveMultipleResponse, GatewayError> {
+        let more_records = message.end.as_ref().is_some_and(|it| it.more_rows) && self.paged;
         let position = match &message.end {
-            Some(end) => translate::next_position(end, self.page_number)?,
-            None => None,
+            Some(end) if self.paged => translate::next_position(end, self.page_number)?,
+            _ => None,
         };
         let tokens = &self.core.page_tokens;
         Ok(pb::RetrieveMultipleResponse {
@@ -218,6 +235,7 @@ impl Pager {
             total_count: message.total_count,
             total_count_limit_exceeded: message.total_count_limit_exceeded,
             next_page_token: position.map(|it| tokens.encode(&it, &self.scope)).unwrap_or_default(),
+            more_records,
         })
     }
 }
@@ -227,7 +245,7 @@ fn batches(
     pager: Pager,
 ) -> impl Stream<Item = Result<pb::RetrieveMultipleResponse, Status>> + Send {
     enum Next {
-        Ready(Box<query::RetrieveMultipleResponse>),
+        Ready(Box<query_pb::RetrieveMultipleResponse>),
         Wait,
         Done,
     }
@@ -255,24 +273,49 @@ fn table<'a>(snapshot: &'a Snapshot, name: &str) -> Result<&'a Arc<Table>, Gatew
     snapshot.by_name(name).ok_or_else(|| GatewayError::UnknownTable(name.to_owned()))
 }
 
-fn columns_of(batch: Option<query::RowBatch>) -> Result<query::ColumnBatch, GatewayError> {
+fn columns_of(batch: Option<query_pb::RowBatch>) -> Result<query_pb::ColumnBatch, GatewayError> {
     match batch.and_then(|it| it.rows) {
-        Some(query::row_batch::Rows::Columns(columns)) => Ok(columns),
-        None => Ok(query::ColumnBatch::default()),
-        Some(query::row_batch::Rows::Json(_)) => {
+        Some(query_pb::row_batch::Rows::Columns(columns)) => Ok(columns),
+        None => Ok(query_pb::ColumnBatch::default()),
+        Some(query_pb::row_batch::Rows::Json(_)) => {
             tracing::error!("a provider wrote JSON where columns were asked for");
             Err(GatewayError::Internal)
         }
     }
 }
 
-/// A position means something only among the same rows in the same order.
-fn scope(table: &Table, request: &pb::RetrieveMultipleRequest) -> [u8; 32] {
-    let ordered = pb::RetrieveMultipleRequest {
-        table: table.logical_name.clone(),
-        filter: request.filter.clone(),
-        orders: request.orders.clone(),
-        ..Default::default()
+/// A query as gRPC clients ask it.
+fn read(tree: query_pb::QueryExpression, position: Option<PagePosition>) -> Read {
+    let style = Style {
+        annotations: Annotations::default(),
+        dialect: Dialect::Message,
+        numbers_as_strings: false,
     };
-    translate::scope([ordered.encode_to_vec().as_slice()])
+    Read { tree, expands: Vec::new(), style, position }
+}
+
+fn check_page(page: Option<&query_pb::Page>) -> Result<(), GatewayError> {
+    let (size, number) = page.map_or((0, 0), |it| (it.size, it.number));
+    if (0..=PAGE_SIZE).contains(&size) && number >= 0 {
+        return Ok(());
+    }
+    let message = format!("A page has 1 to {PAGE_SIZE} rows, and its number is 1 or more.");
+    Err(GatewayError::InvalidValue(message))
+}
+
+/// A message says nothing besides its query.
+fn ask(session: Arc<Session>, deadline: Instant) -> Ask {
+    Ask {
+        session,
+        deadline,
+        root: String::new(),
+        prefer: Preferences::default(),
+        if_match: None,
+        if_none_match: None,
+        request_id: String::new(),
+    }
+}
+
+fn no_query() -> GatewayError {
+    GatewayError::InvalidValue("The request has no query.".to_owned())
 }

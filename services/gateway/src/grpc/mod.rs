@@ -3,6 +3,8 @@
 mod administration;
 mod convert;
 mod handlers;
+mod relationships;
 
 pub(crate) use administration::Administration;
 pub(crate) use handlers::GrpcGateway;
+pub(crate) use relationships::Relationships;

@@ -9,5 +9,6 @@ mod routes;
 
 pub(crate) use ask::{Ask, token};
 pub use listener::serve_http;
+pub(crate) use prefer::{Annotations, Preferences};
 pub(crate) use respond::{Response, json, no_content, not_modified, plain, quoted, stream};
 pub(crate) use routes::router;

@@ -2,8 +2,6 @@
 
 use axum::http::HeaderMap;
 
-use crate::translate::Annotations;
-
 /// Rows of a page at most.
 pub(crate) const MAX_PAGE_SIZE: i32 = 5_000;
 
@@ -13,13 +11,43 @@ pub(crate) struct Preferences {
     /// 1 to [`MAX_PAGE_SIZE`].
     pub(crate) max_page_size: Option<i32>,
     pub(crate) annotations: Annotations,
+    /// `IEEE754Compatible=true` of the `Accept` header: 64-bit integers and decimals as strings.
+    pub(crate) numbers_as_strings: bool,
+    /// `tombolo.explain`: how rows would be read, instead of the rows.
+    pub(crate) explain: bool,
     annotation_list: String,
+}
+
+/// Which annotations a client wants, as it said in `odata.include-annotations`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Annotations(Vec<String>);
+
+impl Annotations {
+    /// A comma-separated list of names, each of which may end in `*`.
+    pub(crate) fn parse(list: &str) -> Self {
+        Self(list.split(',').map(|it| it.trim().to_owned()).filter(|it| !it.is_empty()).collect())
+    }
+
+    pub(crate) fn includes(&self, name: &str) -> bool {
+        self.0.iter().any(|pattern| match pattern.strip_suffix('*') {
+            Some(prefix) => name.starts_with(prefix),
+            None => name == pattern,
+        })
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
 }
 
 impl Preferences {
     /// Reads every `Prefer` header. What makes no sense is not applied.
     pub(crate) fn parse(headers: &HeaderMap) -> Self {
-        let mut preferences = Self::default();
+        let accepted = headers.get_all("accept").iter().filter_map(|it| it.to_str().ok());
+        let numbers_as_strings = accepted
+            .flat_map(|it| it.split([';', ',']))
+            .any(|it| it.trim().eq_ignore_ascii_case("IEEE754Compatible=true"));
+        let mut preferences = Self { numbers_as_strings, ..Self::default() };
         let lines = headers.get_all("prefer").iter().filter_map(|it| it.to_str().ok());
         for preference in lines.flat_map(split_outside_quotes) {
             let (name, value) = preference.split_once('=').unwrap_or((preference, ""));
@@ -34,6 +62,7 @@ impl Preferences {
                     preferences.annotations = Annotations::parse(value);
                     preferences.annotation_list = value.to_owned();
                 }
+                "tombolo.explain" => preferences.explain = true,
                 _ => {}
             }
         }

@@ -9,6 +9,8 @@ pub(crate) type Response = axum::http::Response<Body>;
 
 pub(super) const JSON: HeaderValue =
     HeaderValue::from_static("application/json; odata.metadata=minimal");
+pub(super) const JSON_WITH_STRINGS: HeaderValue =
+    HeaderValue::from_static("application/json; odata.metadata=minimal; IEEE754Compatible=true");
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 
 /// Ids that clients give their requests, to find them again.

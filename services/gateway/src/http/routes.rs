@@ -7,6 +7,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::Method;
+use axum::http::header::CONTENT_TYPE;
 use axum::routing::any;
 use odata::{Key, QueryOptions, Resource, Tail};
 use tracing::Instrument as _;
@@ -15,25 +16,20 @@ use uuid::Uuid;
 use super::ask::{Ask, CONDITIONS, conditional, origin, token};
 use super::errors;
 use super::prefer::Preferences;
-use super::respond::{Response, finish};
+use super::respond::{JSON, JSON_WITH_STRINGS, Response, finish};
 use crate::Core;
 use crate::error::GatewayError;
 use crate::metadata::{Snapshot, Source, Table};
-use crate::serve;
+use crate::schema;
+use crate::serve::{self, Target};
 
 const PREFIX: &str = "/api/data/";
+const DISCOVERY: &str = "/api/discovery/v2.0/";
 const VERSIONS: [&str; 6] = ["v9.0", "v9.1", "v9.2", "v8.0", "v8.1", "v8.2"];
 const MAX_URL: usize = 32_768;
 
 /// Parts of the platform that are known and come later.
-const LATER: [&str; 14] = [
-    "EntityDefinitions",
-    "RelationshipDefinitions",
-    "GlobalOptionSetDefinitions",
-    "ManagedPropertyDefinitions",
-    "RetrieveMetadataChanges",
-    "RetrieveCurrentOrganization",
-    "RetrieveTotalRecordCount",
+const LATER: [&str; 7] = [
     "RetrieveUserPrivileges",
     "RetrievePrincipalAccess",
     "RetrieveFinanceAndOperationsIntegrationDetails",
@@ -41,6 +37,15 @@ const LATER: [&str; 14] = [
     "BulkDelete",
     "CreateEntities",
     "ExecuteTransaction",
+];
+
+const FUNCTIONS: [&str; 6] = [
+    "WhoAmI",
+    "RetrieveVersion",
+    "RetrieveCurrentOrganization",
+    "RetrieveTotalRecordCount",
+    "RetrieveMetadataChanges",
+    "FetchXmlToQueryExpression",
 ];
 
 pub(crate) fn router(core: Arc<Core>) -> Router {
@@ -64,7 +69,7 @@ async fn handle(State(core): State<Arc<Core>>, request: Request) -> Response {
         request.id = request_id,
     );
     rpc::adopt(&span, &parts.headers);
-    let answer = answer(&core, &parts, body, &request_id).instrument(span).await;
+    let answer = Box::pin(answer(&core, &parts, body, &request_id).instrument(span)).await;
     let response =
         answer.unwrap_or_else(|error| errors::response(&error, &core.config, &request_id));
     finish(response, &parts.headers, &request_id)
@@ -85,6 +90,18 @@ async fn answer(
     }
     let deadline = Instant::now() + core.config.request_timeout;
     let session = core.callers.resolve(token(&parts.headers)?, deadline).await?;
+    let ask = |root: String| {
+        let [if_match, if_none_match] = CONDITIONS.map(|it| conditional(&parts.headers, &it));
+        let prefer = Preferences::parse(&parts.headers);
+        let request_id = request_id.to_owned();
+        Ask { session, deadline, root, prefer, if_match, if_none_match, request_id }
+    };
+    let origin = origin(&parts.headers, uri);
+    if let Some(path) = uri.path().strip_prefix(DISCOVERY) {
+        require_read(&parts.method, "the discovery service")?;
+        let options = QueryOptions::parse(uri.query().unwrap_or_default())?;
+        return serve::discovery(core, &ask(origin.clone()), &origin, (path, &options)).await;
+    }
     let rest = uri.path().strip_prefix(PREFIX).ok_or_else(|| no_route(parts))?;
     let (version, path) = rest.split_once('/').unwrap_or((rest, ""));
     if !VERSIONS.contains(&version) {
@@ -94,19 +111,11 @@ async fn answer(
         let message = "The table definitions have not arrived yet; try again later.";
         return Err(GatewayError::Unavailable(message.to_owned()));
     }
-    let [if_match, if_none_match] = CONDITIONS.map(|it| conditional(&parts.headers, &it));
-    let ask = Ask {
-        session,
-        deadline,
-        root: format!("{}{PREFIX}{version}", origin(&parts.headers, uri)),
-        prefer: Preferences::parse(&parts.headers),
-        if_match,
-        if_none_match,
-        request_id: request_id.to_owned(),
-    };
+    let ask = ask(format!("{origin}{PREFIX}{version}"));
     let resource = Resource::parse(path)?;
     let snapshot = core.metadata.current();
-    dispatch(core, &ask, &snapshot, resource, parts, body).await
+    let response = dispatch(core, &ask, &snapshot, resource, (parts, path), body).await?;
+    Ok(if ask.prefer.numbers_as_strings { with_numbers_as_strings(response) } else { response })
 }
 
 async fn dispatch(
@@ -114,7 +123,7 @@ async fn dispatch(
     ask: &Ask,
     snapshot: &Snapshot,
     resource: Resource,
-    parts: &axum::http::request::Parts,
+    (parts, path): (&axum::http::request::Parts, &str),
     body: Body,
 ) -> Result<Response, GatewayError> {
     let method = &parts.method;
@@ -123,81 +132,139 @@ async fn dispatch(
             require_read(method, "the service document")?;
             Ok(serve::service_document(ask, snapshot))
         }
-        Resource::Metadata => Err(GatewayError::NotOffered("$metadata".to_owned())),
+        Resource::Metadata => {
+            require_read(method, "$metadata")?;
+            let options = QueryOptions::parse(parts.uri.query().unwrap_or_default())?;
+            Ok(schema::metadata(ask, snapshot, &options))
+        }
         Resource::Batch => Err(GatewayError::NotOffered("$batch".to_owned())),
         Resource::Named { name, key, tail } => {
             if let Some(table) = snapshot.by_set(&name) {
                 let options = QueryOptions::parse(parts.uri.query().unwrap_or_default())?;
-                let target = Target { table, key, tail };
-                return table_request(core, ask, snapshot, target, options, (method, body)).await;
+                let segments = Segments { table, key, tail, path };
+                return table_request(core, ask, snapshot, segments, options, (method, body)).await;
             }
-            let called = matches!(key, Key::Absent | Key::Empty) && tail.is_empty();
-            match name.as_str() {
-                "WhoAmI" | "RetrieveVersion" if called && !is_read(method) => Err(no_route(parts)),
-                "WhoAmI" if called => serve::who_am_i(core, ask).await,
-                "RetrieveVersion" if called => Ok(serve::retrieve_version(ask)),
-                _ if LATER.contains(&name.as_str()) => {
-                    Err(GatewayError::NotOffered(format!("'{name}'")))
-                }
-                _ => Err(GatewayError::UnknownSegment(name)),
+            if let Some(set) = schema::Set::named(&name) {
+                require_read(method, &name)?;
+                let options = QueryOptions::parse(parts.uri.query().unwrap_or_default())?;
+                return schema::definitions(ask, snapshot, set, (&key, &tail), &options);
             }
+            let call = Call { name, key, tail };
+            function(core, ask, snapshot, call, parts, body).await
         }
     }
 }
 
+/// A function or an action, and what it is given.
+struct Call {
+    name: String,
+    key: Key,
+    tail: Vec<Tail>,
+}
+
+async fn function(
+    core: &Core,
+    ask: &Ask,
+    snapshot: &Snapshot,
+    Call { name, key, tail }: Call,
+    parts: &axum::http::request::Parts,
+    body: Body,
+) -> Result<Response, GatewayError> {
+    if LATER.contains(&name.as_str()) {
+        return Err(GatewayError::NotOffered(format!("'{name}'")));
+    }
+    if !FUNCTIONS.contains(&name.as_str()) && name != "QueryExpressionToFetchXml" {
+        return Err(GatewayError::UnknownSegment(name));
+    }
+    // What these answer is no set of rows, so nothing can follow.
+    if let Some(Tail::Name { name, .. }) = tail.first() {
+        return Err(GatewayError::UnknownSegment(name.clone()));
+    }
+    let called = matches!(key, Key::Absent | Key::Empty);
+    if name == "QueryExpressionToFetchXml" {
+        return match called && tail.is_empty() && parts.method == Method::POST {
+            true => serve::query_expression_to_fetch_xml(ask, body).await,
+            false => Err(no_route(parts)),
+        };
+    }
+    if !is_read(&parts.method) || !tail.is_empty() {
+        return Err(no_route(parts));
+    }
+    let aliases = QueryOptions::parse(parts.uri.query().unwrap_or_default())?.aliases;
+    match name.as_str() {
+        "WhoAmI" if called => serve::who_am_i(core, ask).await,
+        "RetrieveVersion" if called => Ok(serve::retrieve_version(ask)),
+        "RetrieveCurrentOrganization" => {
+            serve::retrieve_current_organization(core, ask, (&key, &aliases)).await
+        }
+        "RetrieveTotalRecordCount" => {
+            serve::retrieve_total_record_count(core, ask, snapshot, (&key, &aliases)).await
+        }
+        "RetrieveMetadataChanges" => {
+            let parameters = key.parameters(&aliases).ok_or_else(|| no_route(parts))?;
+            schema::retrieve_metadata_changes(ask, snapshot, &parameters)
+        }
+        "FetchXmlToQueryExpression" => serve::fetch_xml_to_query_expression(ask, &key, &aliases),
+        _ => Err(GatewayError::UnknownSegment(name)),
+    }
+}
+
 /// A table and what follows its name.
-struct Target<'a> {
+struct Segments<'a> {
     table: &'a Arc<Table>,
     key: Key,
     tail: Vec<Tail>,
+    /// All of it, as the client wrote it.
+    path: &'a str,
 }
 
 async fn table_request(
     core: &Core,
     ask: &Ask,
     snapshot: &Snapshot,
-    target: Target<'_>,
+    segments: Segments<'_>,
     options: QueryOptions,
     (method, body): (&Method, Body),
 ) -> Result<Response, GatewayError> {
-    let Target { table, key, tail } = target;
+    let Segments { table, key, tail, path } = segments;
     let set = format!("{} ({})", table.set_name, table.logical_name);
-    match (&key, tail.as_slice()) {
-        (Key::Absent, []) => {
-            require_read(method, &set)?;
-            serve::collection(core, ask, snapshot, table, &options).await
+    let writable = table.source == Source::Catalog && key != Key::Absent && tail.is_empty();
+    if !is_read(method) {
+        if writable && method == Method::PATCH {
+            return serve::update(core, ask, table, &key, body).await;
         }
-        (Key::Absent, [Tail::Count]) => {
-            require_read(method, &set)?;
-            serve::count(core, ask, snapshot, table, &options).await
+        let allow = if writable { "GET, PATCH" } else { "GET" };
+        let method = method.to_string();
+        return Err(GatewayError::MethodNotAllowed { method, resource: set, allow });
+    }
+    if key == Key::Absent
+        && tail.is_empty()
+        && let Some(text) = serve::document(core, ask, snapshot, &options).await?
+    {
+        return serve::fetch(core, ask, snapshot, table, &text, &options).await;
+    }
+    let path = path.trim_end_matches('/');
+    match serve::walk(snapshot, table, key, &tail)? {
+        Target::Rows(rows) => serve::collection(core, ask, snapshot, &rows, (path, &options)).await,
+        Target::References(rows) => {
+            serve::references(core, ask, snapshot, &rows, (path, &options)).await
         }
-        (_, []) if is_read(method) => serve::record(core, ask, table, &key, &options).await,
-        (_, []) if method == Method::PATCH && table.source == Source::Catalog => {
-            serve::update(core, ask, table, &key, body).await
+        Target::Count(rows) => serve::count(core, ask, snapshot, &rows, &options).await,
+        Target::Row(row) => serve::record(core, ask, snapshot, &row, &options).await,
+        Target::Reference(row) => serve::reference(core, ask, snapshot, &row, &options).await,
+        Target::Property(row, name) => {
+            serve::property(core, ask, snapshot, (&row, &name), &options).await
         }
-        (_, []) => {
-            let writable = table.source == Source::Catalog;
-            let allow = if writable { "GET, PATCH" } else { "GET" };
-            Err(GatewayError::MethodNotAllowed { method: method.to_string(), resource: set, allow })
-        }
-        (_, [Tail::Count, ..]) => Err(GatewayError::UnknownSegment("$count".to_owned())),
-        (_, [Tail::Ref, ..]) => Err(GatewayError::NotOffered("Addressing '$ref'".to_owned())),
-        (_, [Tail::Value, ..]) => Err(GatewayError::UnknownSegment("$value".to_owned())),
-        (_, [Tail::Name { name, .. }, ..]) => Err(behind(table, name)),
     }
 }
 
-/// What to say of a segment behind a table or a record.
-fn behind(table: &Table, name: &str) -> GatewayError {
-    let known = name.contains('.')
-        || table.by_property(name).is_some()
-        || table.by_name(name).is_some()
-        || table.is_navigation(name);
-    if known {
-        GatewayError::NotOffered(format!("Addressing '{name}' of '{}'", table.set_name))
-    } else {
-        GatewayError::UnknownSegment(name.to_owned())
+/// Says so, as clients that asked for it expect.
+fn with_numbers_as_strings(mut response: Response) -> Response {
+    let kind = response.headers_mut().get_mut(CONTENT_TYPE);
+    if let Some(kind) = kind.filter(|it| **it == JSON) {
+        *kind = JSON_WITH_STRINGS;
     }
+    response
 }
 
 fn is_read(method: &Method) -> bool {

@@ -7,6 +7,8 @@ use proto::query::v1 as pb;
 use proto::query::v1::SystemColumn;
 use proto::query::v1::column_ref::Column as External;
 
+use super::navigation::{Navigation, Navigations};
+
 /// Who holds a table's rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
@@ -27,12 +29,15 @@ pub(crate) struct Table {
     pub(crate) columns: Vec<Column>,
     /// Each a list of logical names.
     pub(crate) alternate_keys: Vec<Vec<String>>,
+    /// As its owner published it.
+    pub(crate) definition: pb::TableDefinition,
+    pub(super) navigations: Navigations,
     by_property: HashMap<String, usize>,
     by_name: HashMap<String, usize>,
 }
 
 /// A column of a table.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Column {
     pub(crate) logical_name: String,
     /// The member of a row that holds the value: `_x_value` for a lookup `x`.
@@ -76,21 +81,26 @@ impl Table {
             pb::TableSource::Catalog => Source::Catalog,
             pb::TableSource::Unspecified => return None,
         };
-        let columns: Vec<Column> =
-            definition.columns.into_iter().filter_map(|it| Column::new(it, option_sets)).collect();
+        let columns: Vec<Column> = definition
+            .columns
+            .iter()
+            .filter_map(|it| Column::new(it.clone(), option_sets))
+            .collect();
         let index = |name: fn(&Column) -> &String| {
             columns.iter().enumerate().map(|(at, it)| (name(it).clone(), at)).collect()
         };
         Some(Self {
             by_property: index(|it| &it.property),
             by_name: index(|it| &it.logical_name),
-            logical_name: definition.logical_name,
-            set_name: definition.entity_set_name,
-            external_name: definition.external_name,
+            logical_name: definition.logical_name.clone(),
+            set_name: definition.entity_set_name.clone(),
+            external_name: definition.external_name.clone(),
             source,
-            primary_id: definition.primary_id_column,
+            primary_id: definition.primary_id_column.clone(),
             columns,
-            alternate_keys: definition.alternate_keys.into_iter().map(|it| it.columns).collect(),
+            alternate_keys: definition.alternate_keys.iter().map(|it| it.columns.clone()).collect(),
+            navigations: Navigations::default(),
+            definition,
         })
     }
 
@@ -104,21 +114,19 @@ impl Table {
         self.by_name.get(name).and_then(|&at| self.columns.get(at))
     }
 
-    /// Whether a lookup of this table is followed by this name.
-    pub(crate) fn is_navigation(&self, name: &str) -> bool {
-        self.columns.iter().any(
-            |it| matches!(&it.kind, ColumnKind::Lookup { navigation, .. } if navigation == name),
-        )
+    /// The navigation property of this name, to one row or to many.
+    pub(crate) fn navigation(&self, name: &str) -> Option<&Navigation> {
+        self.navigations.get(name)
+    }
+
+    /// Every navigation property.
+    pub(crate) fn navigations(&self) -> impl Iterator<Item = &Navigation> {
+        self.navigations.iter()
     }
 
     /// The column that holds a company's code, for the lookup that holds its GUID.
     pub(crate) fn company_code(&self, lookup: &Column) -> Option<&Column> {
         self.by_name(lookup.logical_name.strip_suffix("_id")?)
-    }
-
-    /// The lookup that holds the GUID of the row's company.
-    pub(crate) fn company_lookup(&self) -> Option<&Column> {
-        self.columns.iter().find(|it| it.is(SystemColumn::CompanyId))
     }
 }
 
@@ -160,6 +168,12 @@ impl Column {
         })
     }
 
+    /// A lookup whose value is in another store: no provider has a name for it, and its relationship
+    /// says what finds it.
+    pub(crate) fn is_across(&self) -> bool {
+        self.external.column.is_none()
+    }
+
     pub(crate) fn is(&self, system: SystemColumn) -> bool {
         matches!(self.external.column, Some(External::System(it)) if it == system as i32)
     }
@@ -168,7 +182,7 @@ impl Column {
     pub(crate) fn field(&self) -> Option<&str> {
         match &self.external.column {
             Some(External::Field(name)) => Some(name),
-            Some(External::System(_)) | None => None,
+            Some(External::System(_) | External::Relation(_)) | None => None,
         }
     }
 

@@ -128,7 +128,8 @@ impl Metadata {
             return;
         }
         *slot = Some(part);
-        self.current.store(Arc::new(Snapshot::new(parts.as_slice())));
+        let snapshot = Snapshot::new(parts.as_slice()).after(&self.current.load());
+        self.current.store(Arc::new(snapshot));
         if parts.iter().all(Option::is_some) {
             self.complete.send_replace(true);
         }

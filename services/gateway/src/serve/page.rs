@@ -9,6 +9,7 @@ use futures::stream;
 use odata::{PageTokens, QueryOptions};
 use proto::query::v1 as pb;
 
+use super::references::References;
 use crate::error::GatewayError;
 use crate::http::{Ask, Response, json, quoted, stream as streamed};
 use crate::metadata::{Snapshot, Table};
@@ -23,15 +24,24 @@ const VERSION: &str = "Microsoft.Dynamics.CRM.globalmetadataversion";
 pub(super) struct Head<'a> {
     pub(super) ask: &'a Ask,
     pub(super) snapshot: &'a Snapshot,
-    pub(super) table: &'a Table,
-    /// The selected properties; empty for all.
-    pub(super) names: &'a [String],
+    pub(super) context: String,
     pub(super) counted: bool,
 }
 
-/// Writes rows, and behind them the link to the next page.
+/// Writes rows, and behind them what leads to the next page.
 pub(super) struct PageWriter {
     pub(super) table: Arc<Table>,
+    /// What stands behind the rows, from the closing bracket on.
+    pub(super) tail: Tail,
+    /// What of the rows is written as addresses.
+    pub(super) references: References,
+}
+
+/// Made when the page's end is known.
+pub(super) type Tail = Box<dyn Fn(&pb::PageEnd) -> Result<String, GatewayError> + Send>;
+
+/// Links to the page behind one.
+pub(super) struct NextLink {
     /// The collection's own URL, without options.
     pub(super) link: String,
     pub(super) options: QueryOptions,
@@ -51,12 +61,21 @@ pub(super) fn respond(
     writer: PageWriter,
     rows: Rows,
 ) -> Result<Response, GatewayError> {
-    let mut start = head.write(&rows.first);
-    let first = rows_of(&rows.first)?;
-    let applied = head.ask.prefer.applied(true);
+    let start = head.write(&rows.first);
+    write(start, head.ask.prefer.applied(true), writer, rows)
+}
+
+/// `start`: everything before the first row. `applied`: the preferences that were.
+pub(super) fn write(
+    mut start: String,
+    applied: Option<String>,
+    writer: PageWriter,
+    rows: Rows,
+) -> Result<Response, GatewayError> {
+    let first = writer.references.rewrite(rows_of(&rows.first)?)?;
     let mut response = match &rows.first.end {
         Some(end) => {
-            let tail = writer.tail(end)?;
+            let tail = (writer.tail)(end)?;
             let mut body = Vec::with_capacity(start.len() + first.len() + tail.len());
             body.extend_from_slice(start.as_bytes());
             body.extend_from_slice(&first);
@@ -100,7 +119,8 @@ fn pieces(
                 let batch = batch
                     .map_err(|status| GatewayError::of_provider(&status, &writer.table))
                     .map_err(CutOff)?;
-                let json = rows_of(&batch).map_err(CutOff)?;
+                let json = rows_of(&batch).and_then(|it| writer.references.rewrite(it));
+                let json = json.map_err(CutOff)?;
                 let mut piece = Vec::with_capacity(json.len() + 2);
                 if comma && !json.is_empty() {
                     piece.push(b',');
@@ -109,7 +129,7 @@ fn pieces(
                 let comma = comma || !json.is_empty();
                 let next = match &batch.end {
                     Some(end) => {
-                        piece.extend_from_slice(writer.tail(end).map_err(CutOff)?.as_bytes());
+                        piece.extend_from_slice((writer.tail)(end).map_err(CutOff)?.as_bytes());
                         State::Done
                     }
                     None => State::Rows,
@@ -120,7 +140,7 @@ fn pieces(
     })
 }
 
-fn rows_of(message: &pb::RetrieveMultipleResponse) -> Result<Bytes, GatewayError> {
+pub(super) fn rows_of(message: &pb::RetrieveMultipleResponse) -> Result<Bytes, GatewayError> {
     match message.batch.as_ref().and_then(|it| it.rows.as_ref()) {
         Some(pb::row_batch::Rows::Json(rows)) => Ok(rows.clone()),
         None => Ok(Bytes::new()),
@@ -132,9 +152,8 @@ fn rows_of(message: &pb::RetrieveMultipleResponse) -> Result<Bytes, GatewayError
 }
 
 impl Head<'_> {
-    fn write(&self, first: &pb::RetrieveMultipleResponse) -> String {
-        let context = context(&self.ask.root, self.table, self.names);
-        let mut head = format!("{{\"@odata.context\":{}", quoted(&context));
+    pub(super) fn write(&self, first: &pb::RetrieveMultipleResponse) -> String {
+        let mut head = format!("{{\"@odata.context\":{}", quoted(&self.context));
         let total = first.total_count.filter(|_| self.counted);
         if let Some(total) = total {
             let _ = write!(head, ",\"@odata.count\":{total}");
@@ -154,8 +173,8 @@ impl Head<'_> {
     }
 }
 
-impl PageWriter {
-    fn tail(&self, end: &pb::PageEnd) -> Result<String, GatewayError> {
+impl NextLink {
+    pub(super) fn tail(&self, end: &pb::PageEnd) -> Result<String, GatewayError> {
         let Some(tokens) = &self.tokens else { return Ok("]}".to_owned()) };
         let Some(position) = translate::next_position(end, self.page_number)? else {
             return Ok("]}".to_owned());
@@ -166,7 +185,7 @@ impl PageWriter {
     }
 }
 
-/// The context URL of a collection.
+/// The context URL of a table's rows.
 pub(super) fn context(root: &str, table: &Table, names: &[String]) -> String {
     let set = &table.set_name;
     match names {

@@ -15,7 +15,7 @@ use crate::metadata::{Column, ColumnKind, Options, Table};
 /// Values of one list at most. Longer ones are no query that a person wrote: with the 500 conditions
 /// of a filter it bounds what one request can make a provider compare, and a list of so many GUIDs is
 /// more than fits into a URL anyway.
-const MAX_VALUES: usize = 2_000;
+const MAX_VALUES: usize = 5_000;
 
 /// What conditions of a table are made from.
 #[derive(Clone, Copy, Debug)]
@@ -26,31 +26,6 @@ pub(crate) struct Terms<'a> {
 }
 
 impl<'a> Terms<'a> {
-    /// The column that a filter calls by this property name.
-    pub(crate) fn property(&self, name: &str) -> Result<&'a Column, GatewayError> {
-        self.filterable(self.table.by_property(name), name)
-    }
-
-    /// The column that a filter calls by this logical name.
-    pub(crate) fn column(&self, name: &str) -> Result<&'a Column, GatewayError> {
-        self.filterable(self.table.by_name(name), name)
-    }
-
-    fn filterable(
-        &self,
-        column: Option<&'a Column>,
-        name: &str,
-    ) -> Result<&'a Column, GatewayError> {
-        let column = column.ok_or_else(|| GatewayError::unknown_column(self.table, name))?;
-        if column.filterable {
-            return Ok(column);
-        }
-        Err(GatewayError::NotFilterable {
-            column: column.logical_name.clone(),
-            table: self.table.logical_name.clone(),
-        })
-    }
-
     /// `column operator literal`.
     pub(crate) fn compare(
         &self,
@@ -120,7 +95,7 @@ impl<'a> Terms<'a> {
         if literals.contains(&Literal::Null) {
             conditions.push(condition(column, null, vec![]));
         }
-        Ok(pb::FilterExpression { operator: join.into(), conditions, filters: Vec::new() })
+        Ok(pb::FilterExpression { operator: join.into(), conditions, ..Default::default() })
     }
 
     /// `contains`, `startswith`, `endswith` and their opposites.
@@ -141,36 +116,6 @@ impl<'a> Terms<'a> {
                 column.edm_type(),
                 literal.edm_type()
             ))),
-        }
-    }
-
-    /// `column operator other`.
-    pub(crate) fn columns(
-        &self,
-        column: &'a Column,
-        operator: Operator,
-        other: &'a Column,
-    ) -> Result<pb::ConditionExpression, GatewayError> {
-        if column.field().is_none() || other.field().is_none() {
-            let what = "Comparing the primary key or the company with another column";
-            return Err(GatewayError::NotOffered(what.to_owned()));
-        }
-        if std::mem::discriminant(&column.kind) != std::mem::discriminant(&other.kind) {
-            return Err(incompatible(column.edm_type(), other.edm_type(), operator));
-        }
-        let mut condition = condition(column, operator, vec![]);
-        condition.compare_column = Some(other.external.clone());
-        Ok(condition)
-    }
-
-    /// A condition that every row meets, or none.
-    pub(crate) fn constant(&self, truth: bool) -> pb::ConditionExpression {
-        let column = pb::column_ref::Column::System(pb::SystemColumn::RecordId.into());
-        let operator = if truth { Operator::NotIn } else { Operator::In };
-        pb::ConditionExpression {
-            column: Some(pb::ColumnRef { column: Some(column) }),
-            operator: operator.into(),
-            ..Default::default()
         }
     }
 
@@ -220,7 +165,6 @@ impl<'a> Terms<'a> {
 /// The operator that holds where this one does not.
 pub(crate) fn negated(operator: Operator) -> Operator {
     match operator {
-        Operator::Unspecified => Operator::Unspecified,
         Operator::Equal => Operator::NotEqual,
         Operator::NotEqual => Operator::Equal,
         Operator::GreaterThan => Operator::LessEqual,
@@ -237,6 +181,8 @@ pub(crate) fn negated(operator: Operator) -> Operator {
         Operator::NotBeginsWith => Operator::BeginsWith,
         Operator::EndsWith => Operator::NotEndsWith,
         Operator::NotEndsWith => Operator::EndsWith,
+        // Negated where they become ranges, not here.
+        other => other,
     }
 }
 
@@ -249,7 +195,7 @@ pub(crate) fn condition(
         column: Some(column.external.clone()),
         operator: operator.into(),
         values,
-        compare_column: None,
+        ..Default::default()
     }
 }
 

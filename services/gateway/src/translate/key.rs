@@ -49,7 +49,7 @@ pub(crate) fn row_key(table: &Table, key: &Key) -> Result<RowKey, GatewayError> 
         Key::Named(pairs) => named(table, pairs),
         Key::Malformed(text) => Err(bad(text.clone())),
         Key::Single(literal) => Err(bad(literal.to_string())),
-        Key::Absent | Key::Empty => Err(bad(String::new())),
+        Key::Absent | Key::Empty | Key::Parameters(_) => Err(bad(String::new())),
     }
 }
 

@@ -60,6 +60,7 @@ pub(crate) struct World {
     pub(crate) gateway: Gateway,
     pub(crate) query: Arc<Provider>,
     pub(crate) catalog: Arc<Provider>,
+    pub(crate) organization: Arc<Provider>,
     pub(crate) resolved: Arc<AtomicUsize>,
 }
 
@@ -84,6 +85,15 @@ struct Organization;
 impl World {
     /// The query service answers as `query` does.
     pub(crate) async fn new(query: Provider) -> Self {
+        Self::between(query, Provider::companies(), |_| {}).await
+    }
+
+    /// And the organization as `organization` does.
+    pub(crate) async fn between(
+        query: Provider,
+        organization: Provider,
+        configure: impl FnOnce(&mut Config),
+    ) -> Self {
         let (query, catalog) = (Arc::new(query), Arc::new(Provider::empty()));
         let resolved = Arc::new(AtomicUsize::new(0));
         let issuer =
@@ -98,13 +108,13 @@ impl World {
             let (routes, _) = server.build().unwrap();
             Channel::local(routes, ServiceIdentity::new("gateway", key.clone()))
         };
-        let companies = Arc::new(Provider::companies());
+        let organization = Arc::new(organization);
         let users = Users { issuer, resolved: Arc::clone(&resolved) };
         let clients = Clients {
             catalog: local(server().with(rows(&catalog)).with(tables(fixture::catalog()))),
             organization: local(
                 server()
-                    .with(rows(&companies))
+                    .with(rows(&organization))
                     .with(tables(fixture::organization()))
                     .with(OrganizationServiceServer::new(Organization)),
             ),
@@ -114,9 +124,10 @@ impl World {
         let mut config =
             Config::new("https://login/authorize".into(), "https://org/".into(), b"k".into());
         config.request_timeout = Duration::from_millis(500);
+        configure(&mut config);
         let gateway = Gateway::new(clients, config);
         gateway.ready().await;
-        Self { gateway, query, catalog, resolved }
+        Self { gateway, query, catalog, organization, resolved }
     }
 
     /// GET below `/api/data/v9.2/`, as a known user.
@@ -220,7 +231,7 @@ impl Provider {
         self.queries.lock().unwrap().last().cloned().unwrap()
     }
 
-    fn companies() -> Self {
+    pub(crate) fn companies() -> Self {
         use pb::column_values::Values;
         let column = |values| pb::ColumnValues { values: Some(values), ..Default::default() };
         Self::new(move |_| {
@@ -228,7 +239,7 @@ impl Provider {
             let names = pb::StringArray { values: vec!["USMF".into()] };
             let columns = vec![column(Values::Guids(ids.into())), column(Values::Strings(names))];
             let rows = pb::row_batch::Rows::Columns(pb::ColumnBatch { columns });
-            let batch = pb::RowBatch { row_count: 1, rows: Some(rows) };
+            let batch = pb::RowBatch { row_count: 1, rows: Some(rows), ..Default::default() };
             let message = pb::RetrieveMultipleResponse { batch: Some(batch), ..Default::default() };
             vec![Step::Item(last(message, None))]
         })
@@ -242,7 +253,7 @@ pub(crate) fn page(json: &str, row_count: i64) -> pb::RetrieveMultipleResponse {
 
 pub(crate) fn batch(json: &str, row_count: i64) -> pb::RowBatch {
     let rows = pb::row_batch::Rows::Json(json.to_owned().into());
-    pb::RowBatch { row_count, rows: Some(rows) }
+    pb::RowBatch { row_count, rows: Some(rows), ..Default::default() }
 }
 
 /// The last batch; `next` is the position of the last row where there are more rows.
@@ -294,6 +305,16 @@ impl DataProviderService for Rows {
             Step::Hang => stream::pending().boxed(),
         });
         Ok(Response::new(stream::iter(pieces.collect::<Vec<_>>()).flatten().boxed()))
+    }
+
+    async fn explain(
+        &self,
+        request: Request<pb::ExplainRequest>,
+    ) -> Result<Response<pb::ExplainResponse>, Status> {
+        rpc::CallContext::of(&request)?;
+        let entity = request.into_inner().query.unwrap_or_default().entity_name;
+        let sql = format!("SELECT FROM {entity}");
+        Ok(Response::new(pb::ExplainResponse { sql, ..Default::default() }))
     }
 
     async fn create(
@@ -370,6 +391,8 @@ impl UserContextService for Users {
             name: "user".into(),
             erp_user: "user".into(),
             rights,
+            time_zone: "UTC".into(),
+            language: 1033,
         };
         let (assertion, expires) = self.issuer.issue(caller).unwrap();
         Ok(Response::new(users::ResolveCallerResponse {
@@ -428,6 +451,14 @@ impl OrganizationService for Organization {
             organization_id: Uuid::from_u128(1).to_string(),
             business_unit_id: Uuid::from_u128(2).to_string(),
             display_name: "Test".into(),
+            ..Default::default()
         }))
+    }
+
+    async fn install_sample_data(
+        &self,
+        _: Request<org::InstallSampleDataRequest>,
+    ) -> Result<Response<org::InstallSampleDataResponse>, Status> {
+        Err(Status::unimplemented("not faked"))
     }
 }

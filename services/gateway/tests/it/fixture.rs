@@ -5,6 +5,7 @@ use proto::query::v1::column_ref::Column;
 use proto::query::v1::{AttributeType as Type, SystemColumn};
 
 pub(crate) const CUSTOMERS: &str = "mserp_custcustomerv3entities";
+pub(crate) const ORDERS: &str = "mserp_orders";
 pub(crate) const USMF: u128 = 0xA1;
 
 /// What the catalog publishes.
@@ -16,7 +17,7 @@ pub(crate) fn catalog() -> pb::WatchTablesResponse {
     };
     pb::WatchTablesResponse {
         revision: 7,
-        tables: vec![customers(), catalog_table()],
+        tables: vec![customers(), orders(), catalog_table()],
         option_sets: vec![pb::OptionSet {
             name: "mserp_Blocked".into(),
             display_name: "Blocked".into(),
@@ -26,6 +27,7 @@ pub(crate) fn catalog() -> pb::WatchTablesResponse {
                 option(200_000_002, "All"),
             ],
         }],
+        declared_relationships: vec![],
     }
 }
 
@@ -44,7 +46,7 @@ pub(crate) fn organization() -> pb::WatchTablesResponse {
         ],
         ..Default::default()
     };
-    pb::WatchTablesResponse { revision: 3, tables: vec![company], option_sets: vec![] }
+    pb::WatchTablesResponse { revision: 3, tables: vec![company], ..Default::default() }
 }
 
 fn customers() -> pb::TableDefinition {
@@ -81,6 +83,59 @@ fn customers() -> pb::TableDefinition {
             name: "key".into(),
             columns: vec!["mserp_dataareaid".into(), "mserp_account".into()],
         }],
+        relationships: vec![pb::Relationship {
+            schema_name: "mserp_cdm_company_CustCustomerV3Entity_dataAreaId".into(),
+            column: "mserp_dataareaid_id".into(),
+            target: "cdm_company".into(),
+            navigation_property: "mserp_dataAreaId_id".into(),
+            collection_navigation_property: "mserp_cdm_company_CustCustomerV3Entity_dataAreaId"
+                .into(),
+            pairs: vec![pb::RelationshipPair {
+                column: field("", "dataAreaId", Type::String).external,
+                target: field("", "cdm_companycode", Type::String).external,
+            }],
+            exact: false,
+            origin: pb::RelationshipOrigin::Company.into(),
+        }],
+        ..Default::default()
+    }
+}
+
+fn orders() -> pb::TableDefinition {
+    let id = "mserp_orderid";
+    let mut customer =
+        column("mserp_customer_id", Column::Relation("Customer".into()), Type::Lookup);
+    customer.target = "mserp_custcustomerv3entity".into();
+    customer.navigation_property = "mserp_Customer".into();
+    let pair = |this: &str, target: &str| pb::RelationshipPair {
+        column: field("", this, Type::String).external,
+        target: field("", target, Type::String).external,
+    };
+    pb::TableDefinition {
+        logical_name: "mserp_order".into(),
+        schema_name: "mserp_Order".into(),
+        entity_set_name: ORDERS.into(),
+        external_name: "Order".into(),
+        source: pb::TableSource::Erp.into(),
+        primary_id_column: id.into(),
+        primary_name_column: "mserp_number".into(),
+        columns: vec![
+            system(id, SystemColumn::RecordId, Type::Uniqueidentifier),
+            field("mserp_number", "Number", Type::String),
+            field("mserp_total", "Total", Type::Decimal),
+            field("mserp_placed", "Placed", Type::DateTime),
+            customer,
+        ],
+        relationships: vec![pb::Relationship {
+            schema_name: "mserp_order_customer".into(),
+            column: "mserp_customer_id".into(),
+            target: "mserp_custcustomerv3entity".into(),
+            navigation_property: "mserp_Customer".into(),
+            collection_navigation_property: "mserp_Orders".into(),
+            pairs: vec![pair("Company", "dataAreaId"), pair("CustomerAccount", "Account")],
+            exact: true,
+            origin: pb::RelationshipOrigin::Model.into(),
+        }],
         ..Default::default()
     }
 }
@@ -115,7 +170,7 @@ fn system(name: &str, external: SystemColumn, kind: Type) -> pb::ColumnDefinitio
 fn column(name: &str, external: Column, kind: Type) -> pb::ColumnDefinition {
     pb::ColumnDefinition {
         logical_name: name.into(),
-        external: Some(pb::ColumnRef { column: Some(external) }),
+        external: Some(pb::ColumnRef { column: Some(external), ..Default::default() }),
         r#type: kind.into(),
         filterable: true,
         ..Default::default()

@@ -27,7 +27,24 @@ fn signed<T>(message: T) -> Request<T> {
 fn columns(row_count: i64) -> query::RowBatch {
     let column = query::ColumnValues { key: "mserp_account".into(), ..Default::default() };
     let rows = query::row_batch::Rows::Columns(query::ColumnBatch { columns: vec![column] });
-    query::RowBatch { row_count, rows: Some(rows) }
+    query::RowBatch { row_count, rows: Some(rows), ..Default::default() }
+}
+
+fn customers() -> query::QueryExpression {
+    query::QueryExpression { entity_name: TABLE.into(), ..Default::default() }
+}
+
+fn field(name: &str) -> Option<query::ColumnRef> {
+    let column = query::column_ref::Column::Field(name.into());
+    Some(query::ColumnRef { column: Some(column), ..Default::default() })
+}
+
+fn output(name: &str) -> query::OutputColumn {
+    query::OutputColumn { column: field(name), ..Default::default() }
+}
+
+fn asked(tree: query::QueryExpression) -> pb::RetrieveMultipleRequest {
+    pb::RetrieveMultipleRequest { query: Some(tree), page_token: String::new() }
 }
 
 fn no_rows() -> Provider {
@@ -56,22 +73,29 @@ async fn rows_come_in_batches_and_pages() {
     }))
     .await;
     let option = query::Value { kind: Some(query::value::Kind::Int64Value(200_000_001)) };
-    let mut request = pb::RetrieveMultipleRequest {
-        table: TABLE.into(),
-        columns: vec!["mserp_account".into()],
-        filter: Some(pb::Filter {
-            operator: query::FilterOperator::And.into(),
-            conditions: vec![pb::Condition {
-                column: "mserp_blocked".into(),
-                operator: query::ConditionOperator::Equal.into(),
-                values: vec![option],
-            }],
-            filters: vec![],
-        }),
-        orders: vec![pb::Order { column: "mserp_account".into(), descending: true }],
-        page_size: 2,
+    let filter = query::FilterExpression {
+        operator: query::FilterOperator::And.into(),
+        conditions: vec![query::ConditionExpression {
+            column: field("mserp_blocked"),
+            operator: query::ConditionOperator::Equal.into(),
+            values: vec![option],
+            ..Default::default()
+        }],
         ..Default::default()
     };
+    let order = query::OrderExpression {
+        column: field("mserp_account"),
+        descending: true,
+        ..Default::default()
+    };
+    let mut tree = query::QueryExpression {
+        columns: vec![output("mserp_account")],
+        criteria: Some(filter),
+        orders: vec![order],
+        page: Some(query::Page { size: 2, ..Default::default() }),
+        ..customers()
+    };
+    let mut request = asked(tree.clone());
     let first = pages(&world, request.clone()).await.unwrap();
     assert_eq!(first.iter().map(|it| it.row_count).sum::<i64>(), 2);
     assert_eq!(first[0].next_page_token, "");
@@ -82,8 +106,9 @@ async fn rows_come_in_batches_and_pages() {
     let second = pages(&world, request.clone()).await.unwrap();
     assert_eq!(second[1].next_page_token, "");
     assert_eq!(world.query.last_query().page.unwrap().after.len(), 1);
-    request.orders.clear();
-    let status = pages(&world, request).await.unwrap_err();
+    tree.orders.clear();
+    let other = pb::RetrieveMultipleRequest { query: Some(tree), ..request };
+    let status = pages(&world, other).await.unwrap_err();
     assert_eq!(rpc::reason(&status), Some(ErrorReason::InvalidValue));
 }
 
@@ -129,32 +154,30 @@ async fn refusals_carry_their_reason() {
 #[tokio::test]
 async fn filters_are_bounded_and_unknown_numbers_refused() {
     let world = World::new(no_rows()).await;
-    let empty =
-        |count| pb::Filter { filters: vec![pb::Filter::default(); count], ..Default::default() };
+    use query::FilterExpression as Filter;
+    let empty = |count| Filter { filters: vec![Filter::default(); count], ..Default::default() };
     let list = |count| {
         let one = query::Value { kind: Some(query::value::Kind::Int64Value(1)) };
-        let condition = pb::Condition {
-            column: "mserp_visits".into(),
+        let condition = query::ConditionExpression {
+            column: field("mserp_visits"),
             operator: query::ConditionOperator::In.into(),
             values: vec![one; count],
+            ..Default::default()
         };
-        pb::Filter { conditions: vec![condition], ..Default::default() }
+        Filter { conditions: vec![condition], ..Default::default() }
     };
     let cases = [
         (empty(500), 0, true),
         (empty(501), 0, false),
-        (list(2_000), 0, true),
-        (list(2_001), 0, false),
-        (pb::Filter { operator: 9, ..Default::default() }, 0, false),
+        (list(5_000), 0, true),
+        (list(5_001), 0, false),
+        (Filter { operator: 9, ..Default::default() }, 0, false),
         (empty(0), 2, true),
         (empty(0), 9, false),
     ];
     for (at, (filter, total_count, accepted)) in cases.into_iter().enumerate() {
-        let filter = Some(filter);
-        let table = TABLE.into();
-        let request =
-            pb::RetrieveMultipleRequest { table, filter, total_count, ..Default::default() };
-        let code = pages(&world, request).await.err().map(|it| it.code());
+        let tree = query::QueryExpression { criteria: Some(filter), total_count, ..customers() };
+        let code = pages(&world, asked(tree)).await.err().map(|it| it.code());
         assert_eq!(code, (!accepted).then_some(Code::InvalidArgument), "case {at}");
     }
 }
@@ -164,14 +187,15 @@ async fn null_may_be_in_a_list() {
     let world = World::new(no_rows()).await;
     let text = query::Value { kind: Some(query::value::Kind::StringValue("x".into())) };
     let null = query::Value { kind: Some(query::value::Kind::NullValue(query::NullMarker {})) };
-    let condition = pb::Condition {
-        column: "mserp_account".into(),
+    let condition = query::ConditionExpression {
+        column: field("mserp_account"),
         operator: query::ConditionOperator::In.into(),
         values: vec![text.clone(), null],
+        ..Default::default()
     };
-    let filter = Some(pb::Filter { conditions: vec![condition], ..Default::default() });
-    let request = pb::RetrieveMultipleRequest { table: TABLE.into(), filter, ..Default::default() };
-    pages(&world, request).await.unwrap();
+    let criteria =
+        Some(query::FilterExpression { conditions: vec![condition], ..Default::default() });
+    pages(&world, asked(query::QueryExpression { criteria, ..customers() })).await.unwrap();
     let asked = world.query.last_query().criteria.unwrap();
     let list = &asked.filters[0];
     assert_eq!(list.operator(), query::FilterOperator::Or);

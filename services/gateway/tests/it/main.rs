@@ -2,9 +2,13 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod cross;
 mod errors;
 mod fakes;
+mod fetch;
 mod fixture;
 mod grpc;
+mod metadata;
+mod paths;
 mod reads;
 mod writes;

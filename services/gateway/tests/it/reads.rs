@@ -4,7 +4,7 @@ use proto::query::v1 as pb;
 use uuid::Uuid;
 
 use crate::fakes::{Provider, Step, USER, World, batch, last, page};
-use crate::fixture::{CUSTOMERS, USMF};
+use crate::fixture::{CUSTOMERS, ORDERS, USMF};
 
 const ROOT: &str = "http://org.test:8080/api/data/v9.2";
 
@@ -157,7 +157,8 @@ async fn the_service_document_and_functions_answer() {
         let json = world.get(path).await.json();
         assert_eq!(json["@odata.context"], format!("{ROOT}/$metadata"));
         let names: Vec<_> = json["value"].as_array().unwrap().iter().map(|it| &it["url"]).collect();
-        assert_eq!(names, ["cdm_companies", CUSTOMERS, "mserp_financeandoperationsentities"]);
+        let expected = ["cdm_companies", CUSTOMERS, "mserp_financeandoperationsentities", ORDERS];
+        assert_eq!(names, expected);
     }
     for path in ["WhoAmI", "WhoAmI()"] {
         let expected = serde_json::json!({

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use proto::organization::v1 as pb;
 use proto::organization::v1::organization_service_server::OrganizationService;
+use proto::query::v1::{FiscalCalendar, FiscalPeriodType};
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
@@ -57,7 +58,31 @@ impl OrganizationService for Directory {
             organization_id: facts.organization_id.to_string(),
             business_unit_id: facts.business_unit_id.to_string(),
             display_name: facts.name,
+            week_start_day: facts.week_start,
+            fiscal_calendar: Some(FiscalCalendar {
+                start_month: facts.fiscal_month,
+                start_day: facts.fiscal_day,
+                period_type: period_type(facts.fiscal_period_type).into(),
+            }),
         }))
+    }
+
+    async fn install_sample_data(
+        &self,
+        _request: Request<pb::InstallSampleDataRequest>,
+    ) -> Result<Response<pb::InstallSampleDataResponse>, Status> {
+        self.store.install_sample_data().await.map_err(Error::from)?;
+        Ok(Response::new(pb::InstallSampleDataResponse {}))
+    }
+}
+
+fn period_type(stored: i32) -> FiscalPeriodType {
+    match stored {
+        2000 => FiscalPeriodType::Annually,
+        2001 => FiscalPeriodType::Semiannually,
+        2003 => FiscalPeriodType::Monthly,
+        // The table admits one more, 2002.
+        _ => FiscalPeriodType::Quarterly,
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use proto::query::v1 as pb;
 use proto::query::v1::data_provider_service_server::DataProviderService;
-use provider::{Grant, Provider};
+use provider::{Grant, Grants, Provider, Refused};
 use rpc::CallContext;
 use tonic::{Request, Response, Status};
 
@@ -23,10 +23,11 @@ impl RowProvider {
         Self { tables, provider }
     }
 
-    fn grant(&self, table: &str) -> Result<Grant, Error> {
-        let binding = self.tables.binding(table);
-        let binding = binding.ok_or_else(|| Error::TableNotFound(table.to_owned()))?;
-        Ok(Grant::unrestricted(binding))
+    /// Leave to read a table, and those that a query of it names.
+    fn grants(&self, table: &str) -> Result<Grants<'_>, Error> {
+        let grant = |name: &str| self.tables.binding(name).map(Grant::unrestricted);
+        let root = grant(table).ok_or_else(|| Error::TableNotFound(table.to_owned()))?;
+        Ok(Grants::new(root, move |name| grant(name).ok_or(Refused::Unknown)))
     }
 }
 
@@ -40,8 +41,8 @@ impl DataProviderService for RowProvider {
     ) -> Result<Response<pb::RetrieveResponse>, Status> {
         let context = CallContext::of(&request)?;
         let request = request.into_inner();
-        let grant = self.grant(&request.entity_name)?;
-        self.provider.retrieve(&context, &grant, request).await.map(Response::new)
+        let grants = self.grants(&request.entity_name)?;
+        self.provider.retrieve(&context, &grants, request).await.map(Response::new)
     }
 
     async fn retrieve_multiple(
@@ -50,8 +51,20 @@ impl DataProviderService for RowProvider {
     ) -> Result<Response<provider::Rows>, Status> {
         let context = CallContext::of(&request)?;
         let request = request.into_inner();
-        let grant = self.grant(request.query.as_ref().map_or("", |it| it.entity_name.as_str()))?;
-        self.provider.retrieve_multiple(&context, &grant, request).await.map(Response::new)
+        let table = request.query.as_ref().map_or("", |it| it.entity_name.as_str());
+        let grants = self.grants(table)?;
+        self.provider.retrieve_multiple(&context, &grants, request).await.map(Response::new)
+    }
+
+    async fn explain(
+        &self,
+        request: Request<pb::ExplainRequest>,
+    ) -> Result<Response<pb::ExplainResponse>, Status> {
+        let context = CallContext::of(&request)?;
+        let request = request.into_inner();
+        let table = request.query.as_ref().map_or("", |it| it.entity_name.as_str());
+        let grants = self.grants(table)?;
+        self.provider.explain(&context, &grants, &request).await.map(Response::new)
     }
 
     async fn create(

@@ -53,6 +53,8 @@ impl World {
                 companies: Companies::Only(Vec::new()),
                 entities: BTreeMap::new(),
             },
+            time_zone: "UTC".into(),
+            language: 1033,
         };
         let (assertion, _) = issuer.issue(caller).unwrap();
         let key = ServiceKey::new(b"test");
@@ -78,7 +80,7 @@ impl World {
 
     async fn try_column(&self, table: &str, column: &str) -> Result<Vec<String>, tonic::Status> {
         let name = field(column);
-        let order = query::OrderExpression { column: Some(name.clone()), descending: false };
+        let order = query::OrderExpression { column: Some(name.clone()), ..Default::default() };
         let output = query::OutputColumn {
             column: Some(name),
             key: column.to_owned(),
@@ -93,6 +95,7 @@ impl World {
         let request = query::RetrieveMultipleRequest {
             query: Some(query),
             format: query::RowFormat::Columns.into(),
+            ..Default::default()
         };
         let request = rpc::request(request, &self.assertion, Duration::from_secs(10)).unwrap();
         let mut client = DataProviderServiceClient::new(self.channel.clone());
@@ -123,6 +126,7 @@ impl World {
                 ..query::OutputColumn::default()
             }],
             format: query::RowFormat::Json.into(),
+            ..Default::default()
         };
         let request = rpc::request(request, &self.assertion, Duration::from_secs(10)).unwrap();
         let mut client = DataProviderServiceClient::new(self.channel.clone());
@@ -133,7 +137,10 @@ impl World {
 }
 
 fn field(name: &str) -> query::ColumnRef {
-    query::ColumnRef { column: Some(query::column_ref::Column::Field(name.to_owned())) }
+    query::ColumnRef {
+        column: Some(query::column_ref::Column::Field(name.to_owned())),
+        ..Default::default()
+    }
 }
 
 fn company(code: &str, name: &str) -> pb::Company {
@@ -246,9 +253,54 @@ async fn the_organization_is_one_and_the_same_after_a_restart() {
 }
 
 #[tokio::test]
+async fn sample_data_is_installed_once_over_every_kind_of_value() {
+    let world = World::new().await;
+    let users = vec![user(1, "ann"), user(2, "bob")];
+    world.directory().import_users(pb::ImportUsersRequest { users }).await.unwrap();
+    let mut store = world.connect("platform").await;
+    let mut counts = Vec::new();
+    for _ in 0..2 {
+        world.directory().install_sample_data(pb::InstallSampleDataRequest {}).await.unwrap();
+        let sql = "SELECT count(*), count(parentaccountid), count(primarycontactid), count(ownerid),
+                count(revenue), (SELECT count(*) FROM organization.contact WHERE parentcustomerid IS NULL),
+                (SELECT count(*) FROM organization.userquery), max(xmin::text::bigint)
+            FROM organization.account";
+        let row: (i64, i64, i64, i64, i64, i64, i64, i64) =
+            sqlx::query_as(sql).fetch_one(&mut store).await.unwrap();
+        counts.push(row);
+    }
+    // The second time wrote nothing.
+    assert_eq!(counts[0], counts[1]);
+    let (accounts, parents, contacts, owners, revenues, homeless, views, _) = counts[0];
+    assert_eq!((accounts, parents, owners, views), (120, 90, 120, 2));
+    assert!((50..120).contains(&contacts) && (90..120).contains(&revenues) && homeless > 10);
+    let names = world.column("account", "name").await;
+    assert!(names.iter().any(|it| it.starts_with("東京商事")), "{names:?}");
+    assert_eq!(world.column("savedquery", "name").await, ["Active Accounts", "Active Contacts"]);
+}
+
+#[tokio::test]
+async fn the_organization_says_how_it_counts_weeks_and_fiscal_years() {
+    let world = World::new().await;
+    let get = async || {
+        let answer = world.directory().get_organization(pb::GetOrganizationRequest {}).await;
+        let answer = answer.unwrap().into_inner();
+        let fiscal = answer.fiscal_calendar.unwrap();
+        let period = fiscal.period_type();
+        (answer.week_start_day, fiscal.start_month, fiscal.start_day, period)
+    };
+    assert_eq!(get().await, (0, 1, 1, query::FiscalPeriodType::Quarterly));
+    let change = "UPDATE organization.organization
+        SET weekstartdaycode = 1, fiscalcalendarstart = '2010-07-15', fiscalperiodtype = 2003";
+    let mut store = world.connect("platform").await;
+    sqlx::raw_sql(change).execute(&mut store).await.unwrap();
+    assert_eq!(get().await, (1, 7, 15, query::FiscalPeriodType::Monthly));
+}
+
+#[tokio::test]
 async fn rows_are_for_known_users_and_of_known_tables() {
     let world = World::new().await;
-    let error = world.try_column("account", "name").await.unwrap_err();
+    let error = world.try_column("lead", "name").await.unwrap_err();
     assert_eq!(rpc::reason(&error), Some(rpc::ErrorReason::EntityNotFound));
     let mut rows = DataProviderServiceClient::new(world.channel.clone());
     let error = rows.retrieve_multiple(query::RetrieveMultipleRequest::default()).await;
@@ -289,7 +341,17 @@ async fn tables_are_published_and_writes_are_refused() {
     let mut sets = client.watch_tables(query::WatchTablesRequest {}).await.unwrap().into_inner();
     let set = sets.message().await.unwrap().unwrap();
     let names: Vec<&str> = set.tables.iter().map(|it| it.logical_name.as_str()).collect();
-    for name in ["organization", "businessunit", "systemuser", "cdm_company"] {
+    let expected = [
+        "organization",
+        "businessunit",
+        "systemuser",
+        "cdm_company",
+        "account",
+        "contact",
+        "savedquery",
+        "userquery",
+    ];
+    for name in expected {
         assert!(names.contains(&name), "{names:?}");
     }
     let mut rows = DataProviderServiceClient::new(world.channel.clone());

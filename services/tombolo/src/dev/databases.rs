@@ -18,6 +18,7 @@ const CUSTOMERS: u64 = 10_000;
 pub(super) struct Databases {
     cluster: Cluster,
     erp_url: String,
+    wants_sample_data: bool,
 }
 
 impl Databases {
@@ -36,7 +37,7 @@ impl Databases {
                 url
             }
         };
-        Ok(Self { cluster, erp_url })
+        Ok(Self { cluster, erp_url, wants_sample_data: args.erp_url.is_none() || args.sample_data })
     }
 
     pub(super) fn platform_url(&self) -> String {
@@ -45,6 +46,11 @@ impl Databases {
 
     pub(super) fn erp_url(&self) -> &str {
         &self.erp_url
+    }
+
+    /// Whether the platform shall have rows to try things with, as it has beside the demo ERP.
+    pub(super) fn wants_sample_data(&self) -> bool {
+        self.wants_sample_data
     }
 
     /// Returns when the private cluster has ended, which it does not do by itself; says how.

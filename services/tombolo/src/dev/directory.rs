@@ -9,7 +9,9 @@ use anyhow::{Context as _, Result, bail};
 use gateway::Clients;
 use model::CompanySettings;
 use proto::organization::v1::organization_service_client::OrganizationServiceClient;
-use proto::organization::v1::{Company, ImportCompaniesRequest, ImportUsersRequest, SystemUser};
+use proto::organization::v1::{
+    Company, ImportCompaniesRequest, ImportUsersRequest, InstallSampleDataRequest, SystemUser,
+};
 use proto::query::v1 as pb;
 use proto::query::v1::data_provider_service_client::DataProviderServiceClient;
 use proto::user_context::v1::ResolveCallerRequest;
@@ -31,6 +33,7 @@ const MAX_COMPANIES: i32 = 5_000;
 pub(super) struct Directory {
     companies: Option<Companies>,
     organization: rpc::Channel,
+    sample_data: bool,
 }
 
 /// Where the ERP lists its companies, and how to get there.
@@ -53,7 +56,12 @@ impl Directory {
             query: clients.query.clone(),
             user_context: clients.user_context.clone(),
         });
-        Ok(Self { companies, organization: clients.organization.clone() })
+        Ok(Self { companies, organization: clients.organization.clone(), sample_data: false })
+    }
+
+    /// Has accounts and contacts made, too.
+    pub(super) fn with_sample_data(self, sample_data: bool) -> Self {
+        Self { sample_data, ..self }
     }
 
     /// Imports both. An ERP that is down does not keep the system from starting: its companies
@@ -81,6 +89,10 @@ impl Directory {
             .collect();
         let mut client = OrganizationServiceClient::new(self.organization.clone());
         client.import_users(ImportUsersRequest { users }).await?;
+        if self.sample_data {
+            // Accounts belong to users, so these come first.
+            client.install_sample_data(InstallSampleDataRequest {}).await?;
+        }
         Ok(())
     }
 }
@@ -108,6 +120,7 @@ impl Companies {
         let output = |field: &str| pb::OutputColumn {
             column: Some(pb::ColumnRef {
                 column: Some(pb::column_ref::Column::Field(field.to_owned())),
+                ..pb::ColumnRef::default()
             }),
             key: field.to_owned(),
             ..pb::OutputColumn::default()
@@ -115,12 +128,13 @@ impl Companies {
         let query = pb::QueryExpression {
             entity_name: self.settings.entity.clone(),
             columns: vec![output(&self.settings.code_field), output(&self.settings.name_field)],
-            page: Some(pb::Page { size: MAX_COMPANIES, after: Vec::new() }),
+            page: Some(pb::Page { size: MAX_COMPANIES, ..pb::Page::default() }),
             ..pb::QueryExpression::default()
         };
         let request = pb::RetrieveMultipleRequest {
             query: Some(query),
             format: pb::RowFormat::Columns.into(),
+            ..pb::RetrieveMultipleRequest::default()
         };
         let request = rpc::request(request, &assertion, TIMEOUT)?;
         let mut client = DataProviderServiceClient::new(self.query.clone());

@@ -80,7 +80,8 @@ impl System {
             query: shared.channel(&rows, "gateway"),
             user_context: shared.channel(&users, "gateway"),
         };
-        let directory = Directory::new(home, model_dir, &clients)?;
+        let directory = Directory::new(home, model_dir, &clients)?
+            .with_sample_data(databases.wants_sample_data());
         let gateway = Gateway::new(clients, config);
         Ok(Self {
             gateway,

@@ -5,7 +5,8 @@ use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use rpc::{Access, Companies, Rights};
+use chrono_tz::Tz;
+use rpc::{Access, Companies, DEFAULT_LANGUAGE, DEFAULT_TIME_ZONE, Rights};
 use serde::Deserialize;
 use toml::Spanned;
 use uuid::Uuid;
@@ -14,6 +15,8 @@ use super::{ADMIN, User, object_id, sort_key, system_user_id};
 
 /// Names are part of resource names (`users/NAME`) and of sign-in names.
 const LONGEST_NAME: usize = 100;
+/// A language and a sorting rule in 20 bits; the first that names a country's language is Arabic.
+const LCIDS: std::ops::RangeInclusive<i32> = 1025..=0x000F_FFFF;
 
 /// The users could not be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +65,8 @@ struct UserEntry {
     administrator: bool,
     #[serde(default)]
     companies: Vec<Spanned<String>>,
+    time_zone: Option<Spanned<String>>,
+    language: Option<Spanned<i64>>,
     #[serde(default)]
     privileges: Vec<PrivilegeEntry>,
 }
@@ -128,6 +133,8 @@ impl Reader<'_> {
         };
         self.check_name(&entry.name);
         let object_id = self.object_id(&entry);
+        let time_zone = self.time_zone(entry.time_zone.as_ref());
+        let language = self.language(entry.language.as_ref());
         let name = entry.name.into_inner();
         let erp_user = entry.erp_user.map_or_else(
             || name.clone(),
@@ -145,8 +152,35 @@ impl Reader<'_> {
             erp_user,
             roles: entry.roles,
             rights,
+            time_zone,
+            language,
             name,
         }
+    }
+
+    fn time_zone(&mut self, given: Option<&Spanned<String>>) -> String {
+        let Some(given) = given else { return DEFAULT_TIME_ZONE.into() };
+        let name = given.get_ref();
+        if name.parse::<Tz>().is_err() {
+            let reason = format!(
+                "`{name}` is no time zone; give its IANA name, such as \"Europe/Berlin\" or \"UTC\""
+            );
+            self.mistake(given.span(), reason);
+        }
+        name.clone()
+    }
+
+    fn language(&mut self, given: Option<&Spanned<i64>>) -> i32 {
+        let Some(given) = given else { return DEFAULT_LANGUAGE };
+        let code = i32::try_from(*given.get_ref()).ok().filter(|it| LCIDS.contains(it));
+        code.unwrap_or_else(|| {
+            let reason = format!(
+                "{} is no language; give its LCID, such as 1033 for English (United States)",
+                given.get_ref()
+            );
+            self.mistake(given.span(), reason);
+            DEFAULT_LANGUAGE
+        })
     }
 
     fn check_name(&mut self, name: &Spanned<String>) {
@@ -245,6 +279,8 @@ mod tests {
             erp_user = "clerk"
             roles = ["Accounts receivable clerk"]
             companies = ["USMF"]
+            time_zone = "America/New_York"
+            language = 1036
             [[users.privileges]]
             entities = ["A", "B"]
             access = "write"
@@ -263,6 +299,8 @@ mod tests {
         assert_eq!(clerk.rights.access("B"), Some(Access::Write));
         assert_eq!(clerk.rights.access("C"), Some(Access::Read));
         assert_eq!((boss.display_name.as_str(), boss.erp_user.as_str()), ("boss", "boss"));
+        assert_eq!((clerk.time_zone.as_str(), clerk.language), ("America/New_York", 1036));
+        assert_eq!((boss.time_zone.as_str(), boss.language), ("UTC", 1033));
         assert!(boss.rights.administrator);
         assert_eq!(boss.rights.companies, Companies::All);
     }
@@ -270,7 +308,8 @@ mod tests {
     #[test]
     fn every_mistake_is_reported_with_its_line() {
         let text = "[[users]]\nname = \"Admin\"\n[[users]]\nname = \"a\"\n[[users]]\n\
-                    name = \"A\"\nerp_user = \" \"\n[[users]]\nname = \"no spaces\"\n";
+                    name = \"A\"\nerp_user = \" \"\n[[users]]\nname = \"no spaces\"\n\
+                    [[users]]\nname = \"b\"\ntime_zone = \"EST5\"\nlanguage = 7\n";
         assert_eq!(
             mistakes(text),
             [
@@ -279,6 +318,10 @@ mod tests {
                 "users.toml:7: `erp_user` is empty",
                 "users.toml:9: `no spaces` cannot be a user name: 1 to 100 letters, digits or any \
                  of ._-@+",
+                "users.toml:12: `EST5` is no time zone; give its IANA name, such as \"Europe/Berlin\" \
+                 or \"UTC\"",
+                "users.toml:13: 7 is no language; give its LCID, such as 1033 for English (United \
+                 States)",
             ]
         );
     }

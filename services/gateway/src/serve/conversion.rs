@@ -1,0 +1,57 @@
+//! FetchXML and the SDK's QueryExpression, each turned into the other (QE-03).
+
+use axum::body::{Body, to_bytes};
+use odata::{Aliases, Key, Literal, Parameter};
+use serde_json::Value;
+
+use super::functions::response_context;
+use crate::error::GatewayError;
+use crate::http::{Ask, Response, json, quoted};
+
+const MAX_BODY: usize = 1 << 20;
+
+/// `FetchXmlToQueryExpression(FetchXml=@p)?@p='<fetch>…'`.
+pub(crate) fn fetch_xml_to_query_expression(
+    ask: &Ask,
+    key: &Key,
+    aliases: &Aliases,
+) -> Result<Response, GatewayError> {
+    let text = parameter(key, aliases)?;
+    let query = fetchxml::to_json(&fetchxml::parse(&text)?)?;
+    let context = response_context(ask, "FetchXmlToQueryExpression");
+    Ok(json(format!("{{\"@odata.context\":{context},\"Query\":{query}}}")))
+}
+
+/// `QueryExpressionToFetchXml` with `{"Query": …}`.
+pub(crate) async fn query_expression_to_fetch_xml(
+    ask: &Ask,
+    body: Body,
+) -> Result<Response, GatewayError> {
+    let body = tokio::time::timeout_at(ask.deadline.into(), to_bytes(body, MAX_BODY)).await;
+    let body = body.map_err(|_| GatewayError::Timeout)?;
+    let body = body.map_err(|_| GatewayError::BodyTooLarge(MAX_BODY))?;
+    let body: Value = serde_json::from_slice(&body)
+        .map_err(|error| GatewayError::InvalidDocument(error.to_string()))?;
+    let query = body.get("Query").ok_or_else(|| missing("Query"))?;
+    let text = fetchxml::print(&fetchxml::from_json(query)?)?;
+    let context = response_context(ask, "QueryExpressionToFetchXml");
+    Ok(json(format!("{{\"@odata.context\":{context},\"FetchXml\":{}}}", quoted(&text))))
+}
+
+/// The parameter `FetchXml`, given in the parentheses or by an alias.
+fn parameter(key: &Key, aliases: &Aliases) -> Result<String, GatewayError> {
+    const NAME: &str = "FetchXml";
+    let parameters = key.parameters(aliases).unwrap_or_default();
+    match parameters.into_iter().find(|(name, _)| name == NAME) {
+        Some((_, Parameter::Literal(Literal::String(text)))) => Ok(text),
+        Some((_, Parameter::Literal(Literal::Null))) | None => Err(missing(NAME)),
+        Some(_) => {
+            let message = format!("The parameter '{NAME}' takes a value of type 'Edm.String'.");
+            Err(GatewayError::InvalidValue(message))
+        }
+    }
+}
+
+fn missing(name: &str) -> GatewayError {
+    GatewayError::InvalidValue(format!("The parameter '{name}' is missing."))
+}

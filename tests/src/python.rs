@@ -1,0 +1,31 @@
+//! Clients that run on Python.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
+use tokio::process::Command;
+use tokio::time::timeout;
+
+use crate::{Web, workspace};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Runs `tests/clients/SCRIPT`, which is told where the server is and prints JSON.
+pub async fn run(script: &str, web: &Web) -> Result<Value> {
+    let cache = std::env::var_os("TOMBOLO_CACHE").map(PathBuf::from);
+    let python = cache.unwrap_or_else(|| workspace().join(".cache")).join("venv/bin/python");
+    ensure!(python.exists(), "run scripts/test-tools.sh, which brings {}", python.display());
+    let mut command = Command::new(python);
+    command.arg(script).current_dir(workspace().join("tests/clients")).kill_on_drop(true);
+    command.env("SERVER_URL", web.base().trim_end_matches("api/data/v9.2/"));
+    command.env("TOKEN", web.token()).stdin(Stdio::null());
+    let output = timeout(PATIENCE, command.output()).await.context("the client does not end")?;
+    let output = output.context("start python")?;
+    let (stdout, stderr) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    ensure!(output.status.success(), "{script}: {}\n{stdout}\n{stderr}", output.status);
+    serde_json::from_str(&stdout).with_context(|| format!("not JSON: {stdout}"))
+}
