@@ -25,6 +25,7 @@ pub(crate) const CASES: &[Case] = tests::cases![World:
     ve_056_links_show_only_what_the_caller_may_see,
     api_14_expands_cross_the_line_both_ways,
     ve_056_declared_relationships_are_followed_both_ways,
+    fx_03_hierarchies_are_followed_to_their_ends,
     qe_01_explain_shows_every_step,
 ];
 
@@ -319,6 +320,57 @@ async fn follow(world: &World, collection: &str) -> Result<()> {
     let all = world.admin.json(&format!("{}?$top=1", CUSTOMERS.set)).await?;
     ensure!(all["value"][0].get("_mserp_fk_native_id_value").is_none(), "{all}");
     Ok(())
+}
+
+/// Above and under a row, beside what a walk over all rows finds.
+async fn fx_03_hierarchies_are_followed_to_their_ends(world: &World) -> Result<()> {
+    let answer = world.admin.json("accounts?$select=_parentaccountid_value").await?;
+    let rows = answer["value"].as_array().context("no accounts")?;
+    let id = |it: &Value| it.as_str().map(str::to_owned);
+    let parents: BTreeMap<String, Option<String>> = rows
+        .iter()
+        .filter_map(|it| Some((id(&it["accountid"])?, id(&it["_parentaccountid_value"]))))
+        .collect();
+    let above = |of: &str| {
+        let next = |it: &String| parents.get(it).cloned().flatten();
+        std::iter::successors(next(&of.to_owned()), next).collect::<BTreeSet<_>>()
+    };
+    let lowest = parents.keys().max_by_key(|it| above(it).len()).context("no accounts")?;
+    ensure!(above(lowest).len() >= 2, "the sample data is flat");
+    let top = above(lowest).into_iter().find(|it| above(it).is_empty()).context("no top")?;
+    let under: BTreeSet<_> =
+        parents.keys().filter(|it| above(it).contains(&top)).cloned().collect();
+    let not_under = parents.keys().filter(|it| !under.contains(*it)).cloned().collect();
+    let with = |mut all: BTreeSet<String>, one: &String| {
+        all.insert(one.clone());
+        all
+    };
+    for (operator, of, expected) in [
+        ("above", lowest, above(lowest)),
+        ("eq-or-above", lowest, with(above(lowest), lowest)),
+        ("under", &top, under.clone()),
+        ("eq-or-under", &top, with(under.clone(), &top)),
+        ("not-under", &top, not_under),
+    ] {
+        let document = format!(
+            "<fetch><entity name='account'><attribute name='accountid'/><filter>\
+             <condition attribute='accountid' operator='{operator}' value='{of}'/></filter>\
+             </entity></fetch>"
+        );
+        let rows = fetch(&world.admin, ACCOUNTS, &document).await?;
+        let found: BTreeSet<_> = rows.iter().filter_map(|it| id(&it["accountid"])).collect();
+        ensure!(found == expected, "{operator}: {} rows, not {}", found.len(), expected.len());
+    }
+    let who = world.admin.json("WhoAmI").await?;
+    let mine = "<fetch><entity name='account'><attribute name='ownerid'/><filter>\
+        <condition attribute='ownerid' operator='eq-userid'/></filter></entity></fetch>";
+    let rows = fetch(&world.admin, ACCOUNTS, mine).await?;
+    ensure!(rows.iter().all(|it| it["_ownerid_value"] == who["UserId"]), "{rows:?}");
+    let flat = "<fetch><entity name='cdm_company'><attribute name='cdm_companycode'/><filter>\
+        <condition attribute='cdm_companyid' operator='under' \
+        value='00000000-0000-0000-0000-000000000001'/></filter></entity></fetch>";
+    let answer = world.admin.get(&format!("cdm_companies?fetchXml={}", encode(flat))).await?;
+    tests::assert_error(&answer, 400, "0x80060888", "has no hierarchy")
 }
 
 fn signed<T>(message: T, web: &Web) -> Result<Request<T>> {

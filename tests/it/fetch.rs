@@ -57,7 +57,7 @@ fn path(set: &str, fetch: &str) -> String {
 }
 
 /// A value as text: numbers with two decimals, what is left out as `-`.
-fn text(value: &Value) -> String {
+pub(crate) fn text(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         Value::Number(number) => format!("{:.2}", number.as_f64().unwrap_or(f64::NAN)),
@@ -67,7 +67,7 @@ fn text(value: &Value) -> String {
 }
 
 /// Rows of plain SQL, as [`text`] writes them.
-async fn sql(world: &World, sql: &str) -> Result<Vec<Vec<String>>> {
+pub(crate) async fn sql(world: &World, sql: &str) -> Result<Vec<Vec<String>>> {
     let mut connection = world.erp.connect().await?;
     let rows = sqlx::query(AssertSqlSafe(sql.to_owned())).fetch_all(&mut connection).await;
     let rows = rows.with_context(|| sql.to_owned())?;

@@ -2,16 +2,21 @@
 
 #![allow(clippy::print_stdout)]
 
+mod addressing;
+mod apply;
 mod bad_input;
 mod catalog;
 mod clients;
 mod cost;
 mod cross;
+mod expand;
 mod fetch;
 mod filters;
+mod functions;
 mod fuzz;
 mod grpc;
 mod keys;
+mod lambda;
 mod lifecycle;
 mod metadata;
 mod order;
@@ -50,13 +55,18 @@ async fn main() -> ExitCode {
 
 /// Cases over one system and one demo ERP. Those that change or stop something come last.
 async fn shared(runner: &mut Runner) {
-    let suites: [&[world::Case]; 18] = [
+    let suites: [&[world::Case]; 23] = [
         reads::CASES,
         clients::CASES,
         keys::CASES,
         values::CASES,
         order::CASES,
         filters::CASES,
+        lambda::CASES,
+        expand::CASES,
+        apply::CASES,
+        addressing::CASES,
+        functions::CASES,
         fetch::CASES,
         cross::CASES,
         users::CASES,

@@ -15,6 +15,7 @@ type TrytonCase = Case<World>;
 const CASES: &[TrytonCase] = tests::cases![World:
     every_table_is_listed_with_the_count_of_sql,
     rows_of_every_table_are_found_again_by_their_guid,
+    every_foreign_key_is_a_join_in_odata_and_in_fetchxml,
     importing_again_gives_a_model_that_serves,
 ];
 
@@ -136,6 +137,72 @@ async fn rows_of_every_table_are_found_again_by_their_guid(world: &World) -> Res
         read += 1;
     }
     ensure!(read > 40, "only {read} tables have rows");
+    Ok(())
+}
+
+/// What both dialects find along a foreign key is the same, and so is what they count.
+async fn every_foreign_key_is_a_join_in_odata_and_in_fetchxml(world: &World) -> Result<()> {
+    let web = world.system.web("admin").await?;
+    let tables = web
+        .json(
+            "EntityDefinitions?$select=LogicalName,EntitySetName,PrimaryIdAttribute\
+             &$expand=ManyToOneRelationships",
+        )
+        .await?;
+    let tables = tables["value"].as_array().context("no tables")?;
+    let text = |it: &serde_json::Value, name: &str| {
+        it[name].as_str().map(str::to_owned).with_context(|| format!("no {name} in {it}"))
+    };
+    let ids =
+        tables.iter().map(|it| Ok((text(it, "LogicalName")?, text(it, "PrimaryIdAttribute")?)));
+    let ids = ids.collect::<Result<BTreeMap<_, _>>>()?;
+    let (mut joins, mut with_rows) = (0, 0);
+    for table in tables {
+        let (name, set) = (text(table, "LogicalName")?, text(table, "EntitySetName")?);
+        let id = text(table, "PrimaryIdAttribute")?;
+        let relationships =
+            table["ManyToOneRelationships"].as_array().context("no relationships")?;
+        for it in relationships {
+            let navigation = text(it, "ReferencingEntityNavigationPropertyName")?;
+            let (lookup, target) =
+                (text(it, "ReferencingAttribute")?, text(it, "ReferencedEntity")?);
+            let Some(target_id) = ids.get(&target).filter(|_| name.starts_with("mserp_")) else {
+                continue;
+            };
+            let expanded =
+                format!("{set}?$top=5&$select={id}&$expand={navigation}($select={target_id})");
+            let rows = web.json(&expanded).await.with_context(|| expanded.clone())?;
+            let link =
+                format!("<link-entity name='{target}' from='{target_id}' to='{lookup}' alias='t'");
+            let joined = format!(
+                "<fetch top='5'><entity name='{name}'><attribute name='{id}'/>{link} link-type='outer'>\
+                 <attribute name='{target_id}'/></link-entity></entity></fetch>"
+            );
+            let fetched = web.json(&format!("{set}?fetchXml={}", tests::encode(&joined))).await?;
+            let found =
+                |rows: &serde_json::Value,
+                 related: &dyn Fn(&serde_json::Value) -> serde_json::Value| {
+                    let rows = rows["value"].as_array().cloned().unwrap_or_default();
+                    rows.iter().map(|it| (it[&id].clone(), related(it))).collect::<Vec<_>>()
+                };
+            let by_odata = found(&rows, &|it| it[&navigation][target_id].clone());
+            let by_fetch = found(&fetched, &|it| it[format!("t.{target_id}")].clone());
+            ensure!(by_odata == by_fetch, "{expanded}: {by_odata:?}, but FetchXML {by_fetch:?}");
+            let counted = format!(
+                "<fetch aggregate='true'><entity name='{name}'>\
+                 <attribute name='{id}' aggregate='count' alias='n'/>{link}/></entity></fetch>"
+            );
+            let counted = web.json(&format!("{set}?fetchXml={}", tests::encode(&counted))).await?;
+            let filter = tests::encode(&format!("{navigation}/{target_id} ne null"));
+            let filtered = web.get(&format!("{set}/$count?$filter={filter}")).await?;
+            ensure!(filtered.status == 200, "{filtered:?}");
+            let number: i64 = filtered.body.trim().parse()?;
+            ensure!(counted["value"][0]["n"] == number, "{name} {navigation}: {number}, {counted}");
+            joins += 1;
+            with_rows += i64::from(number > 0);
+        }
+    }
+    ensure!(joins > 400 && with_rows > 20, "only {joins} joins, {with_rows} of them with rows");
     Ok(())
 }
 

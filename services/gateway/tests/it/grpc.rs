@@ -9,7 +9,8 @@ use tonic::service::Routes;
 use tonic::{Code, Request, Status};
 use uuid::Uuid;
 
-use crate::fakes::{Provider, Step, USER, World, last, refusal};
+use crate::fakes::{Provider, Step, USER, World, last, page, refusal};
+use crate::fixture::CUSTOMERS;
 
 const TABLE: &str = "mserp_custcustomerv3entity";
 
@@ -201,4 +202,95 @@ async fn null_may_be_in_a_list() {
     assert_eq!(list.operator(), query::FilterOperator::Or);
     assert_eq!(list.conditions[0].values, [text]);
     assert_eq!(list.conditions[1].operator(), query::ConditionOperator::Null);
+}
+
+#[tokio::test]
+async fn qe_04_pages_come_by_token_number_and_cookie() {
+    let world = World::new(Provider::new(|query| {
+        let message = match query.columns.first().map(|it| it.key.as_str()) {
+            Some("@odata.etag") => page("{}", 1),
+            _ => query::RetrieveMultipleResponse { batch: Some(columns(2)), ..Default::default() },
+        };
+        vec![Step::Item(last(message, Some(2)))]
+    }))
+    .await;
+    let document = "<fetch><entity name='mserp_custcustomerv3entity'>\
+        <attribute name='mserp_account'/><order attribute='mserp_account'/></entity></fetch>";
+    let text = pb::FetchXmlToQueryExpressionRequest { fetch_xml: document.into() };
+    let tree = client(&world).fetch_xml_to_query_expression(signed(text)).await.unwrap();
+    let tree = tree.into_inner().query.unwrap();
+    let paged = |page: query::Page| query::QueryExpression { page: Some(page), ..tree.clone() };
+
+    let by_number = paged(query::Page { size: 2, number: 3, ..Default::default() });
+    let answer = pages(&world, asked(by_number)).await.unwrap();
+    assert_eq!((answer[0].more_records, answer[0].total_count), (true, None));
+    assert_eq!(world.query.last_query().page.unwrap().skip, 4);
+
+    let by_token = pb::RetrieveMultipleRequest {
+        page_token: answer[0].next_page_token.clone(),
+        ..asked(paged(query::Page { size: 2, ..Default::default() }))
+    };
+    pages(&world, by_token.clone()).await.unwrap();
+    let page = world.query.last_query().page.unwrap();
+    assert_eq!((page.skip, page.after.len()), (0, 1));
+
+    let path = format!("{CUSTOMERS}?fetchXml={}", odata::encode_query(document));
+    let prefer = "odata.include-annotations=\"Microsoft.Dynamics.CRM.fetchxmlpagingcookie\"";
+    let fetched = world.get_with(&path, &[("prefer", prefer)]).await.json();
+    let cookie = fetched["@Microsoft.Dynamics.CRM.fetchxmlpagingcookie"].as_str().unwrap();
+    let by_cookie = paged(query::Page { cookie: cookie.into(), ..Default::default() });
+    pages(&world, asked(by_cookie.clone())).await.unwrap();
+    assert_eq!(world.query.last_query().page.unwrap().after.len(), 1);
+
+    let mut both = by_token;
+    both.query = Some(by_cookie);
+    let past_the_end = query::Page { size: 5_000, number: 12, ..Default::default() };
+    let refused = [
+        both,
+        asked(paged(query::Page { size: 5_001, ..Default::default() })),
+        asked(paged(query::Page { size: -1, ..Default::default() })),
+        asked(paged(query::Page { number: -1, ..Default::default() })),
+        asked(paged(query::Page { cookie: "made up".into(), ..Default::default() })),
+        asked(paged(past_the_end)),
+    ];
+    for request in refused {
+        let status = pages(&world, request.clone()).await.unwrap_err();
+        assert_eq!(status.code(), Code::InvalidArgument, "{request:?}");
+    }
+}
+
+#[tokio::test]
+async fn qe_04_the_first_rows_are_no_page() {
+    let world = World::new(Provider::new(|_| {
+        let message =
+            query::RetrieveMultipleResponse { batch: Some(columns(2)), ..Default::default() };
+        vec![Step::Item(last(message, Some(2)))]
+    }))
+    .await;
+    let tree = query::QueryExpression {
+        columns: vec![output("mserp_account")],
+        top_count: 2,
+        ..customers()
+    };
+    let answer = pages(&world, asked(tree)).await.unwrap();
+    assert_eq!((answer[0].more_records, answer[0].next_page_token.as_str()), (false, ""));
+    assert_eq!(world.query.last_query().page.unwrap().size, 2);
+}
+
+#[tokio::test]
+async fn qe_03_queries_become_documents_and_documents_queries() {
+    let world = World::new(no_rows()).await;
+    let mut client = client(&world);
+    let tree = query::QueryExpression { columns: vec![output("mserp_account")], ..customers() };
+    let request = pb::QueryExpressionToFetchXmlRequest { query: Some(tree.clone()) };
+    let text = client.query_expression_to_fetch_xml(signed(request)).await.unwrap().into_inner();
+    let request = pb::FetchXmlToQueryExpressionRequest { fetch_xml: text.fetch_xml };
+    let back = client.fetch_xml_to_query_expression(signed(request)).await.unwrap().into_inner();
+    assert_eq!(back.query.map(|it| it.columns), Some(tree.columns));
+    let nothing = pb::QueryExpressionToFetchXmlRequest::default();
+    let refused = client.query_expression_to_fetch_xml(signed(nothing)).await.unwrap_err();
+    assert_eq!(refused.code(), Code::InvalidArgument);
+    let broken = pb::FetchXmlToQueryExpressionRequest { fetch_xml: "<fetch".into() };
+    let refused = client.fetch_xml_to_query_expression(signed(broken)).await.unwrap_err();
+    assert_eq!(refused.code(), Code::InvalidArgument);
 }

@@ -113,14 +113,8 @@ impl Lowering<'_> {
     ) -> Result<Parts, GatewayError> {
         let context = self.context;
         let dialect = context.style.dialect;
-        let shipped;
-        let column = match spot.far {
-            None => column,
-            Some(_) => {
-                shipped = as_shipped(column);
-                &shipped
-            }
-        };
+        let shipped = spot.far.map(|_| as_shipped(column));
+        let column = shipped.as_ref().unwrap_or(column);
         let terms = Terms { table, companies: context.companies };
         let operator = condition.operator();
         if dates::is_date_operator(operator) {
@@ -134,11 +128,10 @@ impl Lowering<'_> {
             [literal] => Ok(literal),
             _ => Err(wrong_count(column, operator, "one value")),
         };
+        let null = |operator| terms.compare(column, operator, &Literal::Null).map(single);
         match operator {
-            Operator::Null => terms.compare(column, Operator::Equal, &Literal::Null).map(single),
-            Operator::NotNull => {
-                terms.compare(column, Operator::NotEqual, &Literal::Null).map(single)
-            }
+            Operator::Null => null(Operator::Equal),
+            Operator::NotNull => null(Operator::NotEqual),
             Operator::In | Operator::NotIn => terms.list(column, operator, &literals),
             Operator::Contains
             | Operator::NotContains
@@ -160,15 +153,13 @@ impl Lowering<'_> {
             | Operator::GreaterEqual
             | Operator::LessThan
             | Operator::LessEqual => terms.compare(column, operator, one()?).map(single),
-            Operator::ContainValues | Operator::DoesNotContainValues => {
-                Err(does_not_take(column, operator))
-            }
             Operator::EqualUserLanguage => {
                 let text = i64::from(context.language);
                 terms
                     .compare(column, Operator::Equal, &Literal::Integer(text.to_string()))
                     .map(single)
             }
+            // Among them those of choices with several values, which no column is.
             _ => Err(does_not_take(column, operator)),
         }
     }
@@ -188,22 +179,8 @@ impl Lowering<'_> {
         let context = self.context;
         let calendar = context.calendar;
         let local = !is_date && is_user_local(table, column);
-        let mut arguments = Vec::with_capacity(given.len());
-        for it in given {
-            let literal = crate::translate::literal_of(it);
-            let literal = literal.ok_or_else(|| not_a_value(column, ""))?;
-            arguments.push(if dates::takes_days(operator) {
-                let zone = if local { calendar.zone } else { chrono_tz::Tz::UTC };
-                let found = day(&literal, zone);
-                Argument::Day(found.ok_or_else(|| not_a_value(column, &literal.to_string()))?)
-            } else {
-                let number = match &literal {
-                    Literal::Integer(text) | Literal::String(text) => text.trim().parse().ok(),
-                    _ => None,
-                };
-                Argument::Number(number.ok_or_else(|| not_a_value(column, &literal.to_string()))?)
-            });
-        }
+        let zone = if local { calendar.zone } else { chrono_tz::Tz::UTC };
+        let arguments = arguments(column, operator, given, zone)?;
         let refused = |error: DateError| {
             GatewayError::InvalidValue(format!("Column '{}': {error}.", column.logical_name))
         };
@@ -275,6 +252,28 @@ impl Lowering<'_> {
             ..Default::default()
         }))
     }
+}
+
+/// The days or the numbers that a date operator takes.
+fn arguments(
+    column: &Column,
+    operator: Operator,
+    given: &[pb::Value],
+    zone: chrono_tz::Tz,
+) -> Result<Vec<Argument>, GatewayError> {
+    let read = |value: &pb::Value| {
+        let literal = crate::translate::literal_of(value);
+        let literal = literal.ok_or_else(|| not_a_value(column, ""))?;
+        let argument = match (dates::takes_days(operator), &literal) {
+            (true, literal) => day(literal, zone).map(Argument::Day),
+            (false, Literal::Integer(text) | Literal::String(text)) => {
+                text.trim().parse().ok().map(Argument::Number)
+            }
+            (false, _) => None,
+        };
+        argument.ok_or_else(|| not_a_value(column, &literal.to_string()))
+    };
+    given.iter().map(read).collect()
 }
 
 fn single(condition: pb::ConditionExpression) -> Parts {
