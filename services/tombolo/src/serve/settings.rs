@@ -40,6 +40,12 @@ pub(super) struct GatewaySettings {
     authorization_uri: String,
     /// A file of 32 or more random bytes, the same for every replica.
     page_token_key_file: PathBuf,
+    /// Rows that a join across the line passes from one side to the other at most.
+    join_rows: Option<usize>,
+    /// Their bytes at most.
+    join_bytes: Option<usize>,
+    /// Bytes of one level of rows that have expanded rows of their own statements.
+    expand_bytes: Option<usize>,
 }
 
 impl Settings {
@@ -57,7 +63,14 @@ impl Settings {
 impl GatewaySettings {
     pub(super) fn config(&self) -> Result<gateway::Config> {
         let secret = secret(&self.page_token_key_file)?;
-        Ok(gateway::Config::new(self.authorization_uri.clone(), self.public_url.clone(), secret))
+        let config =
+            gateway::Config::new(self.authorization_uri.clone(), self.public_url.clone(), secret);
+        Ok(gateway::Config {
+            join_rows: self.join_rows.unwrap_or(config.join_rows),
+            join_bytes: self.join_bytes.unwrap_or(config.join_bytes),
+            expand_bytes: self.expand_bytes.unwrap_or(config.expand_bytes),
+            ..config
+        })
     }
 }
 
