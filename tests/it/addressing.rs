@@ -14,7 +14,7 @@ pub(crate) const CASES: &[Case] = tests::cases![World:
     api_07_related_rows_are_collections_with_options_and_pages,
     api_07_paths_go_on_over_both_stores,
     api_07_what_is_not_there_is_not_found,
-    ve_076_explain_is_shown_to_administrators,
+    explain_is_shown_to_administrators,
 ];
 
 const PLACED: &str = "mserp_FK_SalesOrderHeaderV2Entity_OrderingCustomer";
@@ -153,7 +153,7 @@ async fn api_07_what_is_not_there_is_not_found(world: &World) -> Result<()> {
     Ok(())
 }
 
-async fn ve_076_explain_is_shown_to_administrators(world: &World) -> Result<()> {
+async fn explain_is_shown_to_administrators(world: &World) -> Result<()> {
     let (_, path) = customer(world).await?;
     for path in [
         format!("{}?$filter=mserp_creditlimit gt 5&$top=1", CUSTOMERS.set),

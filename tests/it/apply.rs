@@ -7,7 +7,7 @@ use crate::fetch::{sql, text};
 use crate::world::{Case, World};
 
 pub(crate) const CASES: &[Case] = tests::cases![World:
-    api_15_groups_and_aggregates_are_those_of_sql,
+    ve_076_api_15_groups_and_aggregates_are_those_of_sql,
     api_15_null_group_keys_are_left_out,
     api_15_what_cannot_be_applied_is_refused,
 ];
@@ -15,7 +15,7 @@ pub(crate) const CASES: &[Case] = tests::cases![World:
 const ORDERS: &str = "mserp_salesorderheaderv2entities";
 const LINES: &str = "mserp_salesorderlinev2entities";
 
-async fn api_15_groups_and_aggregates_are_those_of_sql(world: &World) -> Result<()> {
+async fn ve_076_api_15_groups_and_aggregates_are_those_of_sql(world: &World) -> Result<()> {
     let group = "mserp_custcustomergroupentity_mserp_customergroupid";
     for (set, apply, keys, expected) in [
         (

@@ -26,6 +26,7 @@ pub(crate) const CASES: &[Case] = tests::cases![World:
     api_14_expands_cross_the_line_both_ways,
     ve_056_declared_relationships_are_followed_both_ways,
     fx_03_hierarchies_are_followed_to_their_ends,
+    api_18_lookups_are_shown_by_name_to_who_may_see_it,
     qe_01_explain_shows_every_step,
 ];
 
@@ -371,6 +372,23 @@ async fn fx_03_hierarchies_are_followed_to_their_ends(world: &World) -> Result<(
         value='00000000-0000-0000-0000-000000000001'/></filter></entity></fetch>";
     let answer = world.admin.get(&format!("cdm_companies?fetchXml={}", encode(flat))).await?;
     tests::assert_error(&answer, 400, "0x80060888", "has no hierarchy")
+}
+
+async fn api_18_lookups_are_shown_by_name_to_who_may_see_it(world: &World) -> Result<()> {
+    let all = format!("{}?$filter=mserp_dataareaid eq 'USMF'&$top=20", CUSTOMERS.set);
+    let prefer = "odata.include-annotations=\"*\"";
+    let lookup = "_mserp_fk_customergroup_id_value";
+    let hidden = "_mserp_fk_paymentterm_id_value";
+    let name = |column: &str| format!("{column}@OData.Community.Display.V1.FormattedValue");
+    for (web, sees) in [(&world.admin, true), (&world.clerk, false)] {
+        let answer = web.get_prefer(&all, prefer).await?.ok()?;
+        for row in answer["value"].as_array().context("no rows")? {
+            ensure!(row[lookup].is_string() && row.get(name(lookup)).is_some(), "{row}");
+            let shown = row.get(name(hidden)).is_some();
+            ensure!(shown == (sees && row[hidden].is_string()), "{row}");
+        }
+    }
+    Ok(())
 }
 
 fn signed<T>(message: T, web: &Web) -> Result<Request<T>> {

@@ -8,7 +8,7 @@ use tests::tables::CUSTOMERS;
 use crate::world::{Case, World};
 
 pub(crate) const CASES: &[Case] = tests::cases![World:
-    api_14_expands_hold_what_requests_of_their_own_do,
+    ve_072_api_14_expands_hold_what_requests_of_their_own_do,
     api_14_nested_options_shape_the_expanded_rows,
     api_14_a_record_expands_as_a_page_does,
     api_14_what_cannot_be_expanded_is_refused_in_the_platforms_words,
@@ -22,7 +22,7 @@ fn list(value: &Value) -> Result<&Vec<Value>> {
     value.as_array().with_context(|| format!("no list: {value}"))
 }
 
-async fn api_14_expands_hold_what_requests_of_their_own_do(world: &World) -> Result<()> {
+async fn ve_072_api_14_expands_hold_what_requests_of_their_own_do(world: &World) -> Result<()> {
     let path = format!(
         "{}?$select=mserp_customeraccount&$filter={WITH_ORDERS}&$top=20&$expand={GROUP}($select=\
          mserp_customergroupid,mserp_description),mserp_dataAreaId_id($select=cdm_companycode),\

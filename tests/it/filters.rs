@@ -12,7 +12,7 @@ use crate::world::{Case, World};
 
 pub(crate) const CASES: &[Case] = tests::cases![World:
     filters_written_by_hand_answer_what_the_platform_would,
-    random_filters_answer_what_the_oracle_says,
+    ve_071_api_09_random_filters_answer_what_the_oracle_says,
     a_filter_and_an_order_and_pages_go_together,
 ];
 
@@ -80,8 +80,8 @@ async fn filters_written_by_hand_answer_what_the_platform_would(world: &World) -
     Ok(())
 }
 
-async fn random_filters_answer_what_the_oracle_says(world: &World) -> Result<()> {
-    let mut random = Random::for_case("random_filters_answer_what_the_oracle_says");
+async fn ve_071_api_09_random_filters_answer_what_the_oracle_says(world: &World) -> Result<()> {
+    let mut random = Random::for_case("ve_071_api_09_random_filters_answer_what_the_oracle_says");
     let (mut some, mut all) = (0, 0);
     for table in tables::ALL {
         let rows = world.rows(&table).await?;

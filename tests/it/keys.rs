@@ -9,7 +9,7 @@ use crate::world::{Case, World};
 
 pub(crate) const CASES: &[Case] = tests::cases![World:
     a_row_is_found_by_its_guid_however_it_is_written,
-    a_row_is_found_by_its_alternate_key_in_any_order_and_case,
+    api_07_a_row_is_found_by_its_alternate_key_in_any_order_and_case,
     one_account_number_is_a_different_customer_in_each_company,
     a_key_may_hold_a_date,
     a_guid_of_another_table_names_no_row,
@@ -44,7 +44,9 @@ async fn a_row_is_found_by_its_guid_however_it_is_written(world: &World) -> Resu
     Ok(())
 }
 
-async fn a_row_is_found_by_its_alternate_key_in_any_order_and_case(world: &World) -> Result<()> {
+async fn api_07_a_row_is_found_by_its_alternate_key_in_any_order_and_case(
+    world: &World,
+) -> Result<()> {
     let row = first(world).await?;
     let account = row["mserp_customeraccount"].as_str().context("no account")?;
     let company = row["mserp_dataareaid"].as_str().context("no company")?;

@@ -9,10 +9,11 @@ use crate::fetch::{sql, text};
 use crate::world::{Case, World};
 
 pub(crate) const CASES: &[Case] = tests::cases![World:
-    api_09_paths_filter_by_related_rows,
+    ve_071_api_09_paths_filter_by_related_rows,
     api_10_query_functions_answer_what_sql_does,
-    api_11_lambdas_answer_what_sql_does,
-    api_12_paths_order_rows,
+    ve_073_api_11_lambdas_answer_what_sql_does,
+    ve_077_api_12_paths_order_rows,
+    api_17_aliases_stand_for_values,
     api_09_limits_have_their_codes,
     api_11_lambdas_show_only_what_the_caller_may_see,
 ];
@@ -73,7 +74,7 @@ fn orders(condition: &str) -> String {
     )
 }
 
-async fn api_09_paths_filter_by_related_rows(world: &World) -> Result<()> {
+async fn ve_071_api_09_paths_filter_by_related_rows(world: &World) -> Result<()> {
     let customer = "mserp_FK_OrderingCustomer_id";
     for (filter, condition) in [
         (format!("{customer}/mserp_creditlimit gt 500000"), "c.creditmax > 500000"),
@@ -91,7 +92,7 @@ async fn api_09_paths_filter_by_related_rows(world: &World) -> Result<()> {
             ),
             "c.creditmax <= 500000 AND o.salesstatus = 4",
         ),
-        (format!("mserp_dataAreaId_id/cdm_companycode eq 'usmf'"), "o.dataareaid = 'USMF'"),
+        ("mserp_dataAreaId_id/cdm_companycode eq 'usmf'".to_owned(), "o.dataareaid = 'USMF'"),
     ] {
         check(world, (ORDERS, &ORDER_KEYS), &filter, &orders(condition)).await?;
     }
@@ -158,7 +159,7 @@ async fn api_10_query_functions_answer_what_sql_does(world: &World) -> Result<()
     assert_error(&world.admin.get(&negated).await?, 405, "0x80060888", "Not operator along with")
 }
 
-async fn api_11_lambdas_answer_what_sql_does(world: &World) -> Result<()> {
+async fn ve_073_api_11_lambdas_answer_what_sql_does(world: &World) -> Result<()> {
     let canceled =
         format!("EXISTS (SELECT FROM erp.salestable o WHERE {OF_CUSTOMER} AND o.salesstatus = 4)");
     let is_canceled = "o/mserp_salesorderstatus eq 200000003";
@@ -207,7 +208,7 @@ async fn api_11_lambdas_answer_what_sql_does(world: &World) -> Result<()> {
     assert_error(&world.admin.get(&wrong).await?, 400, "0x0", "'nope'")
 }
 
-async fn api_12_paths_order_rows(world: &World) -> Result<()> {
+async fn ve_077_api_12_paths_order_rows(world: &World) -> Result<()> {
     let path = format!(
         "{ORDERS}?$select=mserp_salesordernumber,mserp_dataareaid&$orderby=mserp_FK_OrderingCustomer_id/\
          mserp_creditlimit desc,mserp_dataareaid,mserp_salesordernumber"
@@ -224,6 +225,26 @@ async fn api_12_paths_order_rows(world: &World) -> Result<()> {
     Ok(())
 }
 
+async fn api_17_aliases_stand_for_values(world: &World) -> Result<()> {
+    let filter =
+        "mserp_customergroupid eq @group and mserp_creditlimit gt @limit&@group='10'&@limit=500000";
+    let expected = customers("c.custgroup = '10' AND c.creditmax > 500000");
+    check(world, (CUSTOMERS.set, &CUSTOMER_KEYS), filter, &expected).await?;
+    let unassigned = format!("{}?$filter=mserp_customergroupid eq @nothing", CUSTOMERS.set);
+    let none = world.admin.json(&unassigned).await?;
+    ensure!(
+        none["value"].as_array().is_some_and(Vec::is_empty),
+        "an alias without a value is null"
+    );
+    let ordered = format!(
+        "{}?$select=mserp_customeraccount&$orderby=@by&@by=mserp_creditlimit&$top=3",
+        CUSTOMERS.set
+    );
+    let plain = ordered.replace("@by&@by=", "");
+    ensure!(world.admin.json(&ordered).await?["value"] == world.admin.json(&plain).await?["value"]);
+    Ok(())
+}
+
 async fn api_09_limits_have_their_codes(world: &World) -> Result<()> {
     let many = vec!["mserp_creditlimit eq 1"; 501].join(" or ");
     let answer = world.admin.get(&format!("{}?$filter={many}", CUSTOMERS.set)).await?;
@@ -235,16 +256,14 @@ async fn api_09_limits_have_their_codes(world: &World) -> Result<()> {
 
 /// Orders of other companies are no orders to who may not see them.
 async fn api_11_lambdas_show_only_what_the_caller_may_see(world: &World) -> Result<()> {
-    let path = format!(
-        "cdm_companies?$select=cdm_companycode&$filter=\
-        mserp_cdm_company_SalesOrderHeaderV2Entity_dataAreaId/any()"
-    );
+    let path = "cdm_companies?$select=cdm_companycode&$filter=\
+        mserp_cdm_company_SalesOrderHeaderV2Entity_dataAreaId/any()";
     let seen = |answer: Value| -> Result<Vec<String>> {
         let rows = answer["value"].as_array().context("no value")?.clone();
         Ok(rows.iter().map(|it| text(&it["cdm_companycode"])).collect())
     };
-    let all = seen(world.admin.json(&path).await?)?;
-    let clerk = seen(world.clerk.json(&path).await?)?;
+    let all = seen(world.admin.json(path).await?)?;
+    let clerk = seen(world.clerk.json(path).await?)?;
     ensure!(all.len() > 1, "{all:?}");
     ensure!(clerk == ["USMF"], "{clerk:?}");
     Ok(())

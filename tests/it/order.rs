@@ -9,12 +9,12 @@ use tests::tables::{self, Row, Table};
 use crate::world::{Case, World};
 
 pub(crate) const CASES: &[Case] = tests::cases![World:
-    every_column_sorts_both_ways,
+    ve_077_api_12_every_column_sorts_both_ways,
     pages_of_a_sorted_list_continue_it,
     several_keys_sort_one_after_the_other,
 ];
 
-async fn every_column_sorts_both_ways(world: &World) -> Result<()> {
+async fn ve_077_api_12_every_column_sorts_both_ways(world: &World) -> Result<()> {
     for table in tables::ALL {
         let rows = world.rows(&table).await?;
         for at in 0..table.columns.len() {

@@ -15,8 +15,8 @@ use crate::world::{Case, World};
 pub(crate) const CASES: &[Case] = tests::cases![World:
     every_byte_of_a_page_token_is_guarded,
     a_page_token_belongs_to_its_query,
-    a_page_token_survives_clients_that_rewrite_it,
-    pages_hold_every_row_once_while_rows_are_inserted,
+    api_13_a_page_token_survives_clients_that_rewrite_it,
+    ve_074_api_13_pages_hold_every_row_once_while_rows_are_inserted,
 ];
 
 const INSERT: &str = "
@@ -83,7 +83,7 @@ async fn a_page_token_belongs_to_its_query(world: &World) -> Result<()> {
     Ok(())
 }
 
-async fn a_page_token_survives_clients_that_rewrite_it(world: &World) -> Result<()> {
+async fn api_13_a_page_token_survives_clients_that_rewrite_it(world: &World) -> Result<()> {
     let path = format!("{}?$select={}", CUSTOMERS.set, CUSTOMERS.id);
     let (link, token) = token(world, &path).await?;
     let page =
@@ -113,7 +113,9 @@ async fn a_page_token_survives_clients_that_rewrite_it(world: &World) -> Result<
     Ok(())
 }
 
-async fn pages_hold_every_row_once_while_rows_are_inserted(world: &World) -> Result<()> {
+async fn ve_074_api_13_pages_hold_every_row_once_while_rows_are_inserted(
+    world: &World,
+) -> Result<()> {
     let orders = [
         "",
         "&$orderby=mserp_organizationname",

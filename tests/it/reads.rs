@@ -9,18 +9,18 @@ use tests::workspace;
 use crate::world::{Case, World};
 
 pub(crate) const CASES: &[Case] = tests::cases![World:
-    service_document_names_every_entity_of_the_model,
+    api_04_the_service_document_names_every_entity_of_the_model,
     every_entity_set_of_the_service_document_is_listable,
-    counts_are_those_of_sql,
+    ve_075_api_12_counts_are_those_of_sql,
     a_list_has_the_platforms_envelope,
-    select_gives_the_named_columns_and_the_key,
-    top_limits_without_a_next_link,
+    ve_070_api_08_select_gives_the_named_columns_and_the_key,
+    api_12_top_limits_without_a_next_link,
     native_tables_are_read_like_virtual_ones,
     query_strings_decode_in_both_forms,
     headers_that_clients_send_do_no_harm,
 ];
 
-async fn service_document_names_every_entity_of_the_model(world: &World) -> Result<()> {
+async fn api_04_the_service_document_names_every_entity_of_the_model(world: &World) -> Result<()> {
     let document = world.admin.json("").await?;
     let context = document["@odata.context"].as_str().unwrap_or_default();
     ensure!(context.ends_with("/api/data/v9.2/$metadata"), "{context}");
@@ -65,7 +65,7 @@ async fn every_entity_set_of_the_service_document_is_listable(world: &World) -> 
     Ok(())
 }
 
-async fn counts_are_those_of_sql(world: &World) -> Result<()> {
+async fn ve_075_api_12_counts_are_those_of_sql(world: &World) -> Result<()> {
     for table in tables::ALL {
         let expected = world.rows(&table).await?.len();
         let list = world.admin.json(&format!("{}?$top=1&$count=true", table.set)).await?;
@@ -101,7 +101,7 @@ async fn a_list_has_the_platforms_envelope(world: &World) -> Result<()> {
     Ok(())
 }
 
-async fn select_gives_the_named_columns_and_the_key(world: &World) -> Result<()> {
+async fn ve_070_api_08_select_gives_the_named_columns_and_the_key(world: &World) -> Result<()> {
     let path = format!(
         "{}?$select=mserp_organizationname,_mserp_dataareaid_id_value&$top=1",
         CUSTOMERS.set
@@ -121,7 +121,7 @@ async fn select_gives_the_named_columns_and_the_key(world: &World) -> Result<()>
     Ok(())
 }
 
-async fn top_limits_without_a_next_link(world: &World) -> Result<()> {
+async fn api_12_top_limits_without_a_next_link(world: &World) -> Result<()> {
     for top in [0_usize, 1, 7] {
         let list = world.admin.json(&format!("{}?$top={top}", CUSTOMERS.set)).await?;
         let rows = list["value"].as_array().context("no value")?;

@@ -13,7 +13,7 @@ pub(crate) const CASES: &[Case] = tests::cases![World:
     the_empty_text_is_not_null,
     text_of_any_kind_arrives_unchanged,
     dates_and_moments_are_utc_and_1900_is_none,
-    formatted_values_are_text_for_people,
+    api_18_formatted_values_are_text_for_people,
     the_primary_field_joins_the_key,
 ];
 
@@ -128,7 +128,7 @@ async fn dates_and_moments_are_utc_and_1900_is_none(world: &World) -> Result<()>
     Ok(())
 }
 
-async fn formatted_values_are_text_for_people(world: &World) -> Result<()> {
+async fn api_18_formatted_values_are_text_for_people(world: &World) -> Result<()> {
     let path = format!(
         "{}?$filter=mserp_organizationname eq 'zebra' and mserp_creditlimit gt 1&$select=mserp_creditlimit,mserp_creditreviewdate,mserp_onholdstatus,mserp_isonetimecustomer,mserp_organizationname",
         CUSTOMERS.set

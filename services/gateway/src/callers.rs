@@ -8,11 +8,12 @@ use moka::Expiry;
 use moka::future::Cache;
 use proto::user_context::v1 as pb;
 use proto::user_context::v1::user_context_service_client::UserContextServiceClient;
-use rpc::{Caller, Channel, DEFAULT_LANGUAGE, ErrorReason};
+use rpc::{Caller, Channel, DEFAULT_LANGUAGE, ErrorReason, Rights};
 use sha2::{Digest as _, Sha256};
 use tonic::{Request, Status};
 
 use crate::error::GatewayError;
+use crate::metadata::{Source, Table};
 use crate::providers::within;
 
 /// A session is asked for again after this long, so that a revoked right is soon gone.
@@ -36,6 +37,8 @@ pub(crate) struct Session {
     pub(crate) time_zone: Tz,
     /// LCID of the user's language.
     pub(crate) language: i32,
+    /// As `administrator`, a hint.
+    rights: Option<Rights>,
     expires: SystemTime,
 }
 
@@ -105,10 +108,24 @@ impl Callers {
             // A zone that this gateway's tables do not have yet is told as UTC.
             time_zone: claimed.and_then(|it| it.time_zone.parse().ok()).unwrap_or(Tz::UTC),
             language: claimed.map_or(DEFAULT_LANGUAGE, |it| it.language),
+            rights: claimed.map(|it| it.rights.clone()),
             assertion: answer.assertion,
             system_user_id: answer.user.map(|it| it.system_user_id).unwrap_or_default(),
             expires: expires.unwrap_or_else(SystemTime::now),
         }))
+    }
+}
+
+impl Session {
+    /// Whether rows of the table are worth asking for where nobody named it. Whoever holds the rows
+    /// decides.
+    pub(crate) fn may_read(&self, table: &Table) -> bool {
+        match table.source {
+            Source::Erp => {
+                self.rights.as_ref().is_some_and(|it| it.access(&table.external_name).is_some())
+            }
+            Source::Organization | Source::Catalog => true,
+        }
     }
 }
 

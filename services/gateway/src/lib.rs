@@ -1,11 +1,12 @@
 //! The front door: the Dataverse Web API over HTTP, and the same messages over gRPC.
 //!
-//! A request passes through `http` (who is calling, what was asked), `translate` (the first
-//! translation: platform names and OData trees become a provider's query expression) and `serve`
-//! (call the provider, put its finished rows between brackets). Tables are known from `metadata`,
-//! held in memory and pushed by those who own them. Start with [`Gateway`].
+//! A request passes through `http` (who is calling, what was asked); `odata_read`, or `fetchxml` by way
+//! of `serve`, makes one tree of it in the platform's vocabulary; `query` translates the tree into a
+//! provider's, joins across providers and reads the rows; `serve` puts the finished rows between
+//! brackets. `grpc` takes such trees as they are. Tables are known from `metadata`, held in memory and
+//! pushed by those who own them. Start with [`Gateway`].
 //!
-//! Invariant: this crate and `odata` are the only ones that know the Web API's dialect. Nothing here
+//! Invariant: this crate, `odata` and `fetchxml` are the only ones that know the Web API's dialect. Nothing here
 //! is durable, and nothing here decides what a user may see: providers do, from the assertion that
 //! travels with each call.
 

@@ -202,10 +202,8 @@ impl Reader {
                 version(row, columns, scratch)?;
                 Some(Cell::Text(scratch))
             }
-            Self::Joined { parts } => {
-                joined(row, parts, scratch)?;
-                Some(Cell::Text(scratch))
-            }
+            // Only of a row that is not there is every part null.
+            Self::Joined { parts } => joined(row, parts, scratch)?.then_some(Cell::Text(scratch)),
         };
         Ok(cell.unwrap_or(Cell::Null))
     }
@@ -271,13 +269,17 @@ fn version(row: &PgRow, columns: &[usize], out: &mut String) -> Result<(), sqlx:
     Ok(())
 }
 
-fn joined(row: &PgRow, parts: &[Reader], out: &mut String) -> Result<(), sqlx::Error> {
+/// Whether any part has a value.
+fn joined(row: &PgRow, parts: &[Reader], out: &mut String) -> Result<bool, sqlx::Error> {
     let mut scratch = String::new();
+    let mut found = false;
     for (at, part) in parts.iter().enumerate() {
         if at > 0 {
             out.push_str(PRIMARY_FIELD_SEPARATOR);
         }
-        match part.read(row, &mut scratch)? {
+        let cell = part.read(row, &mut scratch)?;
+        found |= cell != Cell::Null;
+        match cell {
             Cell::Null => {}
             Cell::Choice(choice) => out.push_str(&choice.label),
             Cell::Text(it) | Cell::Decimal(it) => out.push_str(it),
@@ -291,5 +293,5 @@ fn joined(row: &PgRow, parts: &[Reader], out: &mut String) -> Result<(), sqlx::E
     if let Some((end, _)) = out.char_indices().nth(PRIMARY_FIELD_LENGTH) {
         out.truncate(end);
     }
-    Ok(())
+    Ok(found)
 }

@@ -137,6 +137,7 @@ impl<'a> Executor<'a> {
             now: Utc::now(),
             language: session.language,
             style: &read.style,
+            may_read: &|it| session.may_read(it),
         };
         lower::lower(context, resolved.read.as_ref().unwrap_or(read))
     }

@@ -49,6 +49,8 @@ pub(crate) struct Context<'a> {
     /// LCID of the user's language.
     pub(crate) language: i32,
     pub(crate) style: &'a Style,
+    /// Whether the caller may read a table that the query does not name itself.
+    pub(crate) may_read: &'a dyn Fn(&Table) -> bool,
 }
 
 /// A query for one provider.

@@ -4,7 +4,7 @@ use axum::body::{Body, to_bytes};
 use odata::{Aliases, Key, Literal, Parameter};
 use serde_json::Value;
 
-use super::functions::response_context;
+use super::functions::{missing, parameter, response_context, wrong_type};
 use crate::error::GatewayError;
 use crate::http::{Ask, Response, json, quoted};
 
@@ -16,7 +16,7 @@ pub(crate) fn fetch_xml_to_query_expression(
     key: &Key,
     aliases: &Aliases,
 ) -> Result<Response, GatewayError> {
-    let text = parameter(key, aliases)?;
+    let text = document(key, aliases)?;
     let query = fetchxml::to_json(&fetchxml::parse(&text)?)?;
     let context = response_context(ask, "FetchXmlToQueryExpression");
     Ok(json(format!("{{\"@odata.context\":{context},\"Query\":{query}}}")))
@@ -39,19 +39,11 @@ pub(crate) async fn query_expression_to_fetch_xml(
 }
 
 /// The parameter `FetchXml`, given in the parentheses or by an alias.
-fn parameter(key: &Key, aliases: &Aliases) -> Result<String, GatewayError> {
+fn document(key: &Key, aliases: &Aliases) -> Result<String, GatewayError> {
     const NAME: &str = "FetchXml";
-    let parameters = key.parameters(aliases).unwrap_or_default();
-    match parameters.into_iter().find(|(name, _)| name == NAME) {
-        Some((_, Parameter::Literal(Literal::String(text)))) => Ok(text),
-        Some((_, Parameter::Literal(Literal::Null))) | None => Err(missing(NAME)),
-        Some(_) => {
-            let message = format!("The parameter '{NAME}' takes a value of type 'Edm.String'.");
-            Err(GatewayError::InvalidValue(message))
-        }
+    match parameter(key, aliases, NAME)? {
+        Some(Parameter::Literal(Literal::String(text))) => Ok(text),
+        Some(_) => Err(wrong_type(NAME, "Edm.String")),
+        None => Err(missing(NAME)),
     }
-}
-
-fn missing(name: &str) -> GatewayError {
-    GatewayError::InvalidValue(format!("The parameter '{name}' is missing."))
 }

@@ -7,6 +7,7 @@ use proto::query::v1::column_ref::Column as Named;
 use proto::query::v1::link_entity::Target;
 use proto::query::v1::value::Kind;
 use proto::query::v1::{ConditionOperator, FilterOperator, JoinOperator, SystemColumn};
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
@@ -17,6 +18,25 @@ use crate::metadata::Snapshot;
 use crate::query::{self, Expand, Read};
 
 const PREFERENCE: &str = "tombolo.explain";
+
+/// In the order in which people read it.
+#[derive(Serialize)]
+struct Explanation<'a> {
+    query: Value,
+    expands: Vec<Value>,
+    steps: Vec<Step<'a>>,
+}
+
+#[derive(Serialize)]
+struct Step<'a> {
+    purpose: &'a str,
+    service: &'a str,
+    query: Option<Value>,
+    sql: &'a str,
+    arguments: &'a [String],
+    notes: &'a [String],
+    plan: Value,
+}
 
 /// Answers with the explanation of a read.
 pub(super) async fn explain(
@@ -33,11 +53,11 @@ pub(super) async fn explain(
         )));
     }
     let steps = query::explain(core, ask, snapshot, read).await?;
-    let answer = json!({
-        "query": tree(&read.tree),
-        "expands": read.expands.iter().map(expand).collect::<Vec<_>>(),
-        "steps": steps.iter().map(step).collect::<Vec<_>>(),
-    });
+    let answer = Explanation {
+        query: tree(&read.tree),
+        expands: read.expands.iter().map(expand).collect(),
+        steps: steps.iter().map(step).collect(),
+    };
     let text = serde_json::to_string_pretty(&answer).map_err(|error| {
         tracing::error!(%error, "an explanation could not be written");
         GatewayError::Internal
@@ -48,18 +68,18 @@ pub(super) async fn explain(
     Ok(response)
 }
 
-fn step(step: &ExplainStep) -> Value {
-    let statement = step.statement.clone().unwrap_or_default();
-    let plan = serde_json::from_str(&statement.plan).unwrap_or(Value::String(statement.plan));
-    json!({
-        "purpose": step.purpose,
-        "service": step.service,
-        "query": step.query.as_ref().map(tree),
-        "sql": statement.sql,
-        "arguments": statement.arguments,
-        "notes": statement.notes,
-        "plan": plan,
-    })
+fn step(step: &ExplainStep) -> Step<'_> {
+    let statement = step.statement.as_ref();
+    let text = statement.map(|it| it.plan.as_str()).unwrap_or_default();
+    Step {
+        purpose: &step.purpose,
+        service: &step.service,
+        query: step.query.as_ref().map(tree),
+        sql: statement.map(|it| it.sql.as_str()).unwrap_or_default(),
+        arguments: statement.map(|it| it.arguments.as_slice()).unwrap_or_default(),
+        notes: statement.map(|it| it.notes.as_slice()).unwrap_or_default(),
+        plan: serde_json::from_str(text).unwrap_or_else(|_| text.into()),
+    }
 }
 
 fn expand(it: &Expand) -> Value {

@@ -134,7 +134,11 @@ pub(crate) async fn retrieve_total_record_count(
 }
 
 /// One parameter of a function; others are refused.
-fn parameter(key: &Key, aliases: &Aliases, name: &str) -> Result<Option<Parameter>, GatewayError> {
+pub(super) fn parameter(
+    key: &Key,
+    aliases: &Aliases,
+    name: &str,
+) -> Result<Option<Parameter>, GatewayError> {
     let parameters = key.parameters(aliases).ok_or_else(|| {
         GatewayError::InvalidValue("The parameters of the function cannot be read.".to_owned())
     })?;
@@ -146,10 +150,10 @@ fn parameter(key: &Key, aliases: &Aliases, name: &str) -> Result<Option<Paramete
     Ok(value.filter(|it| *it != Parameter::Literal(Literal::Null)))
 }
 
-fn missing(name: &str) -> GatewayError {
+pub(super) fn missing(name: &str) -> GatewayError {
     GatewayError::InvalidValue(format!("The parameter '{name}' is missing."))
 }
 
-fn wrong_type(name: &str, kind: &str) -> GatewayError {
+pub(super) fn wrong_type(name: &str, kind: &str) -> GatewayError {
     GatewayError::InvalidValue(format!("The parameter '{name}' takes a value of type '{kind}'."))
 }

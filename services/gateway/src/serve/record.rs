@@ -29,9 +29,13 @@ pub(crate) async fn record(
     options: &QueryOptions,
 ) -> Result<Response, GatewayError> {
     let table = &row.place.table;
-    let request = odata_read::record(snapshot, &row.place, options, &ask.prefer)?;
+    let mut request = odata_read::record(snapshot, &row.place, options, &ask.prefer)?;
     if ask.prefer.explain {
         return explain::explain(core, ask, snapshot, &request.read).await;
+    }
+    if row.key.is_some() {
+        // The key says it all.
+        request.read.tree.criteria = None;
     }
     let Some(found) = read(core, ask, snapshot, row, &request.read).await? else {
         return Ok(no_content());

@@ -1,5 +1,5 @@
-//! The first translation: what a client said, in platform names, becomes what a provider is asked,
-//! in its own names and types. Pure: metadata in, messages out.
+//! Parts of the first translation: values, keys, single conditions and page positions, as a provider
+//! takes them. Pure: metadata in, messages out.
 
 mod condition;
 mod key;

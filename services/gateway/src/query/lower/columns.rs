@@ -175,7 +175,8 @@ impl Lowering<'_> {
                 false => self.refer("", spot, &column.external)?,
             });
             let target = find(self.context.snapshot, &navigation.target)?;
-            let wanted = of_rows && !key.is_empty() && self.sides.len() < MAX_NAMES;
+            let is_cheap = self.sides.len() < MAX_NAMES && (self.context.may_read)(&target);
+            let wanted = of_rows && !key.is_empty() && is_cheap;
             let name = target.by_name(&target.definition.primary_name_column);
             return Ok(match name.filter(|_| wanted) {
                 Some(name) => {

@@ -260,6 +260,10 @@ fn api_18_lookups_are_annotated_with_the_names_of_their_rows() {
         ),
         "{text}"
     );
+    world.hidden = "mserp_customer";
+    let text = world.text(rows("mserp_order", &["mserp_fk_customer_id"]));
+    assert!(!text.contains("lookup 1"), "nobody is refused for a name that was not asked: {text}");
+    world.hidden = "";
     world.dialect = Dialect::OData;
     let one = expand("mserp_fk_customer_id", "mserp_customer", &["mserp_name"]);
     let mut order = rows("mserp_order", &["mserp_fk_customer_id"]);

@@ -26,6 +26,8 @@ pub(super) struct World {
     pub(super) calendar: Calendar,
     pub(super) dialect: Dialect,
     pub(super) annotations: &'static str,
+    /// A table that the caller may not read.
+    pub(super) hidden: &'static str,
 }
 
 impl World {
@@ -35,6 +37,7 @@ impl World {
             calendar: Calendar { zone: chrono_tz::Europe::Berlin, ..Calendar::default() },
             dialect: Dialect::Fetch,
             annotations: "",
+            hidden: "",
         }
     }
 
@@ -56,6 +59,7 @@ impl World {
             now: "2024-06-12T22:30:00Z".parse::<DateTime<Utc>>().unwrap(),
             language: 1031,
             style: &style,
+            may_read: &|it| it.logical_name != self.hidden,
         };
         lower(context, &Read { tree, expands, style: style.clone(), position: None })
     }
