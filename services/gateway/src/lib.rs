@@ -6,9 +6,9 @@
 //! brackets. `grpc` takes such trees as they are. Tables are known from `metadata`, held in memory and
 //! pushed by those who own them. Start with [`Gateway`].
 //!
-//! Invariant: this crate, `odata` and `fetchxml` are the only ones that know the Web API's dialect. Nothing here
-//! is durable, and nothing here decides what a user may see: providers do, from the assertion that
-//! travels with each call.
+//! Invariant: this crate, `odata` and `fetchxml` are the only ones that know the Web API's dialect.
+//! Nothing here is durable, and nothing here decides what a user may see: providers do, from the
+//! assertion that travels with each call.
 
 mod callers;
 mod companies;
