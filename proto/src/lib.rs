@@ -19,6 +19,7 @@ macro_rules! package {
     };
 }
 
+package!(business_logic, "tombolo.business_logic.v1");
 package!(capacity, "tombolo.capacity.v1");
 package!(catalog, "tombolo.catalog.v1");
 package!(dual_write, "tombolo.dual_write.v1");

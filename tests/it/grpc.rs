@@ -116,6 +116,7 @@ async fn retrieve_gives_what_http_gives(world: &World) -> Result<()> {
         compare(&answer.row.context("no row")?, std::slice::from_ref(row))?;
     }
     let value = |column: &str, text: &str| pb::ColumnValue {
+        row_of_operation: 0,
         column: column.to_owned(),
         value: Some(Value { kind: Some(Kind::StringValue(text.to_owned())) }),
     };

@@ -30,6 +30,7 @@ pub fn data_entity(
         },
         null_date: model.null_date.map(|it| it.to_string()).unwrap_or_default(),
         relations: entity.relations.iter().filter_map(|it| relation(model, entity, it)).collect(),
+        ..pb::DataEntity::default()
     }
 }
 
@@ -97,6 +98,15 @@ fn field(
             FieldSource::Column(it) => pb::data_field::Source::Column(path(it)),
             FieldSource::Expression(it) => pb::data_field::Source::Expression(it.clone()),
         }),
+        label: field.label.clone(),
+        mandatory: field.mandatory,
+        allow_edit_on_create: field.allow_edit_on_create,
+        allow_edit: field.allow_edit,
+        max_length: match field.data_type {
+            DataType::String { max_length } => i32::try_from(max_length).unwrap_or(i32::MAX),
+            _ => 0,
+        },
+        ..pb::DataField::default()
     }
 }
 

@@ -105,6 +105,11 @@ impl Error {
         }
     }
 
+    /// [`Self::of`] where no entity is at fault.
+    pub(crate) fn database(error: sqlx::Error) -> Self {
+        Self::of("", error)
+    }
+
     /// As a status of the service `domain`. Logs what the caller must not be told.
     pub(crate) fn into_status(self, domain: &str, entity: &str) -> Status {
         let message = self.to_string();

@@ -6,6 +6,7 @@
 //! as JSON with the member names the request gives, or by column. `explain` shows the statement instead
 //! of running it, and says from `indexes` what would make it fast. Start with [`Provider`].
 
+mod authority;
 mod binding;
 mod describe;
 mod error;
@@ -18,7 +19,9 @@ mod plan;
 mod pool;
 mod provider;
 mod row;
+mod transaction;
 
+pub use authority::{Authority, Privilege};
 pub use binding::{Binding, InvalidBinding};
 pub use describe::data_entity;
 pub use error::{Error, is_unavailable};
@@ -26,3 +29,4 @@ pub use grant::{Denied, Grant, Grants, Refused};
 pub use ids::{company_id, decode_record_guid, record_guid};
 pub use pool::{Pool, PoolOptions};
 pub use provider::{Provider, Rows};
+pub use transaction::Transaction;

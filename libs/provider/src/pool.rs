@@ -33,6 +33,7 @@ pub struct Pool {
 }
 
 /// A connection on loan. Goes back to the pool only when its work was done to the end.
+#[derive(Debug)]
 pub(crate) struct Lease {
     connection: Option<managed::Object<Manager>>,
     fresh: bool,

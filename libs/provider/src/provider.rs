@@ -114,6 +114,10 @@ impl Provider {
         Ok(rows)
     }
 
+    pub(crate) fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
     pub(crate) fn domain(&self) -> &'static str {
         self.domain
     }

@@ -47,6 +47,8 @@ pub fn virtual_table<'m>(
         columns: columns.finish(),
         entity_id,
         relationships,
+        actions: Vec::new(),
+        change_tracking_enabled: false,
     }
 }
 
@@ -75,6 +77,8 @@ pub fn native_table(entity: &Entity, primary_name: &str) -> pb::TableDefinition 
         columns: columns.finish(),
         entity_id: 0,
         relationships: Vec::new(),
+        actions: Vec::new(),
+        change_tracking_enabled: false,
     }
 }
 

@@ -6,9 +6,11 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::Targets;
 
 /// Our crates, as `tracing` names them.
-const OURS: [&str; 16] = [
+const OURS: [&str; 19] = [
     "catalog",
+    "change_log",
     "cluster",
+    "commit",
     "demo_erp",
     "fetchxml",
     "gateway",
@@ -19,6 +21,7 @@ const OURS: [&str; 16] = [
     "provider",
     "query",
     "rpc",
+    "rules",
     "tables",
     "telemetry",
     "tombolo",

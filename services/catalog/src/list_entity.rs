@@ -101,7 +101,7 @@ pub(crate) fn table() -> pb::TableDefinition {
             columns: vec!["mserp_physicalname".to_owned()],
         }],
         entity_id: LIST_ENTITY_ID,
-        relationships: Vec::new(),
+        ..pb::TableDefinition::default()
     }
 }
 

@@ -26,6 +26,7 @@ mod query;
 mod schema;
 mod serve;
 mod translate;
+mod write;
 
 use std::sync::Arc;
 use std::time::Duration;

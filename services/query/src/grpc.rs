@@ -103,6 +103,13 @@ impl DataProviderService for Adapter {
         Err(not_offered("update"))
     }
 
+    async fn upsert(
+        &self,
+        _request: Request<pb::UpsertRequest>,
+    ) -> Result<Response<pb::UpsertResponse>, Status> {
+        Err(not_offered("upsert"))
+    }
+
     async fn delete(
         &self,
         _request: Request<pb::DeleteRequest>,

@@ -93,6 +93,7 @@ fn customers() -> Arc<Binding> {
             relation("Namesake", &[("dataAreaId", "dataAreaId"), ("Name", "Account")]),
             relation("Anywhere", &[("City", "Account")]),
         ],
+        ..catalog::DataEntity::default()
     };
     Arc::new(Binding::try_from(entity).unwrap())
 }

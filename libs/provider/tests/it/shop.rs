@@ -119,6 +119,7 @@ fn entity(
         company_field: if has_company { "company".into() } else { String::new() },
         null_date: "1900-01-01".into(),
         relations: relations.iter().map(relation).collect(),
+        ..catalog::DataEntity::default()
     };
     Arc::new(Binding::try_from(entity).unwrap())
 }

@@ -208,6 +208,7 @@ fn binding(
         company_field: String::new(),
         null_date: "1900-01-01".into(),
         relations: Vec::new(),
+        ..catalog::DataEntity::default()
     };
     Arc::new(Binding::try_from(entity).unwrap())
 }

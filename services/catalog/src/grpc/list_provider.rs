@@ -101,13 +101,20 @@ impl DataProviderService for ListProvider {
         let name = self.physical_name(request.key.as_ref())?;
         let wanted = wanted(&request)?;
         self.changes.change(&context.caller, &name, &wanted).await?;
-        Ok(Response::new(pb::UpdateResponse {}))
+        Ok(Response::new(pb::UpdateResponse::default()))
     }
 
     async fn create(
         &self,
         _request: Request<pb::CreateRequest>,
     ) -> Result<Response<pb::CreateResponse>, Status> {
+        Err(Error::NotSupported("creating catalog rows").into())
+    }
+
+    async fn upsert(
+        &self,
+        _request: Request<pb::UpsertRequest>,
+    ) -> Result<Response<pb::UpsertResponse>, Status> {
         Err(Error::NotSupported("creating catalog rows").into())
     }
 

@@ -13,7 +13,7 @@ use rpc::ErrorReason;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
 
-use super::convert;
+use super::{convert, writes};
 use crate::Core;
 use crate::callers::Session;
 use crate::error::GatewayError;
@@ -190,6 +190,48 @@ impl GatewayService for GrpcGateway {
         let query = request.into_inner().query.ok_or_else(no_query)?;
         let fetch_xml = fetchxml::print(&query).map_err(GatewayError::from)?;
         Ok(Response::new(pb::QueryExpressionToFetchXmlResponse { fetch_xml }))
+    }
+
+    async fn create(
+        &self,
+        request: Request<pb::CreateRequest>,
+    ) -> Result<Response<pb::CreateResponse>, Status> {
+        writes::create(self, request).await
+    }
+
+    async fn update(
+        &self,
+        request: Request<pb::UpdateRequest>,
+    ) -> Result<Response<pb::UpdateResponse>, Status> {
+        writes::update(self, request).await
+    }
+
+    async fn upsert(
+        &self,
+        request: Request<pb::UpsertRequest>,
+    ) -> Result<Response<pb::UpsertResponse>, Status> {
+        writes::upsert(self, request).await
+    }
+
+    async fn delete(
+        &self,
+        request: Request<pb::DeleteRequest>,
+    ) -> Result<Response<pb::DeleteResponse>, Status> {
+        writes::delete(self, request).await
+    }
+
+    async fn perform_action(
+        &self,
+        request: Request<pb::PerformActionRequest>,
+    ) -> Result<Response<pb::PerformActionResponse>, Status> {
+        writes::perform_action(self, request).await
+    }
+
+    async fn execute_transaction(
+        &self,
+        request: Request<pb::ExecuteTransactionRequest>,
+    ) -> Result<Response<pb::ExecuteTransactionResponse>, Status> {
+        writes::execute_transaction(self, request).await
     }
 
     async fn who_am_i(

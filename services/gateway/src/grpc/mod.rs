@@ -4,6 +4,7 @@ mod administration;
 mod convert;
 mod handlers;
 mod relationships;
+mod writes;
 
 pub(crate) use administration::Administration;
 pub(crate) use handlers::GrpcGateway;

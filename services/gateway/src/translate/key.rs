@@ -10,7 +10,7 @@ use crate::error::GatewayError;
 use crate::metadata::Table;
 
 /// One row's key.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum RowKey {
     Id(Uuid),
     /// Values by external name.

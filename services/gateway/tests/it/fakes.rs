@@ -324,6 +324,13 @@ impl DataProviderService for Rows {
         Err(Status::unimplemented("not faked"))
     }
 
+    async fn upsert(
+        &self,
+        _: Request<pb::UpsertRequest>,
+    ) -> Result<Response<pb::UpsertResponse>, Status> {
+        Err(Status::unimplemented("not faked"))
+    }
+
     async fn update(
         &self,
         request: Request<pb::UpdateRequest>,
@@ -340,7 +347,7 @@ impl DataProviderService for Rows {
         if stale {
             return Err(refusal(Code::Aborted, ErrorReason::VersionMismatch));
         }
-        Ok(Response::new(pb::UpdateResponse {}))
+        Ok(Response::new(pb::UpdateResponse::default()))
     }
 
     async fn delete(

@@ -81,6 +81,13 @@ impl DataProviderService for RowProvider {
         Err(Error::NotSupported("updating").into())
     }
 
+    async fn upsert(
+        &self,
+        _request: Request<pb::UpsertRequest>,
+    ) -> Result<Response<pb::UpsertResponse>, Status> {
+        Err(Error::NotSupported("upserting").into())
+    }
+
     async fn delete(
         &self,
         _request: Request<pb::DeleteRequest>,

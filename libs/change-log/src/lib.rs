@@ -1,0 +1,1 @@
+//! Captures changes of tables in the transactions that make them, and reads them in commit order.

@@ -1,0 +1,1 @@
+//! One decision over two databases: the last-resource commit.

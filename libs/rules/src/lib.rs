@@ -1,0 +1,1 @@
+//! Validation and defaulting rules of data entities.
