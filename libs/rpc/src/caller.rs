@@ -153,6 +153,40 @@ impl Rights {
         let every = self.entities.get("*").copied();
         named.max(every)
     }
+
+    /// What both may see and do: the rights of a user who acts as another (spec API-32).
+    #[must_use]
+    pub fn intersect(&self, other: &Self) -> Self {
+        let names = self.entities.keys().chain(other.entities.keys());
+        let common = names.filter_map(|name| {
+            let access = self.access(name)?.min(other.access(name)?);
+            Some((name.clone(), access))
+        });
+        Self {
+            administrator: self.administrator && other.administrator,
+            companies: self.everywhere().intersect(other.everywhere()),
+            entities: common.collect(),
+        }
+    }
+
+    /// Administrators are bound to no company, whatever is said of them.
+    fn everywhere(&self) -> &Companies {
+        if self.administrator { &Companies::All } else { &self.companies }
+    }
+}
+
+// === impl Companies ===
+
+impl Companies {
+    fn intersect(&self, other: &Self) -> Self {
+        match (self, other) {
+            (Self::All, it) | (it, Self::All) => it.clone(),
+            (Self::Only(ours), Self::Only(theirs)) => {
+                let both = |it: &&String| theirs.iter().any(|their| their.eq_ignore_ascii_case(it));
+                Self::Only(ours.iter().filter(both).cloned().collect())
+            }
+        }
+    }
 }
 
 // === impl AssertionIssuer ===
@@ -353,6 +387,44 @@ mod tests {
             },
             time_zone: "Europe/Berlin".into(),
             language: 1031,
+        }
+    }
+
+    #[test]
+    fn who_acts_as_another_may_do_what_both_may() {
+        let rights = |administrator, companies: &[&str], entities: &[(&str, Access)]| Rights {
+            administrator,
+            companies: match companies {
+                ["*"] => Companies::All,
+                codes => Companies::Only(codes.iter().map(|it| (*it).into()).collect()),
+            },
+            entities: entities.iter().map(|(name, access)| ((*name).into(), *access)).collect(),
+        };
+        let (read, write) = (Access::Read, Access::Write);
+        let all = [
+            rights(true, &[], &[]),
+            rights(true, &["*"], &[("A", read)]),
+            rights(false, &["*"], &[("*", read)]),
+            rights(false, &["*"], &[("*", write)]),
+            rights(false, &["USMF"], &[("*", read), ("A", write)]),
+            rights(false, &["usmf", "DEMF"], &[("A", read), ("B", write)]),
+            rights(false, &[], &[("B", write)]),
+            rights(false, &["DEMF"], &[]),
+        ];
+        for (one, other) in all.iter().flat_map(|one| all.iter().map(move |other| (one, other))) {
+            let both = one.intersect(other);
+            for entity in ["A", "B", "C"] {
+                let expected = one.access(entity).min(other.access(entity));
+                assert_eq!(both.access(entity), expected, "{entity} of {one:?} and {other:?}");
+            }
+            let covers = |it: &Rights, company: &str| match it.everywhere() {
+                Companies::All => true,
+                Companies::Only(codes) => codes.iter().any(|it| it.eq_ignore_ascii_case(company)),
+            };
+            for company in ["USMF", "DEMF", "FRRT"] {
+                let expected = covers(one, company) && covers(other, company);
+                assert_eq!(covers(&both, company), expected, "{company} of {one:?} and {other:?}");
+            }
         }
     }
 

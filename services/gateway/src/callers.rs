@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use ::http::HeaderMap;
 use chrono_tz::Tz;
 use moka::Expiry;
 use moka::future::Cache;
@@ -11,8 +12,10 @@ use proto::user_context::v1::user_context_service_client::UserContextServiceClie
 use rpc::{Caller, Channel, DEFAULT_LANGUAGE, ErrorReason, Rights};
 use sha2::{Digest as _, Sha256};
 use tonic::{Request, Status};
+use uuid::Uuid;
 
 use crate::error::GatewayError;
+use crate::http;
 use crate::metadata::{Source, Table};
 use crate::providers::within;
 
@@ -55,6 +58,20 @@ pub(crate) struct Callers {
 enum Refusal {
     Invalid,
     UnknownUser,
+    MayNotImpersonate,
+}
+
+/// What a request says about who is calling.
+struct Credentials<'h> {
+    token: &'h str,
+    other: Option<OtherUser>,
+}
+
+/// A user as whom the sender wants to act (spec API-32).
+#[derive(Clone, Copy)]
+enum OtherUser {
+    ObjectId(Uuid),
+    SystemUserId(Uuid),
 }
 
 struct UntilExpiry;
@@ -68,25 +85,29 @@ impl Callers {
         }
     }
 
-    /// The session of a bearer token. Calls with the same token wait for one question.
+    /// The session of a request's bearer token, or of the user as whom its sender wants to act. Calls
+    /// with the same credentials wait for one question.
     pub(crate) async fn resolve(
         &self,
-        token: &str,
+        headers: &HeaderMap,
         deadline: Instant,
     ) -> Result<Arc<Session>, GatewayError> {
-        let digest: Digest = Sha256::digest(token.as_bytes()).into();
+        let credentials = Credentials::of(headers)?;
+        let digest = credentials.digest();
         if let Some(session) = self.sessions.get(&digest).await {
             return Ok(session);
         }
         if let Some(refusal) = self.refused.get(&digest).await {
             return Err(refusal.into());
         }
-        match self.sessions.try_get_with(digest, self.ask(token, deadline)).await {
+        match self.sessions.try_get_with(digest, self.ask(&credentials, deadline)).await {
             Ok(session) => Ok(session),
             Err(status) => {
                 let refusal = match rpc::reason(&status) {
                     Some(ErrorReason::InvalidAssertion) => Refusal::Invalid,
                     Some(ErrorReason::NoErpUser) => Refusal::UnknownUser,
+                    Some(ErrorReason::PrivilegeDenied) => Refusal::MayNotImpersonate,
+                    Some(ErrorReason::RecordNotFound) => return Err(credentials.no_such_user()),
                     _ => return Err(GatewayError::of_service(&status)),
                 };
                 self.refused.insert(digest, refusal).await;
@@ -95,8 +116,12 @@ impl Callers {
         }
     }
 
-    async fn ask(&self, token: &str, deadline: Instant) -> Result<Arc<Session>, Status> {
-        let mut request = Request::new(pb::ResolveCallerRequest { bearer_token: token.to_owned() });
+    async fn ask(
+        &self,
+        credentials: &Credentials<'_>,
+        deadline: Instant,
+    ) -> Result<Arc<Session>, Status> {
+        let mut request = Request::new(credentials.to_message());
         request.set_timeout(deadline.saturating_duration_since(Instant::now()));
         let mut client = self.client.clone();
         let answer = within(deadline, client.resolve_caller(request)).await?.into_inner();
@@ -113,6 +138,64 @@ impl Callers {
             system_user_id: answer.user.map(|it| it.system_user_id).unwrap_or_default(),
             expires: expires.unwrap_or_else(SystemTime::now),
         }))
+    }
+}
+
+impl<'h> Credentials<'h> {
+    fn of(headers: &'h HeaderMap) -> Result<Self, GatewayError> {
+        let token = http::token(headers)?;
+        let id = |name: &str| -> Result<Option<Uuid>, GatewayError> {
+            let mut values = headers.get_all(name).iter();
+            let Some(value) = values.next() else { return Ok(None) };
+            let id = value.to_str().ok().and_then(|it| it.trim().parse::<Uuid>().ok());
+            // Of two headers neither is believed.
+            id.filter(|it| !it.is_nil() && values.next().is_none()).map(Some).ok_or_else(|| {
+                GatewayError::InvalidValue(format!("The header '{name}' takes the GUID of a user."))
+            })
+        };
+        let other = match (id("CallerObjectId")?, id("MSCRMCallerID")?) {
+            (Some(_), Some(_)) => {
+                let message = "'CallerObjectId' and 'MSCRMCallerID' cannot be given together.";
+                return Err(GatewayError::InvalidValue(message.to_owned()));
+            }
+            (Some(id), None) => Some(OtherUser::ObjectId(id)),
+            (None, Some(id)) => Some(OtherUser::SystemUserId(id)),
+            (None, None) => None,
+        };
+        Ok(Self { token, other })
+    }
+
+    fn digest(&self) -> Digest {
+        let mut digest = Sha256::new_with_prefix(self.token.as_bytes());
+        // No token holds a NUL, so no token looks like another's credentials.
+        match self.other {
+            None => {}
+            Some(OtherUser::ObjectId(id)) => {
+                digest.update([b"\0o", id.as_bytes().as_slice()].concat())
+            }
+            Some(OtherUser::SystemUserId(id)) => {
+                digest.update([b"\0s", id.as_bytes().as_slice()].concat());
+            }
+        }
+        digest.finalize().into()
+    }
+
+    fn to_message(&self) -> pb::ResolveCallerRequest {
+        use pb::resolve_caller_request::ImpersonatedUser as Named;
+        let impersonated_user = self.other.map(|it| match it {
+            OtherUser::ObjectId(id) => Named::ImpersonatedObjectId(id.to_string()),
+            OtherUser::SystemUserId(id) => Named::ImpersonatedSystemUserId(id.to_string()),
+        });
+        pb::ResolveCallerRequest { bearer_token: self.token.to_owned(), impersonated_user }
+    }
+
+    fn no_such_user(&self) -> GatewayError {
+        match self.other {
+            Some(OtherUser::ObjectId(id) | OtherUser::SystemUserId(id)) => {
+                GatewayError::RecordNotFound { table: "systemuser".to_owned(), id }
+            }
+            None => GatewayError::UnknownUser,
+        }
     }
 }
 
@@ -155,6 +238,9 @@ impl From<Refusal> for GatewayError {
         match refusal {
             Refusal::Invalid => Self::Unauthenticated,
             Refusal::UnknownUser => Self::UnknownUser,
+            Refusal::MayNotImpersonate => Self::PrivilegeDenied(
+                "Principal user is missing prvActOnBehalfOfAnotherUser privilege.".to_owned(),
+            ),
         }
     }
 }

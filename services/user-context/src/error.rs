@@ -3,6 +3,8 @@
 use rpc::{ErrorReason, KeyError, status, unavailable};
 use tonic::{Code, Status};
 
+use crate::users::OtherUser;
+
 pub(crate) const DOMAIN: &str = "user-context";
 
 #[derive(Debug, thiserror::Error)]
@@ -15,6 +17,12 @@ pub(crate) enum Error {
     UnknownUser,
     #[error("the calling user is not one of this environment any more")]
     CallerGone,
+    #[error("the calling user is missing the privilege prvActOnBehalfOfAnotherUser")]
+    MayNotImpersonate,
+    #[error("the user to act for is not one of this environment")]
+    NoSuchUser(OtherUser),
+    #[error("`{0}` is no GUID")]
+    NoGuid(&'static str),
     #[error("only a system administrator may list users")]
     NotAdministrator,
     #[error("`page_size` must not be negative")]
@@ -65,6 +73,18 @@ impl From<Error> for Status {
                 let reason = ErrorReason::PrivilegeDenied;
                 status(Code::PermissionDenied, DOMAIN, reason, message, metadata)
             }
+            Error::MayNotImpersonate => {
+                let metadata = [("entity", "systemuser"), ("privilege", "actOnBehalfOf")];
+                let reason = ErrorReason::PrivilegeDenied;
+                status(Code::PermissionDenied, DOMAIN, reason, message, metadata)
+            }
+            Error::NoSuchUser(user) => {
+                let (OtherUser::ObjectId(id) | OtherUser::SystemUserId(id)) = user;
+                let id = id.to_string();
+                let metadata = [("entity", "systemuser"), ("key", id.as_str())];
+                status(Code::NotFound, DOMAIN, ErrorReason::RecordNotFound, message, metadata)
+            }
+            Error::NoGuid(field) => invalid(field, "", message),
             Error::PageSize(size) => invalid("page_size", &size.to_string(), message),
             Error::PageToken => invalid("page_token", "", message),
             Error::Sign(cause) => {

@@ -10,7 +10,7 @@ use tonic::{Request, Response, Status};
 use crate::UserContext;
 use crate::error::Error;
 use crate::page_token::PageTokens;
-use crate::users::User;
+use crate::users::{OtherUser, User};
 
 const DEFAULT_PAGE: usize = 100;
 const LARGEST_PAGE: usize = 1000;
@@ -50,7 +50,9 @@ impl UserContextService for Grpc {
         &self,
         request: Request<pb::ResolveCallerRequest>,
     ) -> Result<Response<pb::ResolveCallerResponse>, Status> {
-        let resolved = self.context.resolve(&request.get_ref().bearer_token).await?;
+        let request = request.get_ref();
+        let other = request.impersonated_user.as_ref().map(other_user).transpose()?;
+        let resolved = self.context.resolve(&request.bearer_token, other).await?;
         Ok(Response::new(pb::ResolveCallerResponse {
             assertion: resolved.assertion,
             expire_time: Some(resolved.expires.into()),
@@ -85,6 +87,20 @@ impl UserContextService for Grpc {
             return Err(Error::NotAdministrator.into());
         }
         Ok(Response::new(self.list(request.get_ref())?))
+    }
+}
+
+/// As whom the caller wants to act.
+fn other_user(named: &pb::resolve_caller_request::ImpersonatedUser) -> Result<OtherUser, Error> {
+    use pb::resolve_caller_request::ImpersonatedUser as Named;
+    let guid = |field, text: &str| text.parse().map_err(|_| Error::NoGuid(field));
+    match named {
+        Named::ImpersonatedObjectId(id) => {
+            guid("impersonated_object_id", id).map(OtherUser::ObjectId)
+        }
+        Named::ImpersonatedSystemUserId(id) => {
+            guid("impersonated_system_user_id", id).map(OtherUser::SystemUserId)
+        }
     }
 }
 

@@ -26,6 +26,7 @@ use error::Error;
 use page_token::PageTokens;
 pub use token::IssuerError;
 use token::{KeySet, TokenVerifier};
+use users::OtherUser;
 pub use users::{ADMIN, Mistake, User, Users, UsersError};
 
 /// How long an assertion is believed; also how long a user keeps rights that were taken away.
@@ -184,12 +185,24 @@ impl UserContext {
         &self.state.assertion_keys
     }
 
-    pub(crate) async fn resolve(&self, token: &str) -> Result<Resolved, Error> {
+    /// Who sent the token, or the user as whom its sender wants to act and may.
+    pub(crate) async fn resolve(
+        &self,
+        token: &str,
+        other: Option<OtherUser>,
+    ) -> Result<Resolved, Error> {
         let verified = self.state.tokens.verify(token).await?;
         let users = self.users();
-        let user = verified.user(&users).ok_or(Error::UnknownUser)?;
-        let (assertion, expires) =
-            self.state.assertions.issue_until(user.as_caller(), verified.expires)?;
+        let sender = verified.user(&users).ok_or(Error::UnknownUser)?;
+        let (user, caller) = match other {
+            None => (sender, sender.as_caller()),
+            Some(_) if !sender.acts_on_behalf => return Err(Error::MayNotImpersonate),
+            Some(other) => {
+                let user = users.find(other).ok_or(Error::NoSuchUser(other))?;
+                (user, user.as_caller_for(sender))
+            }
+        };
+        let (assertion, expires) = self.state.assertions.issue_until(caller, verified.expires)?;
         Ok(Resolved { assertion, expires, user: Arc::clone(user) })
     }
 }

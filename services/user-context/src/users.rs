@@ -35,6 +35,8 @@ pub struct User {
     pub roles: Vec<String>,
     /// What the user may see and do.
     pub rights: Rights,
+    /// May act as other users, with no right that not both have (prvActOnBehalfOfAnotherUser).
+    pub acts_on_behalf: bool,
     /// IANA name of the user's time zone.
     pub time_zone: String,
     /// LCID of the user's language.
@@ -47,6 +49,13 @@ pub struct Users {
     by_name: Vec<Arc<User>>,
     by_object_id: HashMap<Uuid, Arc<User>>,
     by_system_user_id: HashMap<Uuid, Arc<User>>,
+}
+
+/// A user as whom somebody else acts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OtherUser {
+    ObjectId(Uuid),
+    SystemUserId(Uuid),
 }
 
 // === impl User ===
@@ -63,6 +72,11 @@ impl User {
         }
     }
 
+    /// As whom others see a user who acts for this one.
+    pub(crate) fn as_caller_for(&self, actor: &Self) -> Caller {
+        Caller { rights: self.rights.intersect(&actor.rights), ..self.as_caller() }
+    }
+
     fn admin() -> Self {
         Self {
             name: ADMIN.into(),
@@ -76,6 +90,7 @@ impl User {
                 companies: Companies::All,
                 entities: Default::default(),
             },
+            acts_on_behalf: true,
             time_zone: DEFAULT_TIME_ZONE.into(),
             language: DEFAULT_LANGUAGE,
         }
@@ -128,6 +143,13 @@ impl Users {
     #[must_use]
     pub fn by_system_user_id(&self, id: Uuid) -> Option<&Arc<User>> {
         self.by_system_user_id.get(&id)
+    }
+
+    pub(crate) fn find(&self, user: OtherUser) -> Option<&Arc<User>> {
+        match user {
+            OtherUser::ObjectId(id) => self.by_object_id(id),
+            OtherUser::SystemUserId(id) => self.by_system_user_id(id),
+        }
     }
 
     /// Up to `size` users whose names come after `name`, and whether more follow.

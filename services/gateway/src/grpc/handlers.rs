@@ -17,7 +17,7 @@ use super::{convert, writes};
 use crate::Core;
 use crate::callers::Session;
 use crate::error::GatewayError;
-use crate::http::{self, Annotations, Ask, Preferences};
+use crate::http::{Annotations, Ask, Preferences};
 use crate::metadata::{Snapshot, Table};
 use crate::providers::{Call, Rows};
 use crate::query::{self, Dialect, Read, Style};
@@ -45,7 +45,7 @@ impl GrpcGateway {
         metadata: &MetadataMap,
         deadline: Instant,
     ) -> Result<Arc<Session>, GatewayError> {
-        self.core.callers.resolve(http::token(metadata.as_ref())?, deadline).await
+        self.core.callers.resolve(metadata.as_ref(), deadline).await
     }
 
     /// The same message to another service, as the caller of its bearer token.

@@ -13,7 +13,7 @@ use odata::{Key, QueryOptions, Resource, Tail};
 use tracing::Instrument as _;
 use uuid::Uuid;
 
-use super::ask::{Ask, CONDITIONS, conditional, origin, token};
+use super::ask::{Ask, CONDITIONS, conditional, origin};
 use super::errors;
 use super::prefer::Preferences;
 use super::respond::{JSON, JSON_WITH_STRINGS, Response, finish};
@@ -89,7 +89,7 @@ async fn answer(
         return Err(no_route(parts));
     }
     let deadline = Instant::now() + core.config.request_timeout;
-    let session = core.callers.resolve(token(&parts.headers)?, deadline).await?;
+    let session = core.callers.resolve(&parts.headers, deadline).await?;
     let ask = |root: String| {
         let [if_match, if_none_match] = CONDITIONS.map(|it| conditional(&parts.headers, &it));
         let prefer = Preferences::parse(&parts.headers);

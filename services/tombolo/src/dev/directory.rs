@@ -150,7 +150,9 @@ impl Companies {
     async fn administrator(&self) -> Result<String> {
         let bearer_token = token::mint(&self.data_dir, user_context::ADMIN)?;
         let mut client = UserContextServiceClient::new(self.user_context.clone());
-        let answer = client.resolve_caller(ResolveCallerRequest { bearer_token }).await?;
+        let answer = client
+            .resolve_caller(ResolveCallerRequest { bearer_token, ..Default::default() })
+            .await?;
         Ok(answer.into_inner().assertion)
     }
 }

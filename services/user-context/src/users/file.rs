@@ -63,6 +63,7 @@ struct UserEntry {
     roles: Vec<String>,
     #[serde(default)]
     administrator: bool,
+    acts_on_behalf: Option<bool>,
     #[serde(default)]
     companies: Vec<Spanned<String>>,
     time_zone: Option<Spanned<String>>,
@@ -151,6 +152,7 @@ impl Reader<'_> {
             object_id,
             erp_user,
             roles: entry.roles,
+            acts_on_behalf: entry.acts_on_behalf.unwrap_or(entry.administrator),
             rights,
             time_zone,
             language,

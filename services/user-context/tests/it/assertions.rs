@@ -49,7 +49,7 @@ async fn only_services_of_the_environment_may_call() {
         let mut client = Client::new(channel);
         let token = mint(environment.dir.path(), "admin", DEFAULT_LIFETIME).unwrap();
         let refused = [
-            client.resolve_caller(ResolveCallerRequest { bearer_token: token }).await.err(),
+            client.resolve_caller(ResolveCallerRequest { bearer_token: token, ..Default::default() }).await.err(),
             client.get_assertion_keys(GetAssertionKeysRequest {}).await.err(),
             client.get_caller(GetCallerRequest {}).await.err(),
             client.list_users(ListUsersRequest::default()).await.err(),
@@ -110,7 +110,7 @@ async fn the_keys_of_a_restarted_user_context_are_fetched_when_they_are_met() {
     let (_stop, _server) = serve_on(&restarted).await;
     let mut client = Client::new(Channel::local(routes(&restarted), identity()));
     let token = mint(environment.dir.path(), "admin", DEFAULT_LIFETIME).unwrap();
-    let request = ResolveCallerRequest { bearer_token: token };
+    let request = ResolveCallerRequest { bearer_token: token, ..Default::default() };
     let after = client.resolve_caller(request).await.unwrap().into_inner().assertion;
     assert_eq!(caller(&mut other, &after).await.unwrap(), "users/admin");
     let status = caller(&mut other, &before).await.expect_err("signed before the restart");

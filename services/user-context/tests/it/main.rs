@@ -4,6 +4,7 @@
 
 mod assertions;
 mod external_issuer;
+mod impersonation;
 mod support;
 mod tokens;
 mod users;

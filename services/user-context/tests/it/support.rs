@@ -74,7 +74,7 @@ impl Environment {
     }
 
     pub(crate) async fn resolve(&self, token: &str) -> Result<ResolveCallerResponse, Status> {
-        let request = ResolveCallerRequest { bearer_token: token.into() };
+        let request = ResolveCallerRequest { bearer_token: token.into(), ..Default::default() };
         self.client.clone().resolve_caller(request).await.map(tonic::Response::into_inner)
     }
 }
