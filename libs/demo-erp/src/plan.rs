@@ -56,6 +56,7 @@ pub(crate) const COMPLETE: [Step; 3] = [
             include_str!("../sql/logic/orders.sql"),
             include_str!("../sql/logic/order_lines.sql"),
             include_str!("../sql/logic/records.sql"),
+            include_str!("../sql/logic/actions.sql"),
         ],
     },
     Step { label: "Number sequences", scripts: &[include_str!("../sql/finish.sql")] },

@@ -55,8 +55,10 @@ pub(crate) struct Column {
     pub(crate) type_modifier: i32,
     pub(crate) not_null: bool,
     pub(crate) has_default: bool,
-    /// Generated, or identity always: PostgreSQL takes no value.
+    /// Generated, identity always, or of a view that cannot be written: PostgreSQL takes no value.
     pub(crate) is_generated: bool,
+    /// An identity, or numbered by a sequence: the database gives the values out.
+    pub(crate) is_numbered: bool,
     pub(crate) comment: Option<String>,
 }
 
@@ -208,16 +210,21 @@ async fn read_columns(
 ) -> Result<Vec<(Oid, Column)>, sqlx::Error> {
     let sql = "SELECT a.attrelid::int8, a.attnum, a.attname::text, a.atttypid::int8, a.atttypmod, \
                       a.attnotnull, a.atthasdef OR a.attidentity <> '', \
-                      a.attgenerated <> '' OR a.attidentity = 'a', \
+                      a.attgenerated <> '' OR a.attidentity = 'a' \
+                        OR NOT pg_catalog.pg_column_is_updatable(a.attrelid, a.attnum, true), \
+                      a.attidentity <> '' OR EXISTS ( \
+                        SELECT FROM pg_catalog.pg_attrdef d \
+                        WHERE d.adrelid = a.attrelid AND d.adnum = a.attnum \
+                          AND pg_catalog.pg_get_expr(d.adbin, d.adrelid) LIKE 'nextval(%'), \
                       pg_catalog.col_description(a.attrelid, a.attnum) \
                FROM pg_catalog.pg_attribute a \
                WHERE a.attrelid = ANY($1::int8[]::oid[]) AND a.attnum > 0 AND NOT a.attisdropped \
                ORDER BY a.attrelid, a.attnum";
-    type Row = (Oid, i16, String, Oid, i32, bool, bool, bool, Option<String>);
+    type Row = (Oid, i16, String, Oid, i32, bool, bool, bool, bool, Option<String>);
     let rows: Vec<Row> = sqlx::query_as(sql).bind(tables).fetch_all(connection).await?;
     let column = |row: Row| {
         let (table, number, name, type_oid, type_modifier, not_null, ..) = row;
-        let (.., has_default, is_generated, comment) = row;
+        let (.., has_default, is_generated, is_numbered, comment) = row;
         (
             table,
             Column {
@@ -228,6 +235,7 @@ async fn read_columns(
                 not_null,
                 has_default,
                 is_generated,
+                is_numbered,
                 comment,
             },
         )

@@ -5,6 +5,8 @@ use std::fmt;
 
 use chrono::NaiveDate;
 
+use crate::logic::{Action, Rule};
+
 /// Name of the field that holds a row's legal entity, whatever its column is called.
 pub const COMPANY_FIELD: &str = "dataAreaId";
 
@@ -98,6 +100,12 @@ pub struct Entity {
     pub fields: Vec<Field>,
     /// To other entities of the model.
     pub relations: Vec<Relation>,
+    /// What a row must meet when it is written. Names are unique without regard to case.
+    pub rules: Vec<Rule>,
+    /// What can be run besides. Names are unique without regard to case.
+    pub actions: Vec<Action>,
+    /// Changes of its rows are captured, until an administrator says otherwise.
+    pub change_tracking: bool,
 }
 
 /// A physical table and how it joins those before it.
@@ -194,6 +202,12 @@ pub struct Field {
     pub casing: Option<Casing>,
     /// SQL type of the column where it is not the usual one of `data_type`, as `schema.type`.
     pub storage: Option<String>,
+    /// Gives the value that a create does not give: an expression over the row.
+    pub default: Option<String>,
+    /// The least value of a number, in decimal digits.
+    pub min: Option<String>,
+    /// The greatest value of a number, in decimal digits.
+    pub max: Option<String>,
 }
 
 /// The letter case that a column's values are stored in.

@@ -8,6 +8,7 @@
 mod check;
 mod entity;
 mod load;
+mod logic;
 mod name;
 mod read;
 mod save;
@@ -19,4 +20,5 @@ pub use entity::{
     Stored, TableName,
 };
 pub use load::{File, LoadError, Problem, load, parse, parse_entities};
+pub use logic::{Action, ActionBinding, Implementation, Parameter, Rule, ValueType};
 pub use save::save;

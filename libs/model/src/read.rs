@@ -3,6 +3,7 @@
 
 mod entity;
 mod field;
+mod logic;
 
 pub(crate) use entity::{COMPANY_LENGTH, DraftEntity, read_entity};
 pub(crate) use field::{DECIMAL_SCALE, STRING_LENGTH};

@@ -1,8 +1,8 @@
 //! From a model's entity to the message that services exchange.
 
 use model::{
-    COMPANY_FIELD, Casing, DataType, Entity, Enum, FieldSource, Member, Model, RecordIdKind,
-    Relation, Stored,
+    Action, ActionBinding, COMPANY_FIELD, Casing, DataType, Entity, Enum, FieldSource,
+    Implementation, Member, Model, Parameter, RecordIdKind, Relation, Rule, Stored, ValueType,
 };
 use proto::catalog::v1 as pb;
 
@@ -30,7 +30,67 @@ pub fn data_entity(
         },
         null_date: model.null_date.map(|it| it.to_string()).unwrap_or_default(),
         relations: entity.relations.iter().filter_map(|it| relation(model, entity, it)).collect(),
-        ..pb::DataEntity::default()
+        rules: entity.rules.iter().map(rule).collect(),
+        actions: entity.actions.iter().map(action).collect(),
+        change_tracking: entity.change_tracking,
+    }
+}
+
+fn rule(rule: &Rule) -> pb::EntityRule {
+    pb::EntityRule {
+        name: rule.name.clone(),
+        check: rule.check.clone(),
+        message: rule.message.clone(),
+        field: rule.field.clone().unwrap_or_default(),
+        on_create: rule.on_create,
+        on_update: rule.on_update,
+    }
+}
+
+fn action(action: &Action) -> pb::EntityAction {
+    use pb::entity_action::Implementation as Published;
+    pb::EntityAction {
+        name: action.name.clone(),
+        label: action.label.clone(),
+        description: action.description.clone(),
+        binding: match action.binding {
+            ActionBinding::Row => pb::ActionBinding::Entity,
+            ActionBinding::Entity => pb::ActionBinding::EntityCollection,
+            ActionBinding::None => pb::ActionBinding::Global,
+        }
+        .into(),
+        implementation: Some(match &action.implementation {
+            Implementation::Function { schema, name } => {
+                Published::Function(pb::SqlFunction { schema: schema.clone(), name: name.clone() })
+            }
+            Implementation::Service(it) => Published::Service(it.clone()),
+        }),
+        parameters: action.parameters.iter().map(parameter).collect(),
+        result: action.returns.map_or(pb::FieldType::Unspecified, value_type).into(),
+    }
+}
+
+fn parameter(parameter: &Parameter) -> pb::ActionParameter {
+    pb::ActionParameter {
+        name: parameter.name.clone(),
+        r#type: value_type(parameter.value_type).into(),
+        mandatory: parameter.mandatory,
+        max_length: parameter.max_length.map_or(0, |it| i32::try_from(it).unwrap_or(i32::MAX)),
+        label: parameter.label.clone(),
+    }
+}
+
+fn value_type(it: ValueType) -> pb::FieldType {
+    match it {
+        ValueType::String => pb::FieldType::String,
+        ValueType::Memo => pb::FieldType::Memo,
+        ValueType::Integer => pb::FieldType::Integer,
+        ValueType::Long => pb::FieldType::Long,
+        ValueType::Decimal => pb::FieldType::Decimal,
+        ValueType::Boolean => pb::FieldType::Boolean,
+        ValueType::Date => pb::FieldType::Date,
+        ValueType::DateTime => pb::FieldType::DateTime,
+        ValueType::Guid => pb::FieldType::Guid,
     }
 }
 
@@ -106,7 +166,9 @@ fn field(
             DataType::String { max_length } => i32::try_from(max_length).unwrap_or(i32::MAX),
             _ => 0,
         },
-        ..pb::DataField::default()
+        min_value: field.min.clone().unwrap_or_default(),
+        max_value: field.max.clone().unwrap_or_default(),
+        default_expression: field.default.clone().unwrap_or_default(),
     }
 }
 
@@ -247,5 +309,41 @@ mod tests {
         let (any, upper, exact) = (pb::Casing::Unspecified, pb::Casing::Upper, pb::Casing::Exact);
         assert_eq!(casings("name = \"m\""), [any, upper, any]);
         assert_eq!(casings("name = \"m\"\ncompare = \"exact\""), [exact, exact, any]);
+    }
+
+    #[test]
+    fn rules_defaults_and_actions_are_published() {
+        let order = format!(
+            "change_tracking = true\n{GROUP}
+            default = \"1\"
+            min = 0
+            [[rules]]
+            name = \"Positive\"
+            check = \"Rank > 0\"
+            message = \"No.\"
+            on = \"create\"
+            [[actions]]
+            name = \"Promote\"
+            binding = \"row\"
+            function = \"erp.promote\"
+            parameters = [{{ name = \"By\", type = \"string\", max_length = 9, mandatory = true }}]
+            returns = \"date\""
+        );
+        let model = model::parse_entities("m", "name = \"m\"", &[("g.toml", &order)]).unwrap();
+        let entity = data_entity(&model, &model.entities[0], 7, |_, _| 0);
+        assert!(entity.change_tracking);
+        let rank = entity.fields.iter().find(|it| it.name == "Rank").unwrap();
+        let limits = [&rank.default_expression, &rank.min_value, &rank.max_value];
+        assert_eq!(limits, ["1", "0", ""]);
+        let rule = &entity.rules[0];
+        assert_eq!((rule.on_create, rule.on_update, rule.field.as_str()), (true, false, ""));
+        let action = &entity.actions[0];
+        assert_eq!(action.binding(), pb::ActionBinding::Entity);
+        assert_eq!(action.result(), pb::FieldType::Date);
+        let function = pb::SqlFunction { schema: "erp".into(), name: "promote".into() };
+        let expected = pb::entity_action::Implementation::Function(function);
+        assert_eq!(action.implementation, Some(expected));
+        let parameter = &action.parameters[0];
+        assert_eq!((parameter.max_length, parameter.mandatory), (9, true));
     }
 }

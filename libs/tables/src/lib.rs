@@ -3,6 +3,7 @@
 //! [`virtual_table`] follows the naming and type rules of virtual entities (spec virtual-entities
 //! §2.3, §3); [`native_table`] takes a model's names as they are. Both are pure.
 
+mod actions;
 mod columns;
 mod names;
 mod relationships;
@@ -47,8 +48,8 @@ pub fn virtual_table<'m>(
         columns: columns.finish(),
         entity_id,
         relationships,
-        actions: Vec::new(),
-        change_tracking_enabled: false,
+        actions: actions::definitions(entity, "mserp_"),
+        change_tracking_enabled: entity.change_tracking,
     }
 }
 
@@ -77,8 +78,8 @@ pub fn native_table(entity: &Entity, primary_name: &str) -> pb::TableDefinition 
         columns: columns.finish(),
         entity_id: 0,
         relationships: Vec::new(),
-        actions: Vec::new(),
-        change_tracking_enabled: false,
+        actions: actions::definitions(entity, ""),
+        change_tracking_enabled: entity.change_tracking,
     }
 }
 

@@ -18,6 +18,9 @@ fn field(name: &str, data_type: DataType) -> Field {
         allow_edit: true,
         casing: None,
         storage: None,
+        default: None,
+        min: None,
+        max: None,
     }
 }
 
@@ -45,6 +48,9 @@ fn entity(name: &str, key: &[&str], fields: Vec<Field>) -> Entity {
         key: key.iter().map(|it| (*it).into()).collect(),
         fields,
         relations: Vec::new(),
+        rules: Vec::new(),
+        actions: Vec::new(),
+        change_tracking: false,
     }
 }
 
@@ -390,4 +396,36 @@ fn a_relations_lookup_gives_way_to_a_field_of_its_name() {
     assert_eq!(column(&table, "mserp_fk_customer_id").r#type(), AttributeType::String);
     let lookup = column(&table, "mserp_fk_customer_id2");
     assert_eq!(lookup.navigation_property, "mserp_FK_Customer_id2");
+}
+
+#[test]
+fn an_action_has_a_name_of_its_own_in_the_organization() {
+    let action = model::Action {
+        name: "HoldCredit".into(),
+        label: "Hold".into(),
+        description: String::new(),
+        binding: model::ActionBinding::Row,
+        implementation: model::Implementation::Service("credit".into()),
+        parameters: vec![model::Parameter {
+            name: "Reason".into(),
+            label: "Reason".into(),
+            value_type: model::ValueType::Long,
+            mandatory: true,
+            max_length: None,
+        }],
+        returns: None,
+    };
+    let mut customer = entity("CustV3Entity", &[], vec![field("Name", text())]);
+    customer.actions.push(action);
+    customer.change_tracking = true;
+    let table = alone(&customer);
+    assert!(table.change_tracking_enabled);
+    let [action] = table.actions.as_slice() else { panic!("{:?}", table.actions) };
+    assert_eq!(action.unique_name, "mserp_CustV3Entity_HoldCredit");
+    assert_eq!(action.external_name, "HoldCredit");
+    assert_eq!(action.target(), pb::ActionTarget::Entity);
+    assert_eq!(action.result(), AttributeType::Unspecified);
+    assert_eq!(action.parameters[0].r#type(), AttributeType::BigInt);
+    assert!(action.parameters[0].required);
+    assert_eq!(native_table(&customer, "Name").actions[0].unique_name, "CustV3Entity_HoldCredit");
 }

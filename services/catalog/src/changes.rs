@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::error::{DOMAIN, Error, StartError};
 use crate::snapshot::{Snapshot, etag};
 use crate::store::{Change, State, Store, WAIT_BUDGET};
-use crate::{declared, list_entity};
+use crate::{declared, list_entity, tracking};
 
 /// The catalog's state, and the only way to change it.
 #[derive(Debug)]
@@ -34,6 +34,7 @@ pub(crate) struct Changes {
 pub(crate) struct Wanted {
     pub(crate) visible: Option<bool>,
     pub(crate) refresh: bool,
+    pub(crate) tracked: Option<bool>,
     /// The version that the row must still have; empty for any.
     pub(crate) etag: String,
 }
@@ -100,6 +101,11 @@ impl Changes {
         }
         if let Some(visible) = wanted.visible {
             change.set_visible(physical_name, visible).await?;
+        }
+        // Hiding and tracking in one request only hides, as on the platform.
+        if let Some(tracked) = wanted.tracked.filter(|_| wanted.visible != Some(false)) {
+            let model = refreshed.as_ref().unwrap_or(&model);
+            track(&mut change, model, physical_name, tracked).await?;
         }
         let state = change.commit().await?;
         if let Some(refreshed) = refreshed {
@@ -215,6 +221,24 @@ async fn check_version(change: &mut Change, name: &str, wanted: &str) -> Result<
         true => Ok(()),
         false => Err(Error::VersionMismatch),
     }
+}
+
+/// Turns change tracking on, where it can be, or off.
+async fn track(
+    change: &mut Change,
+    model: &Model,
+    physical_name: &str,
+    tracked: bool,
+) -> Result<(), Error> {
+    if tracked {
+        if !change.is_visible(physical_name).await? {
+            return Err(Error::NotVisible(tables::virtual_name(physical_name)));
+        }
+        let entity = model.entities.iter().find(|it| it.name == physical_name);
+        let entity = entity.ok_or_else(|| Error::EntityNotFound(physical_name.to_owned()))?;
+        tracking::check(entity)?;
+    }
+    Ok(change.set_tracked(physical_name, tracked).await?)
 }
 
 async fn follow(store: &Store, model: &Model) -> Result<State, Error> {

@@ -3,6 +3,8 @@
 use rpc::{ErrorReason, status, unavailable};
 use tonic::{Code, Status};
 
+use crate::list_entity::CHANGE_TRACKING;
+
 pub(crate) const DOMAIN: &str = "catalog";
 
 /// Why a call was refused.
@@ -34,6 +36,12 @@ pub enum Error {
     /// The row changed since it was read.
     #[error("the row was changed by somebody else; read it again")]
     VersionMismatch,
+    /// Only changes of visible entities are tracked (spec E12).
+    #[error("Could not find an entity with name {0} and id 00000000-0000-0000-0000-000000000000")]
+    NotVisible(String),
+    /// Changes of the entity cannot be tracked, in the platform's words.
+    #[error("{0}")]
+    NotTrackable(String),
     /// Something that is not offered.
     #[error("{0} is not offered")]
     NotSupported(&'static str),
@@ -113,6 +121,15 @@ impl From<Error> for Status {
             }
             Error::VersionMismatch => {
                 status(Code::Aborted, DOMAIN, ErrorReason::VersionMismatch, message, [])
+            }
+            Error::NotVisible(table) => {
+                let metadata = [("entity", table.as_str())];
+                status(Code::NotFound, DOMAIN, ErrorReason::EntityNotFound, message, metadata)
+            }
+            Error::NotTrackable(_) => {
+                let metadata = [("column", CHANGE_TRACKING)];
+                let reason = ErrorReason::BusinessRule;
+                status(Code::FailedPrecondition, DOMAIN, reason, message, metadata)
             }
             Error::NotSupported(_) => {
                 status(Code::Unimplemented, DOMAIN, ErrorReason::NotSupported, message, [])

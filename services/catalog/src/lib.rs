@@ -15,6 +15,7 @@ mod listener;
 mod page_token;
 mod snapshot;
 mod store;
+mod tracking;
 
 use std::sync::Arc;
 

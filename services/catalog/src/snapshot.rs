@@ -7,7 +7,7 @@ use proto::catalog::v1 as catalog;
 use proto::query::v1 as pb;
 
 use crate::store::{LIST_ENTITY_ID, Row, State};
-use crate::{declared, list_entity};
+use crate::{declared, list_entity, tracking};
 
 /// Everything that readers of the catalog see.
 #[derive(Debug)]
@@ -34,13 +34,17 @@ impl Snapshot {
         entries.sort_by(|a, b| a.name.cmp(&b.name));
         let published: HashMap<&str, &Entity> =
             visible().map(|(it, _)| (it.name.as_str(), it)).collect();
-        let table = |(it, row)| {
-            tables::virtual_table(it, entity_id(row), |name| published.get(name).copied())
+        let table = |(it, row): (&Entity, &Row)| pb::TableDefinition {
+            change_tracking_enabled: is_tracked(it, row),
+            ..tables::virtual_table(it, entity_id(row), |name| published.get(name).copied())
         };
         let mut tables: Vec<_> = visible().map(table).collect();
         tables.push(list_entity::table());
         let definitions = visible()
-            .map(|(it, row)| provider::data_entity(model, it, entity_id(row), value))
+            .map(|(it, row)| catalog::DataEntity {
+                change_tracking: is_tracked(it, row),
+                ..provider::data_entity(model, it, entity_id(row), value)
+            })
             .collect();
         let revision = state.revision;
         Self {
@@ -111,6 +115,11 @@ fn entry(entity: &Entity, row: &Row) -> catalog::CatalogEntry {
         refresh_time: Some(refresh_time(row)),
         etag: etag(&row.version),
     }
+}
+
+/// What the store says, as long as the definition allows it.
+fn is_tracked(entity: &Entity, row: &Row) -> bool {
+    row.change_tracking_enabled && tracking::check(entity).is_ok()
 }
 
 fn entity_id(row: &Row) -> u32 {

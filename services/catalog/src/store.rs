@@ -26,10 +26,11 @@ pub(crate) const WAIT_BUDGET: Duration = Duration::from_secs(5);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(30);
 /// In order; what has been released is never changed.
-const MIGRATIONS: [(i64, &str, &str); 3] = [
+const MIGRATIONS: [(i64, &str, &str); 4] = [
     (1, "entities", include_str!("../migrations/0001_entities.sql")),
     (2, "last visible", include_str!("../migrations/0002_last_visible.sql")),
     (3, "relationships", include_str!("../migrations/0003_relationships.sql")),
+    (4, "change tracking", include_str!("../migrations/0004_change_tracking.sql")),
 ];
 
 /// The store.
@@ -115,8 +116,8 @@ impl Change {
     /// Makes the rows those of the model's public entities; ids are kept, new ones given out.
     pub(crate) async fn follow_model(&mut self, model: &Model) -> Result<(), sqlx::Error> {
         let public = model.entities.iter().filter(|it| it.public);
-        let (names, visible): (Vec<String>, Vec<bool>) =
-            public.map(|it| (it.name.clone(), it.visible)).unzip();
+        let (names, (visible, tracked)): (Vec<String>, (Vec<bool>, Vec<bool>)) =
+            public.map(|it| (it.name.clone(), (it.visible, it.change_tracking))).unzip();
         sqlx::query(
             "INSERT INTO entity_identity (physical_name, entity_id)
              SELECT name, greatest(
@@ -133,23 +134,33 @@ impl Change {
         sqlx::query(
             "WITH gone AS (
                  DELETE FROM data_entity WHERE physical_name <> ALL ($1::text[])
-                 RETURNING record_id, has_been_generated
+                 RETURNING record_id, has_been_generated, change_tracking_enabled,
+                     tracking_decided
              )
-             UPDATE entity_identity AS identity SET last_visible = gone.has_been_generated
+             UPDATE entity_identity AS identity SET
+                 last_visible = gone.has_been_generated,
+                 last_tracked = CASE WHEN gone.tracking_decided
+                     THEN gone.change_tracking_enabled END
              FROM gone WHERE identity.record_id = gone.record_id",
         )
         .bind(&names)
         .execute(&mut *self.transaction)
         .await?;
         sqlx::query(
-            "INSERT INTO data_entity (record_id, physical_name, has_been_generated)
-             SELECT identity.record_id, given.name, coalesce(identity.last_visible, given.visible)
-             FROM unnest($1::text[], $2::boolean[]) AS given (name, visible)
+            "INSERT INTO data_entity AS known (record_id, physical_name, has_been_generated,
+                 change_tracking_enabled, tracking_decided)
+             SELECT identity.record_id, given.name, coalesce(identity.last_visible, given.visible),
+                 coalesce(identity.last_tracked, given.tracked), identity.last_tracked IS NOT NULL
+             FROM unnest($1::text[], $2::boolean[], $3::boolean[]) AS given (name, visible, tracked)
              JOIN entity_identity AS identity ON identity.physical_name = given.name
-             ON CONFLICT (physical_name) DO NOTHING",
+             ON CONFLICT (physical_name) DO UPDATE
+                 SET change_tracking_enabled = excluded.change_tracking_enabled
+             WHERE NOT known.tracking_decided
+                 AND known.change_tracking_enabled <> excluded.change_tracking_enabled",
         )
         .bind(&names)
         .bind(&visible)
+        .bind(&tracked)
         .execute(&mut *self.transaction)
         .await?;
         self.number_options(model).await
@@ -207,6 +218,31 @@ impl Change {
             .bind(visible)
             .execute(&mut *self.transaction)
             .await?;
+        Ok(())
+    }
+
+    /// Whether the entity is offered, as the change sees it.
+    pub(crate) async fn is_visible(&mut self, physical_name: &str) -> Result<bool, sqlx::Error> {
+        sqlx::query_scalar("SELECT has_been_generated FROM data_entity WHERE physical_name = $1")
+            .bind(physical_name)
+            .fetch_one(&mut *self.transaction)
+            .await
+    }
+
+    /// From now on the administrator's word, and no longer the model's.
+    pub(crate) async fn set_tracked(
+        &mut self,
+        physical_name: &str,
+        tracked: bool,
+    ) -> Result<(), sqlx::Error> {
+        sqlx::query(
+            "UPDATE data_entity SET change_tracking_enabled = $2, tracking_decided = true
+             WHERE physical_name = $1",
+        )
+        .bind(physical_name)
+        .bind(tracked)
+        .execute(&mut *self.transaction)
+        .await?;
         Ok(())
     }
 

@@ -64,7 +64,8 @@ SELECT md5('sample contact ' || i)::uuid,
 FROM generate_series(1, 150) i
 ON CONFLICT DO NOTHING;
 
-UPDATE account SET primarycontactid = first.contactid
+-- The moment is a function of the row's, so that it is the same every time.
+UPDATE account SET primarycontactid = first.contactid, modifiedon = modifiedon + interval '1 minute'
 FROM (
     SELECT DISTINCT ON (parentcustomerid) parentcustomerid, contactid
     FROM contact ORDER BY parentcustomerid, contactid

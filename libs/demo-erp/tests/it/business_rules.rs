@@ -7,7 +7,7 @@ use sqlx::{AssertSqlSafe, Connection};
 use crate::postgres::Postgres;
 
 /// A customer of USMF without credit limit, not blocked, with an order `T-1` of two lines.
-const FIXTURE: &str = "
+pub(crate) const FIXTURE: &str = "
     INSERT INTO erp.dirpartytable (name) VALUES ('Test Party');
     INSERT INTO erp.custtable (dataareaid, accountnum, party, custgroup)
         SELECT 'USMF', 'TEST', recid, '10' FROM erp.dirpartytable WHERE name = 'Test Party';

@@ -1,5 +1,6 @@
 //! The demo ERP on a real PostgreSQL: the same rows every time, rules that act, a model that fits.
 
+mod actions;
 mod business_rules;
 mod generation;
 mod model_fits;

@@ -65,6 +65,9 @@ impl TableReader<'_> {
             key: self.entity_key(identity.key, &by_column),
             fields,
             relations: Vec::new(),
+            rules: Vec::new(),
+            actions: Vec::new(),
+            change_tracking: false,
         };
         Some(Draft { entity, fields: by_column })
     }
@@ -140,10 +143,14 @@ impl TableReader<'_> {
             }),
             nullable,
             mandatory: writable && !nullable && !column.has_default && !base.has_default,
-            allow_edit_on_create: writable,
+            // A number of one's own would collide with one that the sequence gives out later.
+            allow_edit_on_create: writable && !column.is_numbered,
             allow_edit: writable,
             casing: casing(&rules).filter(|_| is_text && !is_read_only),
             storage,
+            default: None,
+            min: None,
+            max: None,
         })
     }
 

@@ -103,6 +103,11 @@ async fn what_may_be_given_and_what_must() {
     check("EveryType", "Doc", true, false, false, false);
     check("EveryType", "Code", false, true, true, true);
     check("EveryType", "LongCode", false, false, true, true);
+    // What the database counts is its own to give out.
+    check("Numbered", "Id", false, false, false, false);
+    check("Numbered", "Place", false, false, false, true);
+    check("Numbered", "Key", false, false, true, true);
+    check("Numbered", "Name", false, true, true, true);
     // What identifies the row stays.
     check("ByTwo", "B", false, true, true, false);
     check("ByTwo", "C", true, false, true, true);

@@ -23,6 +23,7 @@ async fn tables_with_a_key_become_entities() {
             "CustomerGroup",
             "EveryType",
             "Included",
+            "Numbered",
             "OddSchemaOrder",
             "OddTableGrU00F6U00DFe",
             "Order",

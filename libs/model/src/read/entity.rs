@@ -4,8 +4,10 @@ use crate::entity::{
     COMPANY_FIELD, Casing, ColumnPath, DataType, Entity, Field, FieldSource, Join, JoinColumn,
     RecordId, RecordIdKind, Relation, RelationField, Source, TableName,
 };
+use crate::logic::{Action, Rule};
 use crate::name::{check_platform_name, parse_column_path, parse_identifier, parse_table};
 use crate::read::field::{read_casing, read_field};
+use crate::read::logic::{check_expression, read_action, read_rule};
 use crate::read::{Settings, read_name, report_twice};
 use crate::toml_reader::{At, Document, Table};
 
@@ -39,6 +41,9 @@ pub(crate) fn read_entity(document: &Document<'_>, settings: &Settings) -> Draft
                 key: Vec::new(),
                 fields: Vec::new(),
                 relations: Vec::new(),
+                rules: Vec::new(),
+                actions: Vec::new(),
+                change_tracking: false,
             },
             name_line: 0,
             relation_lines: Vec::new(),
@@ -69,6 +74,9 @@ impl Reader<'_> {
         let fields = self.fields(company_field, &sources, settings);
         let key = self.key(&fields);
         let (relations, relation_lines) = self.relations(&fields);
+        let rules = self.rules(&fields);
+        let actions = self.actions();
+        let change_tracking = self.root.flag("change_tracking").is_some_and(|it| it.value);
         let name_line = name.line;
         let entity = Entity {
             name: name.value,
@@ -83,6 +91,9 @@ impl Reader<'_> {
             key,
             fields,
             relations,
+            rules,
+            actions,
+            change_tracking,
         };
         self.root.finish();
         DraftEntity { entity, name_line, relation_lines, is_read: true }
@@ -174,10 +185,16 @@ impl Reader<'_> {
         let has_company = company.is_some();
         let mut fields: Vec<_> = company.into_iter().collect();
         let mut names = Vec::new();
+        let mut defaults = Vec::new();
         for table in tables {
-            let (name, field) = read_field(table, sources, settings);
+            let (name, default_line, field) = read_field(table, sources, settings);
+            defaults.extend(default_line.map(|line| (line, fields.len())));
             fields.push(field);
             names.push(name);
+        }
+        for (line, index) in defaults {
+            let default = fields.get(index).and_then(|it| it.default.as_deref());
+            check_expression(&self.root, "default", line, default.unwrap_or_default(), &fields);
         }
         for name in &names {
             if has_company && name.value.eq_ignore_ascii_case(COMPANY_FIELD) {
@@ -218,6 +235,25 @@ impl Reader<'_> {
         });
         (relations, names.iter().map(|it| it.line).collect())
     }
+
+    fn rules(&mut self, fields: &[Field]) -> Vec<Rule> {
+        let tables = self.root.tables("rules");
+        let (names, rules): (Vec<_>, Vec<_>) =
+            tables.into_iter().map(|it| read_rule(it, fields)).unzip();
+        report_twice(&names, |it| {
+            self.root.report(it.line, format!("rule `{}` is there twice", it.value));
+        });
+        rules
+    }
+
+    fn actions(&mut self) -> Vec<Action> {
+        let tables = self.root.tables("actions");
+        let (names, actions): (Vec<_>, Vec<_>) = tables.into_iter().map(read_action).unzip();
+        report_twice(&names, |it| {
+            self.root.report(it.line, format!("action `{}` is there twice", it.value));
+        });
+        actions
+    }
 }
 
 pub(crate) fn company_field(
@@ -237,6 +273,9 @@ pub(crate) fn company_field(
         allow_edit: false,
         casing,
         storage: None,
+        default: None,
+        min: None,
+        max: None,
     }
 }
 

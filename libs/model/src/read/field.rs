@@ -1,9 +1,11 @@
 //! One field of an entity.
 
+use rust_decimal::Decimal;
+
 use crate::entity::{Casing, ColumnPath, DataType, Field, FieldSource, Source};
 use crate::read::entity::parse_known_path;
 use crate::read::{Settings, read_name};
-use crate::toml_reader::{At, Table};
+use crate::toml_reader::{At, Scalar, Table};
 
 pub(crate) const STRING_LENGTH: u32 = 255;
 pub(crate) const DECIMAL_SCALE: u8 = 6;
@@ -11,11 +13,12 @@ pub(crate) const DECIMAL_SCALE: u8 = 6;
 /// What the platform's decimals may show.
 const MAX_SCALE: u8 = 10;
 
+/// A field, its name, and the line of its default, which may name fields that are not read yet.
 pub(crate) fn read_field(
     mut table: Table<'_>,
     sources: &[Source],
     settings: &Settings,
-) -> (At<String>, Field) {
+) -> (At<String>, Option<u32>, Field) {
     let name = read_name(&mut table);
     let label = table.text("label").map_or_else(|| name.value.clone(), |it| it.value);
     let description = table.text("description").map_or_else(String::new, |it| it.value);
@@ -43,7 +46,15 @@ pub(crate) fn read_field(
     {
         table.report(*line, "`storage` is no SQL type");
     }
+    let default = table.text("default");
+    if let Some(At { line, .. }) = &default
+        && !writable
+    {
+        table.report(*line, "an expression is read-only: it cannot have a `default`");
+    }
+    let (min, max) = read_range(&mut table, &data_type);
     table.finish();
+    let default_line = default.as_ref().map(|it| it.line);
     let field = Field {
         name: name.value.clone(),
         label,
@@ -56,8 +67,51 @@ pub(crate) fn read_field(
         allow_edit,
         casing: casing.map(|it| it.value),
         storage: storage.map(|it| it.value),
+        default: default.map(|it| it.value),
+        min,
+        max,
     };
-    (name, field)
+    (name, default_line, field)
+}
+
+/// The least and the greatest value, each a number that the field can hold.
+fn read_range(table: &mut Table<'_>, kind: &DataType) -> (Option<String>, Option<String>) {
+    let min = read_bound(table, "min", kind);
+    let max = read_bound(table, "max", kind);
+    if let (Some((least, At { line, .. })), Some((greatest, _))) = (&max, &min)
+        && least < greatest
+    {
+        table.report(*line, "`max` is less than `min`");
+    }
+    (min.map(|it| it.1.value), max.map(|it| it.1.value))
+}
+
+fn read_bound(table: &mut Table<'_>, key: &str, kind: &DataType) -> Option<(Decimal, At<String>)> {
+    let At { line, value } = table.scalar(key)?;
+    let digits = match value {
+        Scalar::Int(it) => it.to_string(),
+        Scalar::Text(it) => it,
+        Scalar::Bool(it) => it.to_string(),
+    };
+    let scale = match kind {
+        DataType::Integer | DataType::Long => 0,
+        DataType::Decimal { scale } => u32::from(*scale),
+        _ => {
+            table.report(line, format!("`{key}` is for numbers"));
+            return None;
+        }
+    };
+    match Decimal::from_str_exact(&digits) {
+        Ok(it) if it.normalize().scale() <= scale => Some((it, At { line, value: digits })),
+        Ok(_) => {
+            table.report(line, format!("`{key}` has more digits after the point than the field"));
+            None
+        }
+        Err(_) => {
+            table.report(line, format!("`{key}` must be a number, such as \"0.01\""));
+            None
+        }
+    }
 }
 
 fn read_type(table: &mut Table<'_>, settings: &Settings) -> DataType {

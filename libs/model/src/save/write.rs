@@ -2,8 +2,9 @@
 
 use crate::entity::{
     Casing, DataType, Entity, Enum, Field, FieldSource, Model, RecordId, RecordIdKind, Relation,
-    Source, Stored,
+    Source, Stored, TableName,
 };
+use crate::logic::{Action, ActionBinding, Implementation, Parameter, Rule};
 use crate::name::{write_column_path, write_identifier, write_table};
 use crate::read::{COMPANY_LENGTH, DECIMAL_SCALE, STRING_LENGTH};
 
@@ -63,6 +64,7 @@ pub(super) fn entity(entity: &Entity, visible: bool) -> String {
     out.text_unless("description", &entity.description, "");
     out.flag_unless("public", entity.public, true);
     out.flag_unless("visible", entity.visible, visible);
+    out.flag_unless("change_tracking", entity.change_tracking, false);
     write_record_id(&mut out, &entity.record_id);
     let mut fields = entity.fields.as_slice();
     if let Some(company) = &entity.company {
@@ -78,6 +80,8 @@ pub(super) fn entity(entity: &Entity, visible: bool) -> String {
     entity.sources.iter().for_each(|it| write_source(&mut out, it));
     fields.iter().for_each(|it| write_field(&mut out, it));
     entity.relations.iter().for_each(|it| write_relation(&mut out, it));
+    entity.rules.iter().for_each(|it| write_rule(&mut out, it));
+    entity.actions.iter().for_each(|it| write_action(&mut out, it));
     out.0
 }
 
@@ -148,6 +152,11 @@ fn write_field(out: &mut Writer, field: &Field) {
     if let Some(storage) = &field.storage {
         out.text("storage", storage);
     }
+    for (key, value) in [("default", &field.default), ("min", &field.min), ("max", &field.max)] {
+        if let Some(value) = value {
+            out.text(key, value);
+        }
+    }
 }
 
 fn write_type(out: &mut Writer, data_type: &DataType) {
@@ -180,6 +189,64 @@ fn write_relation(out: &mut Writer, relation: &Relation) {
     out.text("entity", &relation.entity);
     let pairs = relation.fields.iter().map(|it| (it.field.clone(), it.related.clone()));
     out.pairs("fields", pairs);
+}
+
+fn write_rule(out: &mut Writer, rule: &Rule) {
+    out.header("[[rules]]");
+    out.text("name", &rule.name);
+    out.text("check", &rule.check);
+    out.text("message", &rule.message);
+    if let Some(field) = &rule.field {
+        out.text("field", field);
+    }
+    match (rule.on_create, rule.on_update) {
+        (true, false) => out.text("on", "create"),
+        (false, true) => out.text("on", "update"),
+        _ => {}
+    }
+}
+
+fn write_action(out: &mut Writer, action: &Action) {
+    out.header("[[actions]]");
+    out.text("name", &action.name);
+    out.text_unless("label", &action.label, &action.name);
+    out.text_unless("description", &action.description, "");
+    let binding = match action.binding {
+        ActionBinding::Row => "row",
+        ActionBinding::Entity => "entity",
+        ActionBinding::None => "none",
+    };
+    out.text("binding", binding);
+    match &action.implementation {
+        Implementation::Function { schema, name } => {
+            let function = TableName { schema: schema.clone(), name: name.clone() };
+            out.text("function", &write_table(&function));
+        }
+        Implementation::Service(it) => out.text("service", it),
+    }
+    if let Some(returns) = action.returns {
+        out.text("returns", returns.name());
+    }
+    if !action.parameters.is_empty() {
+        out.0.push_str("parameters = [\n");
+        action.parameters.iter().for_each(|it| write_parameter(out, it));
+        out.0.push_str("]\n");
+    }
+}
+
+fn write_parameter(out: &mut Writer, it: &Parameter) {
+    let (name, kind) = (quote(&it.name), quote(it.value_type.name()));
+    out.0.push_str(&format!("  {{ name = {name}, type = {kind}"));
+    if it.mandatory {
+        out.0.push_str(", mandatory = true");
+    }
+    if let Some(length) = it.max_length {
+        out.0.push_str(&format!(", max_length = {length}"));
+    }
+    if it.label != it.name {
+        out.0.push_str(&format!(", label = {}", quote(&it.label)));
+    }
+    out.0.push_str(" },\n");
 }
 
 /// TOML in the making.

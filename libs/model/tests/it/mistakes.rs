@@ -372,3 +372,132 @@ fn a_file_that_is_no_toml_makes_no_mistakes_elsewhere() {
     let problems = error.unwrap_err().problems;
     assert!(problems.iter().all(|it| it.file.ends_with("x.toml")), "{problems:?}");
 }
+
+#[test]
+fn defaults_and_ranges() {
+    let check = |lines: &str, expected: &[&str]| {
+        check_field(&format!("name = \"A\"\ncolumn = \"t.a\"\n{lines}"), expected);
+    };
+    check("type = \"decimal\"\nscale = 2\nmin = \"-0.50\"\nmax = 10\ndefault = \"A ?? 1\"", &[]);
+    check(
+        "type = \"string\"\ndefault = \"user + B\"",
+        &["m/entities/e.toml:8: `default`: there is no field `B` (character 8)"],
+    );
+    check("type = \"string\"\ndefault = \"\"", &["m/entities/e.toml:8: `default`: it is empty"]);
+    check("type = \"string\"\nmin = 0", &["m/entities/e.toml:8: `min` is for numbers"]);
+    check(
+        "type = \"integer\"\nmax = \"1.5\"",
+        &["m/entities/e.toml:8: `max` has more digits after the point than the field"],
+    );
+    check(
+        "type = \"long\"\nmin = \"few\"",
+        &["m/entities/e.toml:8: `min` must be a number, such as \"0.01\""],
+    );
+    check("type = \"long\"\nmin = 3\nmax = 2", &["m/entities/e.toml:9: `max` is less than `min`"]);
+    check(
+        "type = \"long\"\nmin = 1.5",
+        &["m/entities/e.toml:8: `min` must be a number, text, true or false"],
+    );
+    check_field(
+        "name = \"A\"\nexpression = \"1\"\ntype = \"long\"\ndefault = \"2\"",
+        &["m/entities/e.toml:8: an expression is read-only: it cannot have a `default`"],
+    );
+}
+
+#[test]
+fn rules() {
+    let check = |lines: &str, expected: &[&str]| {
+        check_file(&format!("{HEAD}{FIELD}[[rules]]\n{lines}"), expected);
+    };
+    check(
+        "name = \"R\"\ncheck = \"Id > 0\"\nmessage = \"No.\"\nfield = \"Id\"\non = \"create\"",
+        &[],
+    );
+    check("name = \"R\"\nmessage = \"No.\"", &["m/entities/e.toml:8: `check` is missing"]);
+    check(
+        "name = \"R\"\ncheck = \"Id = 1\"\nmessage = \"No.\"\nwhen = \"x\"",
+        &[
+            "m/entities/e.toml:10: `check`: Unexpected '=' (character 4)",
+            "m/entities/e.toml:12: unknown key `when`",
+        ],
+    );
+    check(
+        "name = \"R\"\ncheck = \"true\"\nmessage = \"\"\nfield = \"X\"\non = [\"delete\"]",
+        &[
+            "m/entities/e.toml:11: `message` is empty",
+            "m/entities/e.toml:12: the entity has no field `X`",
+            "m/entities/e.toml:13: `on` takes create and update",
+        ],
+    );
+    check(
+        "name = \"R\"\ncheck = \"true\"\nmessage = \"No.\"\non = []",
+        &["m/entities/e.toml:12: `on` is empty: a rule is checked on create, update or both"],
+    );
+    let one = "name = \"R\"\ncheck = \"true\"\nmessage = \"No.\"\n";
+    check(&format!("{one}[[rules]]\n{one}"), &["m/entities/e.toml:13: rule `R` is there twice"]);
+    check_entity(
+        "change_tracking = 1",
+        &["m/entities/e.toml:4: `change_tracking` must be true or false"],
+    );
+}
+
+#[test]
+fn actions() {
+    let check = |lines: &str, expected: &[&str]| {
+        check_file(&format!("{HEAD}{FIELD}[[actions]]\n{lines}"), expected);
+    };
+    let sound = "name = \"A\"\nbinding = \"row\"\nfunction = \"s.f\"\n";
+    check(
+        &format!("{sound}parameters = [{{ name = \"P\", type = \"date\" }}]\nreturns = \"guid\""),
+        &[],
+    );
+    check(
+        "name = \"A\"",
+        &[
+            "m/entities/e.toml:8: `binding` is missing",
+            "m/entities/e.toml:8: `function` is missing: what runs",
+        ],
+    );
+    check(
+        "name = \"A\"\nbinding = \"table\"\nservice = \"\"",
+        &[
+            "m/entities/e.toml:10: `binding` must be row, entity or none",
+            "m/entities/e.toml:11: `service` is empty",
+        ],
+    );
+    check(
+        &format!("{sound}service = \"x\""),
+        &["m/entities/e.toml:12: an action has a `function` or a `service`, not both"],
+    );
+    check(
+        "name = \"A\"\nbinding = \"none\"\nfunction = \"a.b.c\"\nlable = \"x\"",
+        &[
+            "m/entities/e.toml:11: `a.b.c` is not `schema.table`",
+            "m/entities/e.toml:12: unknown key `lable`",
+        ],
+    );
+    let known = "string, memo, integer, long, decimal, boolean, date, datetime, guid";
+    check(
+        &format!("{sound}returns = \"enum\""),
+        &[&format!("m/entities/e.toml:12: `returns` must be one of {known}")],
+    );
+    check(
+        &format!("{sound}parameters = [{{ name = \"P\", type = \"enum\" }}]"),
+        &[&format!("m/entities/e.toml:12: `type` must be one of {known}")],
+    );
+    check(
+        &format!(
+            "{sound}parameters = [{{ name = \"P\", type = \"long\", max_length = 3 }},\n\
+             {{ name = \"p\", type = \"long\", scale = 2 }}]"
+        ),
+        &[
+            "m/entities/e.toml:12: `max_length` is for type string",
+            "m/entities/e.toml:13: unknown key `scale`",
+            "m/entities/e.toml:13: parameter `p` is there twice",
+        ],
+    );
+    check(
+        &format!("{sound}[[actions]]\n{sound}"),
+        &["m/entities/e.toml:13: action `A` is there twice"],
+    );
+}

@@ -75,8 +75,13 @@ fn source_of_field() -> impl Strategy<Value = FieldSource> {
 fn field() -> impl Strategy<Value = Field> {
     let flags = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
     let texts = (text(), text(), option::of("[a-z]{1,9}"));
-    (texts, data_type(), source_of_field(), flags, casing()).prop_map(
-        |((label, description, storage), data_type, source, flags, casing)| {
+    let defaults = vec!["user", "today", "Field0 ?? \"a\\\\b\"", "round(2.50, 1)"];
+    let bounds = option::of((-9..0_i32, 0..9_i32));
+    let more = (option::of(prop::sample::select(defaults)), bounds);
+    (texts, data_type(), source_of_field(), flags, casing(), more).prop_map(
+        |((label, description, storage), data_type, source, flags, casing, (default, bounds))| {
+            let is_number =
+                matches!(data_type, DataType::Integer | DataType::Long | DataType::Decimal { .. });
             let writable = matches!(source, FieldSource::Column(_));
             let is_text = matches!(data_type, DataType::String { .. } | DataType::Memo);
             Field {
@@ -91,9 +96,57 @@ fn field() -> impl Strategy<Value = Field> {
                 allow_edit: flags.3 && writable,
                 casing: casing.filter(|_| is_text),
                 storage,
+                default: default.filter(|_| writable).map(str::to_owned),
+                min: bounds.filter(|_| is_number).map(|it| it.0.to_string()),
+                max: bounds.filter(|_| is_number).map(|it| it.1.to_string()),
             }
         },
     )
+}
+
+fn rule() -> impl Strategy<Value = Rule> {
+    let checks = vec!["Field0 != ()", "old == () || Field0 == old.Field0", "len(user) > 0"];
+    let flags = (any::<bool>(), any::<bool>(), any::<bool>());
+    (prop::sample::select(checks), "\\PC{1,12}", flags).prop_map(|(check, message, flags)| Rule {
+        name: String::new(),
+        check: check.to_owned(),
+        message,
+        field: flags.0.then(|| "Field0".to_owned()),
+        on_create: flags.1 || !flags.2,
+        on_update: flags.2,
+    })
+}
+
+fn parameter() -> impl Strategy<Value = Parameter> {
+    let length = option::of(1..5000_u32);
+    (text(), prop::sample::select(ValueType::ALL.to_vec()), any::<bool>(), length).prop_map(
+        |(label, value_type, mandatory, length)| Parameter {
+            name: String::new(),
+            label,
+            value_type,
+            mandatory,
+            max_length: length.filter(|_| value_type == ValueType::String),
+        },
+    )
+}
+
+fn action() -> impl Strategy<Value = Action> {
+    let bindings = vec![ActionBinding::Row, ActionBinding::Entity, ActionBinding::None];
+    let implementation = prop_oneof![
+        (identifier(), identifier())
+            .prop_map(|(schema, name)| Implementation::Function { schema, name }),
+        "[a-z-]{1,9}".prop_map(Implementation::Service),
+    ];
+    let returns = option::of(prop::sample::select(ValueType::ALL.to_vec()));
+    let what = (prop::sample::select(bindings), implementation, vec(parameter(), 0..3), returns);
+    (text(), text(), what).prop_map(|(label, description, what)| {
+        let (binding, implementation, mut parameters, returns) = what;
+        for (at, parameter) in parameters.iter_mut().enumerate() {
+            parameter.name = format!("Parameter{at}");
+        }
+        let name = String::new();
+        Action { name, label, description, binding, implementation, parameters, returns }
+    })
 }
 
 fn join() -> impl Strategy<Value = Join> {
@@ -145,6 +198,9 @@ fn company() -> impl Strategy<Value = Field> {
         allow_edit: false,
         casing,
         storage: None,
+        default: None,
+        min: None,
+        max: None,
     })
 }
 
@@ -152,8 +208,16 @@ fn entity(index: usize) -> impl Strategy<Value = Entity> {
     let texts = (text(), text(), text());
     let flags = (any::<bool>(), any::<bool>(), any::<bool>());
     let parts = (vec(source(), 1..4), vec(field(), 1..6), option::of(company()), record_id());
-    (texts, flags, parts).prop_map(
-        move |(texts, flags, (mut sources, mut fields, company, record_id))| {
+    let logic = (vec(rule(), 0..3), vec(action(), 0..3), any::<bool>());
+    (texts, flags, parts, logic).prop_map(
+        move |(texts, flags, (mut sources, mut fields, company, record_id), logic)| {
+            let (mut rules, mut actions) = (logic.0, logic.1);
+            for (at, rule) in rules.iter_mut().enumerate() {
+                rule.name = format!("Rule{at}");
+            }
+            for (at, action) in actions.iter_mut().enumerate() {
+                action.name = format!("Action{at}");
+            }
             for (at, source) in sources.iter_mut().enumerate() {
                 source.alias = format!("a{at}");
             }
@@ -182,6 +246,9 @@ fn entity(index: usize) -> impl Strategy<Value = Entity> {
                 key: if flags.2 { vec![fields[0].name.clone()] } else { Vec::new() },
                 fields,
                 relations: vec![relation],
+                rules,
+                actions,
+                change_tracking: logic.2,
             }
         },
     )

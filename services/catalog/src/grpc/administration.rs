@@ -75,11 +75,17 @@ impl CatalogService for Administration {
         let request = request.into_inner();
         let entry = request.entry.unwrap_or_default();
         let mask = request.update_mask.unwrap_or_default();
-        if mask.paths != ["visible"] {
-            let reason = "names `visible`, the one field that can be changed";
-            return Err(Error::InvalidValue { column: "update_mask".to_owned(), reason }.into());
+        let mut wanted = Wanted { etag: entry.etag, ..Wanted::default() };
+        for path in &mask.paths {
+            match path.as_str() {
+                "visible" => wanted.visible = Some(entry.visible),
+                "change_tracking_enabled" => wanted.tracked = Some(entry.change_tracking_enabled),
+                _ => return Err(invalid_mask().into()),
+            }
         }
-        let wanted = Wanted { visible: Some(entry.visible), etag: entry.etag, refresh: false };
+        if mask.paths.is_empty() {
+            return Err(invalid_mask().into());
+        }
         let name = physical_name(&entry.name)?;
         let entry = self.changes.change(&context.caller, name, &wanted).await?;
         Ok(Response::new(pb::UpdateDataEntityResponse { entry: Some(entry) }))
@@ -120,4 +126,9 @@ fn physical_name(name: &str) -> Result<&str, Error> {
     let reason = "is `dataEntities/NAME`";
     let refused = || Error::InvalidValue { column: "name".to_owned(), reason };
     name.strip_prefix("dataEntities/").ok_or_else(refused)
+}
+
+fn invalid_mask() -> Error {
+    let reason = "names `visible`, `change_tracking_enabled` or both";
+    Error::InvalidValue { column: "update_mask".to_owned(), reason }
 }

@@ -144,8 +144,7 @@ fn wanted(request: &pb::UpdateRequest) -> Result<Wanted, Error> {
         match (value.field.as_str(), flag) {
             (VISIBLE, visible) => wanted.visible = Some(visible),
             (REFRESH, refresh) => wanted.refresh = refresh,
-            (CHANGE_TRACKING, false) => {}
-            (CHANGE_TRACKING, true) => return Err(Error::NotSupported("change tracking")),
+            (CHANGE_TRACKING, tracked) => wanted.tracked = Some(tracked),
             (field, _) => return Err(invalid(field, "cannot be changed")),
         }
     }

@@ -69,7 +69,7 @@ async fn a_change_by_a_stale_etag_or_of_another_field_is_refused() {
         let answer = catalog.update_data_entity(world.admin(request)).await?;
         Ok::<_, tonic::Status>(answer.into_inner().entry.unwrap())
     };
-    for path in ["change_tracking_enabled", "display_name", ""] {
+    for path in ["refresh_time", "display_name", ""] {
         assert_eq!(hide("", path).await.unwrap_err().code(), Code::InvalidArgument, "{path}");
     }
     let get = pb::GetDataEntityRequest { name: "dataEntities/Alpha".into() };
@@ -139,8 +139,6 @@ async fn a_row_of_the_list_can_be_written_like_a_platform_row() {
     rows.update(request).await.map_err(refused(Code::Aborted)).unwrap_err();
     let request = world.admin(update("PhysicalName", true, ""));
     rows.update(request).await.map_err(refused(Code::InvalidArgument)).unwrap_err();
-    let request = world.admin(update("ChangeTrackingEnabled", true, ""));
-    rows.update(request).await.map_err(refused(Code::Unimplemented)).unwrap_err();
     rows.update(world.admin(update("HasBeenGenerated", false, &entry.etag))).await.unwrap();
     assert_eq!(next(&mut tables).await, ["Alpha"]);
 }

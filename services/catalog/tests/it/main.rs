@@ -8,4 +8,5 @@ mod misfortune;
 mod relationships;
 mod replicas;
 mod rows;
+mod tracking;
 mod world;

@@ -77,6 +77,23 @@ impl World {
         fs::write(dir.join(format!("{name}.toml")), text).unwrap();
     }
 
+    /// Says one more thing of an entity.
+    pub(crate) fn prepend(&self, name: &str, line: &str) {
+        self.rewrite(name, |text| format!("{line}\n{text}"));
+    }
+
+    /// An entity over a view.
+    pub(crate) fn write_view(&self, name: &str) {
+        self.write_entity(name);
+        self.rewrite(name, |text| text.replace("table = \"t\"", "table = \"t\"\nview = true"));
+    }
+
+    fn rewrite(&self, name: &str, change: impl FnOnce(String) -> String) {
+        let path = self.model.path().join("entities").join(format!("{name}.toml"));
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(&path, change(text)).unwrap();
+    }
+
     pub(crate) fn remove_entity(&self, name: &str) {
         fs::remove_file(self.model.path().join("entities").join(format!("{name}.toml"))).unwrap();
     }
