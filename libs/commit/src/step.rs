@@ -1,0 +1,34 @@
+//! Places where a test can kill the process.
+
+/// A step was reached. In builds with debug assertions, the environment variable
+/// `TOMBOLO_CRASH_AT=<step>` kills the process here, as a power cut would; in others this is nothing.
+///
+/// In order: `begun`, `platform-written`, `erp-written`, `platform-prepared`, `erp-committing` (the
+/// decision is recorded, not committed), `erp-committed`, `platform-settled`.
+#[inline]
+pub fn step(name: &str) {
+    #[cfg(debug_assertions)]
+    crash::if_wanted_at(name);
+    #[cfg(not(debug_assertions))]
+    let _ = name;
+}
+
+#[cfg(debug_assertions)]
+mod crash {
+    use std::sync::LazyLock;
+
+    use rustix::process::{Signal, getpid, kill_process};
+
+    static WANTED: LazyLock<Option<String>> =
+        LazyLock::new(|| std::env::var("TOMBOLO_CRASH_AT").ok().filter(|it| !it.is_empty()));
+
+    pub(super) fn if_wanted_at(step: &str) {
+        if WANTED.as_deref() != Some(step) {
+            return;
+        }
+        // The signal cannot be caught, but may take a moment to arrive.
+        while kill_process(getpid(), Signal::KILL).is_ok() {
+            std::thread::yield_now();
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! What each side promises by itself.
+
+use commit::participant::{list, settle};
+use commit::{Decision, Error, TransactionId, last_resource, participant};
+
+use crate::world::{World, prepare, run};
+
+#[tokio::test]
+async fn a_prepared_transaction_is_unseen_until_it_is_settled_and_settled_once() {
+    let world = World::new().await;
+    let mut platform = world.platform().await;
+    let id = TransactionId::new();
+    world.prepared(id).await;
+    assert_eq!(world.things("platform").await, 0);
+    assert_eq!(list(&mut platform, None, 10).await.unwrap()[0].id, id);
+    for _ in 0..2 {
+        settle(&mut platform, id, Decision::Commit).await.unwrap();
+        assert_eq!(world.things("platform").await, 1);
+    }
+    let otherwise = settle(&mut platform, id, Decision::Abort).await;
+    assert!(matches!(otherwise, Err(Error::SettledOtherwise { decision: Decision::Commit, .. })));
+    assert_eq!(list(&mut platform, None, 10).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn what_is_rolled_back_stays_so() {
+    let world = World::new().await;
+    let mut platform = world.platform().await;
+    let id = TransactionId::new();
+    world.prepared(id).await;
+    for _ in 0..2 {
+        settle(&mut platform, id, Decision::Abort).await.unwrap();
+    }
+    assert_eq!(world.things("platform").await, 0);
+    let otherwise = settle(&mut platform, id, Decision::Commit).await;
+    assert!(matches!(otherwise, Err(Error::SettledOtherwise { decision: Decision::Abort, .. })));
+    let unknown = settle(&mut platform, TransactionId::new(), Decision::Commit).await;
+    assert!(matches!(unknown, Err(Error::NeverPrepared(_))));
+}
+
+#[tokio::test]
+async fn a_prepare_after_the_abort_is_refused() {
+    let world = World::new().await;
+    let id = TransactionId::new();
+    let mut late = world.working("platform").await;
+    settle(&mut world.platform().await, id, Decision::Abort).await.unwrap();
+    assert!(matches!(prepare(&mut late, id).await, Err(Error::Aborted(_))));
+}
+
+#[tokio::test]
+async fn an_abort_waits_for_a_prepare_on_its_way_within_its_patience() {
+    let world = World::new().await;
+    let mut platform = world.platform().await;
+    let id = TransactionId::new();
+    let mut working = world.working("platform").await;
+    participant::mark(&mut working, id).await.unwrap();
+    let busy = settle(&mut platform, id, Decision::Abort).await;
+    assert!(matches!(busy, Err(Error::Busy(_))));
+    run(&mut working, "ROLLBACK").await;
+    settle(&mut platform, id, Decision::Abort).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_id_of_another_transaction_is_refused_on_both_sides() {
+    let world = World::new().await;
+    let id = TransactionId::new();
+    world.prepared(id).await;
+    settle(&mut world.platform().await, id, Decision::Commit).await.unwrap();
+    let mut again = world.working("platform").await;
+    assert!(matches!(prepare(&mut again, id).await, Err(Error::IdReused(_))));
+    let mut erp = world.working("erp").await;
+    last_resource::record(&mut erp, id).await.unwrap();
+    run(&mut erp, "COMMIT").await;
+    let again = last_resource::record(&mut world.working("erp").await, id).await;
+    assert!(matches!(again, Err(Error::IdReused(_))));
+}
+
+#[tokio::test]
+async fn pages_of_prepared_transactions_go_on_oldest_first() {
+    let world = World::new().await;
+    let mut platform = world.platform().await;
+    let mut ids = Vec::new();
+    for _ in 0..5 {
+        let id = TransactionId::new();
+        world.prepared(id).await;
+        ids.push(id);
+    }
+    run(&mut world.working("platform").await, "PREPARE TRANSACTION 'somebody else'").await;
+    let (mut found, mut after) = (Vec::new(), None);
+    loop {
+        let page = list(&mut platform, after, 2).await.unwrap();
+        let Some(last) = page.last().copied() else { break };
+        after = Some(last);
+        found.extend(page.into_iter().map(|it| it.id));
+    }
+    assert_eq!(found, ids);
+    // Another database of the same cluster has none.
+    assert_eq!(list(&mut world.erp().await, None, 10).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_commit_after_the_abort_is_refused() {
+    let world = World::new().await;
+    let id = TransactionId::new();
+    let mut late = world.working("erp").await;
+    let mut erp = world.erp().await;
+    for _ in 0..2 {
+        assert_eq!(last_resource::resolve(&mut erp, id).await.unwrap(), Decision::Abort);
+    }
+    assert!(matches!(last_resource::record(&mut late, id).await, Err(Error::Aborted(_))));
+}
+
+#[tokio::test]
+async fn resolving_waits_for_a_commit_on_its_way_within_its_patience() {
+    let world = World::new().await;
+    let mut erp = world.erp().await;
+    for (end, decision) in [("COMMIT", Decision::Commit), ("ROLLBACK", Decision::Abort)] {
+        let id = TransactionId::new();
+        let mut working = world.working("erp").await;
+        last_resource::record(&mut working, id).await.unwrap();
+        let busy = last_resource::resolve(&mut erp, id).await;
+        assert!(matches!(busy, Err(Error::Busy(_))));
+        run(&mut working, end).await;
+        assert_eq!(last_resource::resolve(&mut erp, id).await.unwrap(), decision);
+    }
+}
+
+#[tokio::test]
+async fn a_decision_waits_for_the_disk_whatever_the_database_is_used_to() {
+    let world = World::new().await;
+    let mut erp = world.erp().await;
+    run(&mut erp, "SET synchronous_commit = off; BEGIN").await;
+    last_resource::record(&mut erp, TransactionId::new()).await.unwrap();
+    let setting = sqlx::query_scalar::<_, String>("SHOW synchronous_commit");
+    assert_eq!(setting.fetch_one(&mut erp).await.unwrap(), "on");
+}

@@ -1,0 +1,73 @@
+//! Two databases of one cluster: an ERP and a platform, each with a table of its own.
+
+use cluster::Scratch;
+use commit::{Schema, TransactionId};
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::{AssertSqlSafe, Connection as _};
+
+pub(crate) struct World {
+    pub(crate) scratch: Scratch,
+}
+
+impl World {
+    pub(crate) async fn new() -> Self {
+        let world = Self { scratch: Scratch::start().await.unwrap() };
+        for database in ["erp", "platform"] {
+            world.scratch.database(database).await.unwrap();
+            let mut connection = world.connect(database).await;
+            Schema::new().ensure(&mut connection).await.unwrap();
+            run(&mut connection, "CREATE TABLE things (name text)").await;
+        }
+        world
+    }
+
+    pub(crate) async fn erp(&self) -> PgConnection {
+        self.connect("erp").await
+    }
+
+    pub(crate) async fn platform(&self) -> PgConnection {
+        self.connect("platform").await
+    }
+
+    pub(crate) fn options(&self, database: &str) -> PgConnectOptions {
+        self.scratch.cluster().connect_options(database).options([("lock_timeout", "200")])
+    }
+
+    async fn connect(&self, database: &str) -> PgConnection {
+        PgConnection::connect_with(&self.options(database)).await.unwrap()
+    }
+
+    /// Rows that others see.
+    pub(crate) async fn things(&self, database: &str) -> i64 {
+        let mut connection = self.connect(database).await;
+        let count = sqlx::query_scalar("SELECT count(*) FROM things");
+        count.fetch_one(&mut connection).await.unwrap()
+    }
+
+    /// An open transaction with a row.
+    pub(crate) async fn working(&self, database: &str) -> PgConnection {
+        let mut connection = self.connect(database).await;
+        run(&mut connection, "BEGIN; INSERT INTO things VALUES ('new')").await;
+        connection
+    }
+
+    /// A prepared transaction with a row.
+    pub(crate) async fn prepared(&self, id: TransactionId) {
+        let mut connection = self.working("platform").await;
+        prepare(&mut connection, id).await.unwrap();
+    }
+}
+
+pub(crate) async fn prepare(
+    connection: &mut PgConnection,
+    id: TransactionId,
+) -> Result<(), commit::Error> {
+    commit::participant::mark(connection, id).await?;
+    let statement = format!("PREPARE TRANSACTION '{}'", id.prepared_name());
+    sqlx::raw_sql(AssertSqlSafe(statement)).execute(connection).await?;
+    Ok(())
+}
+
+pub(crate) async fn run(connection: &mut PgConnection, sql: &'static str) {
+    sqlx::raw_sql(sql).execute(connection).await.unwrap();
+}
