@@ -1,0 +1,123 @@
+SELECT pg_advisory_xact_lock(hashtext('tombolo'), hashtext('schema'));
+
+-- `CREATE SCHEMA IF NOT EXISTS` wants the right to create one even when it is there.
+DO $$
+BEGIN
+    IF to_regnamespace('tombolo') IS NULL THEN
+        CREATE SCHEMA tombolo;
+    END IF;
+END
+$$;
+
+CREATE TABLE IF NOT EXISTS tombolo.change_log (
+    seq bigint GENERATED ALWAYS AS IDENTITY,
+    xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
+    relation text NOT NULL,
+    operation "char" NOT NULL,
+    old jsonb,
+    new jsonb,
+    at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    actor text,
+    origin text
+);
+COMMENT ON TABLE tombolo.change_log IS
+    'Changes of rows, written in the transactions that made them. Do not change.';
+CREATE INDEX IF NOT EXISTS change_log_relation_xid ON tombolo.change_log (relation, xid);
+
+CREATE TABLE IF NOT EXISTS tombolo.change_log_relation (
+    relation text PRIMARY KEY,
+    oid oid NOT NULL,
+    installed_by xid8 NOT NULL DEFAULT pg_current_xact_id(),
+    wanted_at timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE tombolo.change_log_relation IS
+    'Tables whose changes are captured, and since which transaction.';
+
+CREATE TABLE IF NOT EXISTS tombolo.change_log_mark (
+    at timestamptz NOT NULL DEFAULT now(),
+    snapshot pg_snapshot NOT NULL DEFAULT pg_current_snapshot()
+);
+COMMENT ON TABLE tombolo.change_log_mark IS
+    'Moments, so that old entries can be told. Behind the first one the log is whole.';
+
+CREATE TABLE IF NOT EXISTS tombolo.change_log_identity (
+    singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
+    id uuid NOT NULL DEFAULT gen_random_uuid(),
+    home text NOT NULL
+);
+COMMENT ON TABLE tombolo.change_log_identity IS
+    'Which log this is. Transaction ids of another server mean nothing here.';
+
+-- The server and the database that transaction ids belong to.
+CREATE OR REPLACE FUNCTION tombolo.change_log_home() RETURNS text
+LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT system_identifier || '/' || (SELECT oid FROM pg_database WHERE datname = current_database())
+    FROM pg_control_system()
+$$;
+REVOKE ALL ON FUNCTION tombolo.change_log_home() FROM PUBLIC;
+
+-- Positions name it. A server that was promoted, or restored to an earlier moment, may lack
+-- transactions that positions of before speak of, so its history is another.
+CREATE OR REPLACE FUNCTION tombolo.change_log_id() RETURNS uuid
+LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT md5(concat_ws('/', id, tombolo.change_log_home(),
+        left(pg_walfile_name(pg_current_wal_insert_lsn()), 8)))::uuid
+    FROM tombolo.change_log_identity WHERE home = tombolo.change_log_home()
+$$;
+REVOKE ALL ON FUNCTION tombolo.change_log_id() FROM PUBLIC;
+
+-- The trigger's arguments: the relation's name, which a partition's own name is not, and the columns
+-- whose values are left out. It names no column, so that no change of a table can break it.
+CREATE OR REPLACE FUNCTION tombolo.capture() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET "TimeZone" = 'UTC'
+SET extra_float_digits = 1
+AS $$
+DECLARE
+    before jsonb;
+    after jsonb;
+BEGIN
+    IF TG_OP = 'UPDATE' THEN
+        -- Image by image: equal values that are written differently are a change.
+        IF OLD *= NEW THEN
+            RETURN NULL;
+        END IF;
+    END IF;
+    IF TG_OP IN ('UPDATE', 'DELETE') THEN
+        before := to_jsonb(OLD) - TG_ARGV[1:];
+    END IF;
+    IF TG_OP IN ('UPDATE', 'INSERT') THEN
+        after := to_jsonb(NEW) - TG_ARGV[1:];
+    END IF;
+    INSERT INTO tombolo.change_log (relation, operation, old, new, actor, origin)
+    VALUES (
+        TG_ARGV[0],
+        left(TG_OP, 1)::"char",
+        before,
+        after,
+        nullif(current_setting('tombolo.user', true), ''),
+        nullif(current_setting('tombolo.origin', true), '')
+    );
+    RETURN NULL;
+END
+$$;
+REVOKE ALL ON FUNCTION tombolo.capture() FROM PUBLIC;
+
+-- A copy of another server's log speaks of transactions that this one does not know.
+DO $$
+BEGIN
+    IF EXISTS (SELECT FROM tombolo.change_log_identity WHERE home <> tombolo.change_log_home()) THEN
+        DELETE FROM tombolo.change_log_identity;
+        DELETE FROM tombolo.change_log_mark;
+        DELETE FROM tombolo.change_log_relation;
+        TRUNCATE tombolo.change_log;
+    END IF;
+END
+$$;
+INSERT INTO tombolo.change_log_identity (home) VALUES (tombolo.change_log_home())
+ON CONFLICT DO NOTHING;
+INSERT INTO tombolo.change_log_mark (at)
+SELECT now() WHERE NOT EXISTS (SELECT FROM tombolo.change_log_mark);
