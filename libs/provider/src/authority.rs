@@ -29,4 +29,9 @@ pub trait Authority: Debug + Send + Sync {
     ///
     /// When there is no such entity, or the caller may not touch it at all.
     fn grant(&self, caller: &Caller, entity: &str, privilege: Privilege) -> Result<Grant, Refused>;
+
+    /// Whether it knows its entities yet. While it does not, calls are to come again.
+    fn is_ready(&self) -> bool {
+        true
+    }
 }

@@ -8,6 +8,9 @@ use std::sync::Arc;
 
 use chrono::NaiveDate;
 use proto::catalog::v1 as pb;
+use rules::Expression;
+
+use crate::action::Action;
 
 /// A data entity, ready to plan queries for.
 #[derive(Debug)]
@@ -16,6 +19,8 @@ pub struct Binding {
     pub(crate) entity_id: u32,
     pub(crate) sources: Vec<Source>,
     pub(crate) identity: Identity,
+    /// Columns of the root that the identity is made of, as the database calls them.
+    pub(crate) identity_columns: Vec<String>,
     pub(crate) fields: Vec<Field>,
     by_name: HashMap<String, usize>,
     /// Indexes of the key's fields.
@@ -25,6 +30,24 @@ pub struct Binding {
     /// Dates equal to this one mean "no date".
     pub(crate) null_date: Option<NaiveDate>,
     pub(crate) relations: HashMap<String, Relation>,
+    /// What a row must meet when it is written.
+    pub(crate) rules: Vec<Rule>,
+    actions: Vec<Action>,
+    /// Changes of its rows are captured.
+    pub(crate) change_tracking: bool,
+}
+
+/// A condition that a row must meet.
+#[derive(Debug)]
+pub(crate) struct Rule {
+    pub(crate) name: String,
+    pub(crate) check: Expression,
+    /// Told to who wrote a row that does not meet it.
+    pub(crate) message: String,
+    /// Index of the field that is at fault, if it is one.
+    pub(crate) field: Option<usize>,
+    pub(crate) on_create: bool,
+    pub(crate) on_update: bool,
 }
 
 /// A relation to one row of another entity at most.
@@ -56,6 +79,17 @@ pub(crate) struct Join {
     pub(crate) condition: String,
     /// Sources that the ON clause needs.
     pub(crate) needs: SourceSet,
+    /// Columns of the source and those before it that they equal.
+    pub(crate) pairs: Vec<(String, Column)>,
+}
+
+/// A column of a source.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Column {
+    /// Index of the source.
+    pub(crate) source: usize,
+    /// As the database calls it.
+    pub(crate) name: String,
 }
 
 /// How a row gets its GUID. The strings are SQL.
@@ -75,6 +109,26 @@ pub(crate) struct Field {
     pub(crate) nullable: bool,
     pub(crate) casing: Casing,
     pub(crate) needs: SourceSet,
+    /// Where the value is kept; an expression is kept nowhere.
+    pub(crate) column: Option<Column>,
+    pub(crate) limits: Limits,
+}
+
+/// What may be written into a field.
+#[derive(Debug, Default)]
+pub(crate) struct Limits {
+    pub(crate) mandatory: bool,
+    pub(crate) on_create: bool,
+    pub(crate) on_update: bool,
+    /// Characters.
+    pub(crate) max_length: Option<usize>,
+    /// Digits after the point.
+    pub(crate) scale: Option<usize>,
+    /// Decimal digits.
+    pub(crate) min: Option<String>,
+    pub(crate) max: Option<String>,
+    /// Gives the value that a create does not give.
+    pub(crate) default: Option<Expression>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -176,6 +230,10 @@ impl Binding {
 
     pub(crate) fn key_fields(&self) -> impl Iterator<Item = &Field> {
         self.key.iter().map(|&index| &self.fields[index])
+    }
+
+    pub(crate) fn action(&self, name: &str) -> Option<&Action> {
+        self.actions.iter().find(|it| it.name == name)
     }
 
     pub(crate) fn company_field(&self) -> Option<&Field> {

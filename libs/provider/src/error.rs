@@ -1,8 +1,9 @@
-//! Every way a read can fail, and the one place where that becomes a status.
+//! Every way a read or a write can fail, and the one place where that becomes a status.
 
 use rpc::{ErrorReason, busy, status, unavailable};
 use tonic::{Code, Status};
 
+use crate::action::Refusal;
 use crate::grant::Denied;
 
 /// The limit's name in statuses.
@@ -44,9 +45,60 @@ pub enum Error {
         /// How many there are, at least.
         actual: i64,
     },
+    /// A value that cannot be written.
+    #[error("{message}")]
+    Refused {
+        /// External name, where one field is at fault.
+        column: Option<String>,
+        /// What is wrong.
+        message: String,
+    },
+    /// A value for a field that cannot be given one.
+    #[error("`{column}` is read-only")]
+    ReadOnly {
+        /// External name.
+        column: String,
+    },
+    /// Another row has what must be unique.
+    #[error("{}", exists(columns))]
+    RecordExists {
+        /// External names.
+        columns: Vec<String>,
+    },
+    /// Something else needs the row.
+    #[error("the record of `{entity}` is needed by other records")]
+    InUse {
+        /// External name.
+        entity: String,
+        /// The entity that needs it, where it is one.
+        used_by: Option<String>,
+    },
+    /// The ERP's or the model's rules do not let it happen; the message is their own.
+    #[error("{message}")]
+    BusinessRule {
+        /// External name, where one field is at fault.
+        column: Option<String>,
+        /// Their words.
+        message: String,
+    },
+    /// The row has changed since it was read.
+    #[error("the record has changed since it was read")]
+    VersionMismatch,
+    /// Another transaction got in the way.
+    #[error("another transaction got in the way; try again")]
+    Conflict,
+    /// The entity does not offer this.
+    #[error("{0} is not offered")]
+    NotOffered(String),
+    /// The database does not let Tombolo do it.
+    #[error("the database does not let Tombolo do this; its operator must grant the privilege")]
+    NotGranted(#[source] sqlx::Error),
     /// No such row, or none that the caller may see.
     #[error("the record does not exist")]
     RecordNotFound,
+    /// An action was not run.
+    #[error(transparent)]
+    Action(#[from] Refusal),
     /// The caller may not.
     #[error(transparent)]
     Denied(#[from] Denied),
@@ -92,6 +144,18 @@ impl Error {
         let code = error.as_database_error().and_then(|it| it.code()).unwrap_or_default();
         match code.as_ref() {
             "57014" => Self::DeadlineExceeded,
+            "40001" | "40P01" => Self::Conflict,
+            "42501" => Self::NotGranted(error),
+            "23505" | "23P01" => Self::RecordExists { columns: Vec::new() },
+            code if code.starts_with("23") => {
+                tracing::info!(entity, %error, "a constraint does not hold");
+                let message = "the change is not what the ERP allows between its records";
+                Self::Refused { column: None, message: message.to_owned() }
+            }
+            code if is_raised(code) => {
+                let message = error.as_database_error().map(|it| it.message().to_owned());
+                Self::BusinessRule { column: None, message: message.unwrap_or_default() }
+            }
             "42P01" | "42703" | "42883" | "3F000" => {
                 Self::SchemaMismatch { entity: entity.to_owned(), source: error }
             }
@@ -146,9 +210,54 @@ impl Error {
                 let metadata = [entity, ("column", column.as_str())];
                 status(Code::InvalidArgument, domain, reason, message, metadata)
             }
+            Self::Refused { column, .. } => {
+                let reason = ErrorReason::InvalidValue;
+                at(Code::InvalidArgument, domain, reason, message, entity, column.as_deref())
+            }
+            Self::ReadOnly { column } => {
+                let metadata = [entity, ("column", column.as_str())];
+                let reason = ErrorReason::FieldReadOnly;
+                status(Code::InvalidArgument, domain, reason, message, metadata)
+            }
+            Self::RecordExists { columns } => {
+                let reason = ErrorReason::RecordExists;
+                let columns = columns.join(",");
+                let metadata = [entity, ("columns", columns.as_str())];
+                status(Code::AlreadyExists, domain, reason, message, metadata)
+            }
+            Self::InUse { used_by, .. } => {
+                let (code, reason) = (Code::FailedPrecondition, ErrorReason::InUse);
+                let resource = ("resource", entity.1);
+                match used_by {
+                    Some(user) => {
+                        let metadata = [entity, resource, ("used_by", user.as_str())];
+                        status(code, domain, reason, message, metadata)
+                    }
+                    None => status(code, domain, reason, message, [entity, resource]),
+                }
+            }
+            Self::BusinessRule { column, .. } => {
+                let reason = ErrorReason::BusinessRule;
+                at(Code::FailedPrecondition, domain, reason, message, entity, column.as_deref())
+            }
+            Self::VersionMismatch => {
+                status(Code::Aborted, domain, ErrorReason::VersionMismatch, message, [entity])
+            }
+            Self::Conflict => {
+                status(Code::Aborted, domain, ErrorReason::WriteConflict, message, [entity])
+            }
+            Self::NotOffered(_) => {
+                status(Code::Unimplemented, domain, ErrorReason::NotSupported, message, [entity])
+            }
+            Self::NotGranted(cause) => {
+                tracing::error!(domain, entity = entity.1, error = %cause, "not granted");
+                let reason = ErrorReason::InvalidModel;
+                status(Code::FailedPrecondition, domain, reason, message, [entity])
+            }
             Self::RecordNotFound => {
                 status(Code::NotFound, domain, ErrorReason::RecordNotFound, message, [entity])
             }
+            Self::Action(refusal) => refusal.into_status(domain, entity.1),
             Self::Denied(denied) => denied.into_status(domain),
             Self::DeadlineExceeded | Self::SlowReader => {
                 let reason = ErrorReason::DeadlineExceeded;
@@ -178,6 +287,38 @@ impl Error {
             }
         }
     }
+}
+
+/// A refusal that may be one field's fault.
+fn at(
+    code: Code,
+    domain: &str,
+    reason: ErrorReason,
+    message: String,
+    entity: (&str, &str),
+    column: Option<&str>,
+) -> Status {
+    match column {
+        Some(column) => status(code, domain, reason, message, [entity, ("column", column)]),
+        None => status(code, domain, reason, message, [entity]),
+    }
+}
+
+fn exists(columns: &[String]) -> String {
+    match columns {
+        [] => "there is such a record already".to_owned(),
+        columns => format!("there is a record with the same {} already", columns.join(", ")),
+    }
+}
+
+/// An error that code in the database raised, not the database itself: PL/pgSQL's own class, and
+/// classes that the standard leaves to whoever writes code.
+fn is_raised(code: &str) -> bool {
+    let class = code.get(..2).unwrap_or_default();
+    class == "P0"
+        || class == "45"
+        || class.starts_with(['5', '6', '7', '8', '9'])
+            && !matches!(class, "53" | "54" | "55" | "57" | "58" | "72")
 }
 
 /// Whether the database is there, and only has no hand free for this.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use rpc::{Access, Caller, Companies, ErrorReason, status};
 use tonic::{Code, Status};
 
+use crate::authority::Privilege;
 use crate::binding::Binding;
 
 /// Leave to read rows of one entity: all of them, or those of some legal entities.
@@ -55,12 +56,27 @@ impl Grant {
     ///
     /// When they do not cover the entity at all.
     pub fn read(caller: &Caller, binding: Arc<Binding>) -> Result<Self, Denied> {
-        if caller.rights.access(binding.name()) < Some(Access::Read) {
-            return Err(Denied {
-                user: caller.name.clone(),
-                entity: binding.name().to_owned(),
-                privilege: "read",
-            });
+        Self::of(caller, binding, Privilege::Read)
+    }
+
+    /// Leave to do something with what the caller's ERP rights cover.
+    ///
+    /// # Errors
+    ///
+    /// When they do not cover that on the entity at all.
+    pub fn of(
+        caller: &Caller,
+        binding: Arc<Binding>,
+        privilege: Privilege,
+    ) -> Result<Self, Denied> {
+        let needed = match privilege {
+            Privilege::Read => Access::Read,
+            Privilege::Create | Privilege::Update | Privilege::Delete | Privilege::Invoke => {
+                Access::Write
+            }
+        };
+        if caller.rights.access(binding.name()) < Some(needed) {
+            return Err(Denied::new(caller, binding.name(), privilege));
         }
         let companies = match &caller.rights.companies {
             _ if caller.rights.administrator => None,
@@ -125,6 +141,19 @@ impl fmt::Debug for Grants<'_> {
 }
 
 impl Denied {
+    /// The caller lacks the privilege on the entity.
+    #[must_use]
+    pub fn new(caller: &Caller, entity: &str, privilege: Privilege) -> Self {
+        let privilege = match privilege {
+            Privilege::Read => "read",
+            Privilege::Create => "create",
+            Privilege::Update => "update",
+            Privilege::Delete => "delete",
+            Privilege::Invoke => "invoke",
+        };
+        Self { user: caller.name.clone(), entity: entity.to_owned(), privilege }
+    }
+
     /// Only administrators may see how an entity's rows are read.
     pub(crate) fn explain(caller: &Caller, entity: &str) -> Self {
         Self { user: caller.name.clone(), entity: entity.to_owned(), privilege: "explain" }

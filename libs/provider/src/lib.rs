@@ -6,8 +6,10 @@
 //! as JSON with the member names the request gives, or by column. `explain` shows the statement instead
 //! of running it, and says from `indexes` what would make it fast. Start with [`Provider`].
 
+mod action;
 mod authority;
 mod binding;
+mod changes;
 mod describe;
 mod error;
 mod explain;
@@ -19,14 +21,19 @@ mod plan;
 mod pool;
 mod provider;
 mod row;
+mod server;
 mod transaction;
+mod write;
 
+pub use action::{BusinessLogic, InvalidAddress, Refusal};
 pub use authority::{Authority, Privilege};
 pub use binding::{Binding, InvalidBinding};
+pub use changes::{ChangeTracking, Retention};
 pub use describe::data_entity;
 pub use error::{Error, is_unavailable};
 pub use grant::{Denied, Grant, Grants, Refused};
 pub use ids::{company_id, decode_record_guid, record_guid};
 pub use pool::{Pool, PoolOptions};
 pub use provider::{Provider, Rows};
+pub use server::{Role, Server};
 pub use transaction::Transaction;

@@ -17,11 +17,13 @@ mod date_part;
 mod group;
 mod halves;
 mod inline;
+mod invoke;
 mod key;
 mod link;
 mod lookup;
 mod order;
 mod pattern;
+mod row;
 mod scope;
 mod select;
 
@@ -32,7 +34,9 @@ use proto::query::v1 as pb;
 
 pub(crate) use argument::{Argument, Arguments};
 pub(crate) use halves::KnownIndexes;
+pub(crate) use invoke::{Call, call, lock};
 pub(crate) use order::{PositionKind, SortKey};
+pub(crate) use row::{RowParts, row_parts, stored};
 pub(crate) use select::Output;
 
 use crate::binding::Binding;

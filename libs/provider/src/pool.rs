@@ -30,6 +30,7 @@ pub struct PoolOptions {
 #[derive(Clone, Debug)]
 pub struct Pool {
     inner: managed::Pool<Manager>,
+    lock_timeout: Duration,
 }
 
 /// A connection on loan. Goes back to the pool only when its work was done to the end.
@@ -90,7 +91,7 @@ impl Pool {
             .runtime(deadpool::Runtime::Tokio1)
             .build()
             .map_err(|_| Error::Missing("runtime"))?;
-        Ok(Self { inner })
+        Ok(Self { inner, lock_timeout: options.lock_timeout })
     }
 
     pub(crate) async fn lease(&self) -> Result<Lease, sqlx::Error> {
@@ -103,6 +104,11 @@ impl Pool {
         })?;
         let fresh = managed::Object::metrics(&connection).recycle_count == 0;
         Ok(Lease { connection: Some(connection), fresh, done: false })
+    }
+
+    /// After this the server gives up on a lock.
+    pub(crate) fn lock_timeout(&self) -> Duration {
+        self.lock_timeout
     }
 
     /// Forgets idle connections: one of them was broken, so all may be.

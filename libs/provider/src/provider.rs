@@ -3,6 +3,7 @@
 mod knowledge;
 mod sink;
 mod writer;
+mod writing;
 
 use std::sync::Arc;
 
@@ -16,27 +17,31 @@ use sqlx::postgres::PgRow;
 use tonic::Status;
 use tracing::Instrument as _;
 
+use crate::action::BusinessLogic;
 use crate::error::Error;
 use crate::grant::Grants;
 use crate::indexes::Memory;
 use crate::plan::{self, COUNT_LIMIT, Count, Guard, SortKey, Statement};
 use crate::pool::{Lease, Pool};
 use crate::row::position;
+use crate::write::Tables;
 pub use sink::Rows;
 use sink::{NotSent, Sink, outlet};
-use writer::Writer;
+pub(crate) use writer::Writer;
 
 /// A message is sent when it has grown to this many bytes.
 const BATCH_BYTES: usize = 128 * 1024;
 /// Pages up to this many rows are collected before the answer, which spares them a task.
 const SMALL_PAGE: usize = 256;
 
-/// Reads rows of one database. Cheap to clone.
+/// Reads and writes rows of one database. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Provider {
     pool: Pool,
     domain: &'static str,
     memory: Arc<Memory>,
+    tables: Arc<Tables>,
+    business_logic: BusinessLogic,
 }
 
 // === impl Provider ===
@@ -45,7 +50,15 @@ impl Provider {
     /// Reads through `pool`; `domain` is the service that errors name.
     #[must_use]
     pub fn new(pool: Pool, domain: &'static str) -> Self {
-        Self { pool, domain, memory: Arc::default() }
+        let business_logic = BusinessLogic::default();
+        let (memory, tables) = Default::default();
+        Self { pool, domain, memory, tables, business_logic }
+    }
+
+    /// The same, with services that run actions.
+    #[must_use]
+    pub fn with_business_logic(self, business_logic: BusinessLogic) -> Self {
+        Self { business_logic, ..self }
     }
 
     /// One row.
@@ -116,6 +129,15 @@ impl Provider {
 
     pub(crate) fn pool(&self) -> &Pool {
         &self.pool
+    }
+
+    pub(crate) fn business_logic(&self) -> &BusinessLogic {
+        &self.business_logic
+    }
+
+    /// What is known of tables that are written to.
+    pub(crate) fn tables(&self) -> &Tables {
+        &self.tables
     }
 
     pub(crate) fn domain(&self) -> &'static str {

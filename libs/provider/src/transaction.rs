@@ -1,22 +1,28 @@
 //! One transaction of one database: opened, worked in, ended. What is dropped was never there.
 
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use proto::query::v1 as pb;
+use proto::query::v1::operation::Operation as Kind;
+use proto::query::v1::operation_result::Result as Outcome;
 use rpc::{CallContext, Caller};
+use sqlx::AssertSqlSafe;
 use sqlx::postgres::PgConnection;
 
+use crate::action::{self, BusinessLogic};
 use crate::authority::Authority;
 use crate::error::Error;
 use crate::pool::Lease;
 use crate::provider::Provider;
+use crate::write::{self, Session};
 
 /// A transaction that is open, on behalf of one caller.
 #[derive(Debug)]
 pub struct Transaction {
     lease: Lease,
     provider: Provider,
-    caller: std::sync::Arc<Caller>,
+    caller: Arc<Caller>,
     deadline: Instant,
 }
 
@@ -29,10 +35,23 @@ impl Transaction {
     ///
     /// When the database does not answer, or the deadline passes.
     pub async fn begin(provider: &Provider, context: &CallContext) -> Result<Self, Error> {
-        let mut lease = provider.pool().lease().await.map_err(Error::database)?;
-        let connection = lease.connection().map_err(Error::database)?;
-        sqlx::raw_sql("BEGIN").execute(connection).await.map_err(Error::database)?;
-        let (provider, caller) = (provider.clone(), std::sync::Arc::clone(&context.caller));
+        let opened = async {
+            let mut lease = provider.pool().lease().await?;
+            let begun = sqlx::raw_sql("BEGIN").execute(lease.connection()?).await;
+            if let Err(error) = begun {
+                if lease.is_fresh() {
+                    return Err(error);
+                }
+                // Idle connections may have broken; nothing was done on them yet.
+                drop(lease);
+                provider.pool().forget_idle();
+                lease = provider.pool().lease().await?;
+                sqlx::raw_sql("BEGIN").execute(lease.connection()?).await?;
+            }
+            Ok(lease)
+        };
+        let lease = within(context.remaining(), opened).await?.map_err(Error::database)?;
+        let (provider, caller) = (provider.clone(), Arc::clone(&context.caller));
         Ok(Self { lease, provider, caller, deadline: context.deadline })
     }
 
@@ -44,11 +63,24 @@ impl Transaction {
     /// Whatever stands in the way of the operation.
     pub async fn execute(
         &mut self,
-        _authority: &dyn Authority,
-        _operation: pb::Operation,
+        authority: &dyn Authority,
+        operation: pb::Operation,
     ) -> Result<pb::OperationResult, Error> {
-        let _ = (&self.provider, &self.caller, self.deadline);
-        Err(Error::InvalidQuery("writing is not offered yet".to_owned()))
+        let remaining = self.remaining();
+        if let Some(Kind::PerformAction(request)) = operation.operation {
+            let run = action::perform(self, authority, request);
+            let result = within(remaining, run).await??;
+            let result = Some(Outcome::PerformAction(result));
+            return Ok(pb::OperationResult { result });
+        }
+        let mut session = Session {
+            connection: self.lease.connection().map_err(Error::database)?,
+            provider: &self.provider,
+            authority,
+            caller: &self.caller,
+            deadline: self.deadline,
+        };
+        within(remaining, write::execute(&mut session, operation)).await?
     }
 
     /// The connection, for what belongs to the transaction itself: decision records, recorded answers.
@@ -61,11 +93,8 @@ impl Transaction {
     /// # Errors
     ///
     /// When a deferred constraint does not hold, or the database went away: then nobody knows.
-    pub async fn commit(mut self) -> Result<(), Error> {
-        let connection = self.lease.connection().map_err(Error::database)?;
-        sqlx::raw_sql("COMMIT").execute(connection).await.map_err(Error::database)?;
-        self.lease.finish();
-        Ok(())
+    pub async fn commit(self) -> Result<(), Error> {
+        self.end("COMMIT").await
     }
 
     /// Ends the transaction by `PREPARE TRANSACTION` with this name, a literal that is safe to quote.
@@ -73,9 +102,41 @@ impl Transaction {
     /// # Errors
     ///
     /// As [`Self::commit`].
-    pub async fn prepare(mut self, _name: &str) -> Result<(), Error> {
-        let connection = self.lease.connection().map_err(Error::database)?;
-        let _ = connection;
-        Err(Error::InvalidQuery("preparing is not offered yet".to_owned()))
+    pub async fn prepare(self, name: &str) -> Result<(), Error> {
+        let sql = format!("PREPARE TRANSACTION '{}'", name.replace('\'', "''"));
+        self.end(&sql).await
     }
+
+    async fn end(mut self, sql: &str) -> Result<(), Error> {
+        let remaining = self.remaining();
+        let connection = self.lease.connection().map_err(Error::database)?;
+        // A transaction that failed before is rolled back by its end, which is no success.
+        let end = sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection);
+        within(remaining, end).await?.map_err(Error::database)?;
+        self.lease.finish();
+        Ok(())
+    }
+
+    /// On whose behalf it is.
+    pub(crate) fn caller(&self) -> &Arc<Caller> {
+        &self.caller
+    }
+
+    /// After this moment nobody reads the answer.
+    pub(crate) fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    pub(crate) fn business_logic(&self) -> &BusinessLogic {
+        self.provider.business_logic()
+    }
+
+    fn remaining(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+}
+
+/// What is not done in time is dropped: a connection in the middle of something is closed.
+async fn within<T>(remaining: Duration, work: impl Future<Output = T>) -> Result<T, Error> {
+    tokio::time::timeout(remaining, work).await.map_err(|_| Error::DeadlineExceeded)
 }

@@ -7,10 +7,12 @@ use std::sync::Arc;
 use proto::catalog::v1 as pb;
 
 use super::{
-    Binding, Casing, EnumBinding, EnumMember, EnumStorage, Field, Identity, Join, Kind, Relation,
-    Source, SourceSet, Stored,
+    Binding, Casing, Column, EnumBinding, EnumMember, EnumStorage, Field, Identity, Join, Kind,
+    Limits, Relation, Rule, Source, SourceSet, Stored,
 };
+use crate::action::Action;
 use crate::names::Ident;
+use rules::Expression;
 
 pub(super) fn compile(entity: pb::DataEntity) -> Result<Binding, String> {
     if entity.sources.is_empty() || entity.sources.len() > SourceSet::LIMIT {
@@ -22,11 +24,14 @@ pub(super) fn compile(entity: pb::DataEntity) -> Result<Binding, String> {
         .iter()
         .map(|it| compile_source(&scope, it))
         .collect::<Result<Vec<_>, _>>()?;
+    let identity_columns = entity.record_identity.iter().flat_map(|it| it.columns.clone());
+    let identity_columns = identity_columns.collect();
     let identity = compile_identity(&sources[0].alias, entity.record_identity)?;
+    let names: Vec<String> = entity.fields.iter().map(|it| it.name.clone()).collect();
     let fields = entity
         .fields
         .into_iter()
-        .map(|it| compile_field(&scope, &sources, it))
+        .map(|it| compile_field(&scope, &sources, &names, it))
         .collect::<Result<Vec<_>, _>>()?;
     let by_name: HashMap<String, usize> =
         fields.iter().enumerate().map(|(index, it)| (it.name.clone(), index)).collect();
@@ -46,18 +51,39 @@ pub(super) fn compile(entity: pb::DataEntity) -> Result<Binding, String> {
         let pairs = it.pairs.into_iter().map(|pair| (pair.field, pair.related)).collect();
         (it.name, Relation { entity: it.entity, pairs })
     });
+    let rules = entity.rules.into_iter().map(|it| compile_rule(it, &names));
+    let rules = rules.collect::<Result<Vec<_>, _>>()?;
+    let actions = entity.actions.into_iter().map(Action::compile).collect::<Result<_, _>>()?;
     Ok(Binding {
         name: entity.name,
         entity_id: entity.entity_id,
         sources,
         identity,
+        identity_columns,
         fields,
         by_name,
         key,
         company,
         null_date,
         relations: relations.collect(),
+        rules,
+        actions,
+        change_tracking: entity.change_tracking,
     })
+}
+
+fn compile_rule(rule: pb::EntityRule, names: &[String]) -> Result<Rule, String> {
+    let check = Expression::compile(&rule.check, names)
+        .map_err(|error| format!("rule `{}`: {error}", rule.name))?;
+    let field = match rule.field.as_str() {
+        "" => None,
+        field => {
+            let index = names.iter().position(|it| it == field);
+            Some(index.ok_or_else(|| format!("rule `{}` names no field `{field}`", rule.name))?)
+        }
+    };
+    let (name, message) = (rule.name, rule.message);
+    Ok(Rule { name, check, message, field, on_create: rule.on_create, on_update: rule.on_update })
 }
 
 /// Which aliases there are.
@@ -71,11 +97,11 @@ impl Scope {
         Self { aliases: aliases.collect() }
     }
 
-    fn column(&self, path: &pb::ColumnPath) -> Result<(String, SourceSet), String> {
+    fn column(&self, path: &pb::ColumnPath) -> Result<(String, Column), String> {
         let index =
             self.aliases.get(&path.alias).ok_or_else(|| format!("no source `{}`", path.alias))?;
         let sql = format!("{}.{}", Ident(&path.alias), Ident(&path.column));
-        Ok((sql, SourceSet::of(*index)))
+        Ok((sql, Column { source: *index, name: path.column.clone() }))
     }
 }
 
@@ -86,15 +112,17 @@ fn compile_source(scope: &Scope, source: &pb::DataSource) -> Result<Source, Stri
         Some(join) => {
             let mut condition = String::new();
             let mut needs = SourceSet::default();
+            let mut pairs = Vec::with_capacity(join.columns.len());
             for column in &join.columns {
                 let other = column.other.as_ref().ok_or("a join column lacks its other side")?;
-                let (other, other_needs) = scope.column(other)?;
-                needs = needs.with(other_needs);
+                let (other, path) = scope.column(other)?;
+                needs = needs.with(SourceSet::of(path.source));
+                pairs.push((column.column.clone(), path));
                 let and = if condition.is_empty() { "" } else { " AND " };
                 let column = Ident(&column.column);
                 let _ = write!(condition, "{and}{alias}.{column} = {other}");
             }
-            Some(Join { optional: join.optional, condition, needs })
+            Some(Join { optional: join.optional, condition, needs, pairs })
         }
     };
     let table = format!("{}.{}", Ident(&source.schema), Ident(&source.table));
@@ -129,14 +157,23 @@ fn compile_identity(root: &str, identity: Option<pb::RecordIdentity>) -> Result<
     }
 }
 
-fn compile_field(scope: &Scope, sources: &[Source], field: pb::DataField) -> Result<Field, String> {
+fn compile_field(
+    scope: &Scope,
+    sources: &[Source],
+    names: &[String],
+    field: pb::DataField,
+) -> Result<Field, String> {
     let kind = compile_kind(&field)?;
+    let limits = compile_limits(&field, names)?;
     let is_expression = matches!(field.source, Some(pb::data_field::Source::Expression(_)));
-    let (column, needs) = match &field.source {
-        Some(pb::data_field::Source::Column(path)) => scope.column(path)?,
+    let (column, needs, path) = match &field.source {
+        Some(pb::data_field::Source::Column(path)) => {
+            let (column, path) = scope.column(path)?;
+            (column, SourceSet::of(path.source), Some(path))
+        }
         Some(pb::data_field::Source::Expression(sql)) => {
             let all = (0..sources.len()).map(SourceSet::of);
-            (format!("({sql})"), all.fold(SourceSet::default(), SourceSet::with))
+            (format!("({sql})"), all.fold(SourceSet::default(), SourceSet::with), None)
         }
         None => return Err(format!("field `{}` has no source", field.name)),
     };
@@ -156,7 +193,30 @@ fn compile_field(scope: &Scope, sources: &[Source], field: pb::DataField) -> Res
         pb::Casing::Exact => Casing::Exact,
     };
     let nullable = field.nullable || outer || is_expression;
-    Ok(Field { name: field.name, sql, kind, nullable, casing, needs })
+    Ok(Field { name: field.name, sql, kind, nullable, casing, needs, column: path, limits })
+}
+
+fn compile_limits(field: &pb::DataField, names: &[String]) -> Result<Limits, String> {
+    let positive = |it: i32| usize::try_from(it).ok().filter(|it| *it > 0);
+    let given = |it: &String| (!it.is_empty()).then(|| it.clone());
+    let default = given(&field.default_expression).map(|text| {
+        Expression::compile(&text, names)
+            .map_err(|error| format!("the default of `{}`: {error}", field.name))
+    });
+    let scale = match field.r#type() {
+        pb::FieldType::Decimal => positive(field.scale),
+        _ => None,
+    };
+    Ok(Limits {
+        mandatory: field.mandatory,
+        on_create: field.allow_edit_on_create,
+        on_update: field.allow_edit,
+        max_length: positive(field.max_length),
+        scale,
+        min: given(&field.min_value),
+        max: given(&field.max_value),
+        default: default.transpose()?,
+    })
 }
 
 fn compile_kind(field: &pb::DataField) -> Result<Kind, String> {

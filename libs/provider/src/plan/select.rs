@@ -150,7 +150,7 @@ impl Planner<'_> {
     }
 
     /// A row's version is that of every table it comes from: whichever changes, the row did.
-    fn version(&mut self, owner: usize, at: Place) -> Result<Vec<Column>, Error> {
+    pub(super) fn version(&mut self, owner: usize, at: Place) -> Result<Vec<Column>, Error> {
         let binding = self.binding(owner).ok_or_else(|| self.no_column(owner, "version"))?;
         let mut columns = Vec::new();
         for (index, source) in binding.sources.iter().enumerate() {
@@ -262,7 +262,7 @@ pub(super) fn output(reader: Reader, column: &pb::OutputColumn) -> Output {
 }
 
 /// A field, at its own level.
-fn declared(field: &Field, binding: &crate::binding::Binding) -> Column {
+pub(super) fn declared(field: &Field, binding: &crate::binding::Binding) -> Column {
     Column {
         name: field.name.clone(),
         sql: field.sql.clone(),

@@ -9,7 +9,7 @@ use crate::plan::Output;
 use crate::row::{ColumnWriter, JsonWriter};
 
 /// Collects rows until a message is full.
-pub(super) struct Writer {
+pub(crate) struct Writer {
     rows: Rows,
     /// Where columns beside the rows were asked for.
     keys: Option<ColumnWriter>,
@@ -21,7 +21,7 @@ enum Rows {
 }
 
 impl Writer {
-    pub(super) fn new(
+    pub(crate) fn new(
         format: RowFormat,
         outputs: Vec<Output>,
         keys: Vec<Output>,
@@ -35,7 +35,7 @@ impl Writer {
         Ok(Self { rows, keys })
     }
 
-    pub(super) fn write(&mut self, row: &PgRow) -> Result<(), sqlx::Error> {
+    pub(crate) fn write(&mut self, row: &PgRow) -> Result<(), sqlx::Error> {
         match &mut self.rows {
             Rows::Json(it) => it.write(row)?,
             Rows::Columns(it) => it.write(row)?,
@@ -47,7 +47,7 @@ impl Writer {
     }
 
     /// Roughly the bytes collected.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         let rows = match &self.rows {
             Rows::Json(it) => it.len(),
             Rows::Columns(it) => it.len(),
@@ -56,7 +56,7 @@ impl Writer {
     }
 
     /// What was collected since the last time.
-    pub(super) fn take(&mut self) -> pb::RowBatch {
+    pub(crate) fn take(&mut self) -> pb::RowBatch {
         let keys = self.keys.as_mut().map(|it| it.take().0);
         match &mut self.rows {
             Rows::Json(it) => {

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod actions;
+mod changes;
 mod explain;
 mod groups;
 mod links;
@@ -13,3 +15,4 @@ mod rows;
 mod shop;
 mod values;
 mod world;
+mod write;

@@ -1,0 +1,154 @@
+//! Runs the statement, in a transaction in which the log stands still.
+
+use std::collections::HashMap;
+
+use change_log::{Cursor, Error as LogError, Window};
+use proto::query::v1::EntityChange;
+use sqlx::AssertSqlSafe;
+use sqlx::postgres::{PgArguments, PgConnection};
+use sqlx::query::{Query, QueryScalar};
+use uuid::Uuid;
+
+use super::statement::{COUNT, LIST, NoColumn, Types, touched};
+use crate::binding::{Binding, Casing, Identity};
+use crate::error::Error;
+use crate::grant::Grant;
+use crate::ids::{hashed_guid, record_guid};
+
+/// Why changes could not be listed.
+#[derive(Debug)]
+pub(super) enum Failure {
+    Log(LogError),
+    Provider(Error),
+}
+
+/// A page of changes.
+pub(super) struct Changes {
+    pub(super) changes: Vec<EntityChange>,
+    /// Where the next page begins, if there is one.
+    pub(super) next: Option<Cursor>,
+}
+
+const TYPES: &str = "
+    SELECT wanted.index - 1, attname::text, format_type(atttypid, -1)
+    FROM unnest($1::text[]) WITH ORDINALITY AS wanted(relation, index)
+    JOIN pg_attribute ON attrelid = to_regclass(wanted.relation)
+    WHERE attnum > 0 AND NOT attisdropped AND atttypid <> 'bytea'::regtype
+    ORDER BY 1, attnum";
+
+impl From<LogError> for Failure {
+    fn from(error: LogError) -> Self {
+        Self::Log(error)
+    }
+}
+
+/// The entity's tables, as the log names them.
+pub(super) fn relations(binding: &Binding) -> Vec<String> {
+    binding.sources.iter().map(|it| it.table.clone()).collect()
+}
+
+/// The rows that changed, behind `after`.
+pub(super) async fn list(
+    connection: &mut PgConnection,
+    grant: &Grant,
+    window: &Window,
+    after: Cursor,
+    limit: usize,
+) -> Result<Changes, Failure> {
+    let binding = grant.binding();
+    let of = |error| Failure::Provider(Error::of(binding.name(), error));
+    let sql = statement(connection, grant).await? + LIST;
+    let query = sqlx::query(AssertSqlSafe(sql));
+    let query = bind(query, grant, window)
+        .bind(after.transaction)
+        .bind(after.entry)
+        .bind(i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1));
+    let rows =
+        query.fetch_all(connection).await.inspect_err(|it| eprintln!("DBG {it:?}")).map_err(of)?;
+    let mut page = Changes { changes: Vec::with_capacity(rows.len().min(limit)), next: None };
+    let mut last = after;
+    for row in &rows {
+        use sqlx::Row as _;
+        let unreadable = |error| Failure::Provider(Error::Row(error));
+        if page.changes.len() == limit {
+            page.next = Some(last);
+            break;
+        }
+        let id: String = row.try_get(0).map_err(unreadable)?;
+        last = Cursor {
+            transaction: row.try_get(1).map_err(unreadable)?,
+            entry: row.try_get(2).map_err(unreadable)?,
+        };
+        let no_id = || unreadable(sqlx::Error::Decode("a record id that is none".into()));
+        let id = record_id(binding, &id).ok_or_else(no_id)?;
+        page.changes.push(EntityChange {
+            record_id: id.into_bytes().to_vec().into(),
+            was_visible: row.try_get(3).map_err(unreadable)?,
+        });
+    }
+    Ok(page)
+}
+
+/// How many rows changed.
+pub(super) async fn count(
+    connection: &mut PgConnection,
+    grant: &Grant,
+    window: &Window,
+) -> Result<i64, Failure> {
+    let sql = statement(connection, grant).await? + COUNT;
+    let query: QueryScalar<'_, _, i64, _> = sqlx::query_scalar(AssertSqlSafe(sql));
+    let query = query
+        .bind(window.after().snapshot())
+        .bind(window.until().snapshot())
+        .bind(relations(grant.binding()))
+        .bind(companies(grant));
+    let counted = query.fetch_one(connection).await;
+    counted.map_err(|error| Failure::Provider(Error::of(grant.binding().name(), error)))
+}
+
+async fn statement(connection: &mut PgConnection, grant: &Grant) -> Result<String, Failure> {
+    let binding = grant.binding();
+    let mismatch = |source| {
+        Failure::Provider(Error::SchemaMismatch { entity: binding.name().to_owned(), source })
+    };
+    let types = types(connection, binding).await.map_err(mismatch)?;
+    touched(binding, &types, grant.companies().is_some())
+        .map_err(|NoColumn(name)| mismatch(sqlx::Error::ColumnNotFound(name)))
+}
+
+fn bind<'q>(
+    query: Query<'q, sqlx::Postgres, PgArguments>,
+    grant: &Grant,
+    window: &Window,
+) -> Query<'q, sqlx::Postgres, PgArguments> {
+    query
+        .bind(window.after().snapshot())
+        .bind(window.until().snapshot())
+        .bind(relations(grant.binding()))
+        .bind(companies(grant))
+}
+
+/// In the letter case in which they are compared.
+fn companies(grant: &Grant) -> Vec<String> {
+    let exact = grant.binding().company_field().is_some_and(|it| it.casing == Casing::Exact);
+    let companies = grant.companies().unwrap_or_default().iter();
+    companies.map(|it| if exact { it.clone() } else { it.to_lowercase() }).collect()
+}
+
+async fn types(connection: &mut PgConnection, binding: &Binding) -> Result<Types, sqlx::Error> {
+    let query = sqlx::query_as(TYPES).bind(relations(binding));
+    let rows: Vec<(i64, String, String)> = query.fetch_all(connection).await?;
+    let mut types: Types = HashMap::new();
+    for (index, name, r#type) in rows {
+        types.entry(usize::try_from(index).unwrap_or_default()).or_default().push((name, r#type));
+    }
+    Ok(types)
+}
+
+fn record_id(binding: &Binding, text: &str) -> Option<Uuid> {
+    match &binding.identity {
+        Identity::Integer { .. } => Some(record_guid(binding.entity_id, text.parse().ok()?)),
+        Identity::Uuid { .. } => text.parse().ok(),
+        Identity::Hash { .. } => hashed_guid(binding.entity_id, text),
+    }
+}

@@ -1,0 +1,195 @@
+//! The statement that makes rows of an entity out of entries of its tables.
+//!
+//! One branch for each source: its images, as a record of the columns that are needed, stand in place
+//! of its table, and the others are joined to them as they are now. Names of ours have a space in
+//! them, so that none clashes with an alias of a model.
+
+use std::collections::{BTreeSet, HashMap};
+use std::fmt::Write as _;
+
+use change_log::IN_WINDOW;
+
+use crate::binding::{Binding, Casing, Field, Identity, Join, Source};
+use crate::names::Ident;
+
+/// SQL types of a source's columns, in the table's order.
+pub(super) type Types = HashMap<usize, Vec<(String, String)>>;
+
+/// A column that the entity is made of, which its table does not have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct NoColumn(pub(super) String);
+
+/// `$1` and `$2` are the window, `$3` the relations, `$4` the companies whose rows the caller may see,
+/// where that is not all; `touched` has a row for each image.
+pub(super) fn touched(
+    binding: &Binding,
+    types: &Types,
+    restricted: bool,
+) -> Result<String, NoColumn> {
+    let mut sql = format!(
+        "WITH \"the entries\" AS MATERIALIZED (
+             SELECT relation, old, new, seq, max(seq) OVER (PARTITION BY xid) AS transaction
+             FROM tombolo.change_log WHERE relation = ANY($3) AND {IN_WINDOW}
+         ), \"the images\" AS (
+             SELECT relation, old AS image, seq, transaction FROM \"the entries\"
+             WHERE old IS NOT NULL
+             UNION ALL
+             SELECT relation, new, seq, transaction FROM \"the entries\" WHERE new IS NOT NULL
+         ), \"the touched\" (id, transaction, seq, visible) AS ("
+    );
+    for (index, source) in binding.sources.iter().enumerate() {
+        if index > 0 {
+            sql.push_str(" UNION ALL ");
+        }
+        let branch = Branch { binding, index, source, company: company(binding, restricted) };
+        branch.write(&mut sql, types)?;
+    }
+    sql.push_str(
+        "), \"the changed\" AS (
+             SELECT id, max(ARRAY[transaction, seq]) AS last, bool_or(visible) AS visible
+             FROM \"the touched\" WHERE id IS NOT NULL GROUP BY id
+         ) ",
+    );
+    Ok(sql)
+}
+
+/// Behind [`touched`]: `$5` and `$6` are the last row of the page before, `$7` is the page's size.
+pub(super) const LIST: &str = "SELECT id, last[1], last[2], coalesce(visible, false) \
+     FROM \"the changed\" WHERE last > ARRAY[$5, $6]::bigint[] ORDER BY last LIMIT $7";
+
+/// Behind [`touched`].
+pub(super) const COUNT: &str = "SELECT count(*) FROM \"the changed\"";
+
+/// What decides whether the caller may see a row; absent where all are to be seen.
+fn company(binding: &Binding, restricted: bool) -> Option<&Field> {
+    binding.company_field().filter(|_| restricted)
+}
+
+/// Images of one source, and the rows of the entity that they are of.
+struct Branch<'a> {
+    binding: &'a Binding,
+    index: usize,
+    source: &'a Source,
+    company: Option<&'a Field>,
+}
+
+impl Branch<'_> {
+    fn write(&self, sql: &mut String, types: &Types) -> Result<(), NoColumn> {
+        let path = self.closure([self.index]);
+        let others: BTreeSet<usize> = match self.company {
+            Some(field) => {
+                let needed = (0..self.binding.sources.len()).filter(|it| field.needs.contains(*it));
+                self.closure(needed).difference(&path).copied().collect()
+            }
+            None => BTreeSet::new(),
+        };
+        let _ = write!(
+            sql,
+            "SELECT {}, \"the image\".transaction, \"the image\".seq, {}
+             FROM \"the images\" AS \"the image\"
+             CROSS JOIN LATERAL jsonb_to_record(\"the image\".image) AS {}({})",
+            self.id(),
+            self.visible(),
+            self.source.alias,
+            self.columns(types, &path, &others)?,
+        );
+        for index in path.iter().copied().filter(|it| *it != self.index) {
+            self.join(sql, index, "JOIN");
+        }
+        for index in others.iter().copied().filter(|it| *it != self.index) {
+            self.join(sql, index, "LEFT JOIN");
+        }
+        let relation = &self.source.table.replace('\'', "''");
+        let _ = write!(sql, " WHERE \"the image\".relation = '{relation}'");
+        if let Some(join) = &self.source.join {
+            let _ = write!(sql, " AND {}", join.condition);
+        }
+        Ok(())
+    }
+
+    /// The sources and those between them and the root, and the root.
+    fn closure(&self, sources: impl IntoIterator<Item = usize>) -> BTreeSet<usize> {
+        let mut found = BTreeSet::from([0]);
+        let mut open: Vec<usize> = sources.into_iter().collect();
+        while let Some(index) = open.pop() {
+            if found.insert(index)
+                && let Some(join) = self.join_of(index)
+            {
+                open.extend((0..self.binding.sources.len()).filter(|it| join.needs.contains(*it)));
+            }
+        }
+        found
+    }
+
+    fn join_of(&self, index: usize) -> Option<&Join> {
+        self.binding.sources.get(index)?.join.as_ref()
+    }
+
+    fn join(&self, sql: &mut String, index: usize, how: &str) {
+        let Some(source) = self.binding.sources.get(index) else { return };
+        let condition = source.join.as_ref().map_or("true", |it| it.condition.as_str());
+        let _ = write!(sql, " {how} {} AS {} ON {condition}", source.table, source.alias);
+    }
+
+    fn id(&self) -> String {
+        match &self.binding.identity {
+            Identity::Integer { column } => format!("{column}::bigint::text"),
+            Identity::Uuid { column } => format!("{column}::uuid::text"),
+            Identity::Hash { columns, expression } => {
+                // As for a row that is read, of which no part of the key is null.
+                let given: Vec<String> =
+                    columns.iter().map(|it| format!("{it} IS NOT NULL")).collect();
+                format!("CASE WHEN {} THEN {expression} END", given.join(" AND "))
+            }
+        }
+    }
+
+    fn visible(&self) -> String {
+        match self.company {
+            // Every parameter is to have a type.
+            None => "(true OR $4::text[] IS NULL)".to_owned(),
+            Some(field) if field.casing == Casing::Exact => {
+                format!("({})::text = ANY($4::text[])", field.sql)
+            }
+            Some(field) => format!("lower(({})::text) = ANY($4::text[])", field.sql),
+        }
+    }
+
+    /// `"a" bigint, "b" text`: the columns of the image that the branch speaks of.
+    fn columns(
+        &self,
+        types: &Types,
+        path: &BTreeSet<usize>,
+        others: &BTreeSet<usize>,
+    ) -> Result<String, NoColumn> {
+        let mut needed = BTreeSet::new();
+        if self.index == 0 {
+            needed.extend(self.binding.identity_columns.iter().map(String::as_str));
+        }
+        for index in path.union(others).copied() {
+            for (own, other) in self.join_of(index).iter().flat_map(|it| &it.pairs) {
+                if index == self.index {
+                    needed.insert(own);
+                }
+                if other.source == self.index {
+                    needed.insert(&other.name);
+                }
+            }
+        }
+        let known = types.get(&self.index).map_or(&[][..], Vec::as_slice);
+        match self.company.map(|it| &it.column) {
+            Some(Some(column)) if column.source == self.index => {
+                needed.insert(&column.name);
+            }
+            // An expression may speak of any.
+            Some(None) => needed.extend(known.iter().map(|(name, _)| name.as_str())),
+            Some(Some(_)) | None => {}
+        }
+        let typed = needed.into_iter().map(|name| {
+            let found = known.iter().find(|(it, _)| it == name);
+            let (_, r#type) = found.ok_or_else(|| NoColumn(name.to_owned()))?;
+            Ok(format!("{} {type}", Ident(name)))
+        });
+        Ok(typed.collect::<Result<Vec<_>, _>>()?.join(", "))
+    }
+}

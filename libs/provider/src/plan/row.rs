@@ -1,0 +1,67 @@
+//! One row as a write sees it: what finds it, what its version is, whether the caller may touch it.
+
+use proto::query::v1 as pb;
+
+use super::argument::{Argument, Arguments};
+use super::bind::{Bound, bind};
+use super::scope::{Place, ROOT};
+use super::select::declared;
+use super::{Planner, and};
+use crate::binding::{Binding, Field, Identity, SourceSet};
+use crate::error::Error;
+use crate::grant::{Grant, Grants};
+
+/// The parts of statements that write a row. Their placeholders are those of `arguments`.
+#[derive(Debug)]
+pub(crate) struct RowParts {
+    pub(crate) arguments: Arguments,
+    /// Every source of the entity, joined.
+    pub(crate) from: String,
+    /// Which row, of those that the caller may touch; nothing where no key was given.
+    pub(crate) predicate: Option<String>,
+    /// Whether the caller may touch the row; nothing where that is so of every row.
+    pub(crate) policy: Option<String>,
+    /// What the row's GUID is made of.
+    pub(crate) identity: String,
+    /// Versions of the sources that have one.
+    pub(crate) versions: Vec<String>,
+}
+
+/// The parts of statements over the row with a key, or over rows that are found otherwise.
+pub(crate) fn row_parts(
+    grant: &Grant,
+    key: Option<&pb::record_key::Key>,
+) -> Result<RowParts, Error> {
+    let grants = Grants::from(grant.clone());
+    let mut planner = Planner::new(&grants, None);
+    let binding = grant.shared_binding();
+    for index in 0..binding.sources.len() {
+        planner.scopes[ROOT].need(SourceSet::of(index));
+    }
+    let key = key.map(|it| planner.key(it)).transpose()?;
+    let policy = planner.policy(ROOT);
+    let predicate = key.map(|key| match &policy {
+        Some(policy) => and(Some(key), policy.clone()),
+        None => key,
+    });
+    let versions = planner.version(ROOT, Place::within(ROOT))?;
+    let versions = versions.into_iter().map(|it| it.sql).collect();
+    let identity = match &binding.identity {
+        Identity::Integer { column } | Identity::Uuid { column } => column.clone(),
+        Identity::Hash { expression, .. } => expression.clone(),
+    };
+    let from = planner.from(ROOT);
+    Ok(RowParts { arguments: planner.arguments, from, predicate, policy, identity, versions })
+}
+
+/// A value as it is bound where it is to be stored; `None` for one that no column can hold.
+pub(crate) fn stored(
+    binding: &Binding,
+    field: &Field,
+    value: &pb::Value,
+) -> Result<Option<Argument>, Error> {
+    Ok(match bind(&declared(field, binding), value)? {
+        Bound::Value(argument) => Some(argument),
+        Bound::Impossible => None,
+    })
+}

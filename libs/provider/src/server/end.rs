@@ -1,0 +1,92 @@
+//! How transactions begin, work and end.
+
+use std::future::Future;
+
+use commit::{TransactionId, last_resource, participant};
+use proto::query::v1 as pb;
+use proto::query::v1::operation::Operation as Kind;
+use rpc::CallContext;
+use tonic::Status;
+
+use super::{Role, Server};
+use crate::transaction::Transaction;
+
+impl Server {
+    pub(super) async fn begin(&self, context: &CallContext) -> Result<Transaction, Status> {
+        let begun = Transaction::begin(&self.provider, context).await;
+        begun.map_err(|error| self.refused(error, ""))
+    }
+
+    pub(super) async fn execute(
+        &self,
+        transaction: &mut Transaction,
+        operation: pb::Operation,
+    ) -> Result<pb::OperationResult, Status> {
+        let entity = entity(&operation).to_owned();
+        let done = transaction.execute(self.authority.as_ref(), operation).await;
+        done.map_err(|error| self.refused(error, &entity))
+    }
+
+    pub(super) async fn commit_transaction(&self, transaction: Transaction) -> Result<(), Status> {
+        transaction.commit().await.map_err(|error| self.refused(error, ""))
+    }
+
+    /// Commits with the record that decides for the other side.
+    pub(super) async fn commit_deciding(
+        &self,
+        mut transaction: Transaction,
+        id: TransactionId,
+    ) -> Result<(), Status> {
+        if self.role != Role::LastResource {
+            return Err(self.not_supported("hold decision records"));
+        }
+        self.ensure_schema().await?;
+        let recorded = last_resource::record(self.inside(&mut transaction)?, id).await;
+        recorded.map_err(|error| self.not_taken(error))?;
+        commit::step("erp-committing");
+        self.commit_transaction(transaction).await
+    }
+
+    pub(super) async fn prepare_transaction(
+        &self,
+        mut transaction: Transaction,
+        id: TransactionId,
+    ) -> Result<(), Status> {
+        if self.role != Role::Participant {
+            return Err(self.not_supported("prepare transactions"));
+        }
+        self.ensure_schema().await?;
+        let marked = participant::mark(self.inside(&mut transaction)?, id).await;
+        marked.map_err(|error| self.not_taken(error))?;
+        let prepared = transaction.prepare(&id.prepared_name()).await;
+        prepared.map_err(|error| self.refused(error, ""))
+    }
+
+    /// What is not done by the deadline is dropped, and with it its transaction.
+    pub(super) async fn within<T>(
+        &self,
+        context: &CallContext,
+        work: impl Future<Output = Result<T, Status>>,
+    ) -> Result<T, Status> {
+        let done = tokio::time::timeout(context.remaining(), work).await;
+        done.unwrap_or_else(|_| Err(self.too_late("the deadline passed before the write was done")))
+    }
+
+    pub(super) fn transaction_id(&self, text: &str) -> Result<TransactionId, Status> {
+        let malformed =
+            |it: commit::MalformedId| self.invalid_value("transaction_id", &it.to_string());
+        text.parse().map_err(malformed)
+    }
+}
+
+fn entity(operation: &pb::Operation) -> &str {
+    match &operation.operation {
+        Some(Kind::Create(it)) => &it.entity_name,
+        Some(Kind::Update(it)) => &it.entity_name,
+        Some(Kind::Upsert(it)) => &it.entity_name,
+        Some(Kind::Delete(it)) => &it.entity_name,
+        Some(Kind::PerformAction(it)) => &it.entity_name,
+        Some(Kind::Retrieve(it)) => &it.entity_name,
+        None => "",
+    }
+}

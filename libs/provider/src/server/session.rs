@@ -1,0 +1,183 @@
+//! One transaction, as long as its stream. Whatever ends the stream before its last step drops the
+//! transaction, which then was never there: an error, a deadline, a client that went away.
+
+use std::time::Duration;
+
+use commit::idempotency;
+use futures::stream::{self, BoxStream, StreamExt as _};
+use proto::query::v1 as pb;
+use proto::query::v1::transact_request::Step;
+use proto::query::v1::transact_response::Answer;
+use rpc::{CallContext, ErrorReason, status};
+use tonic::{Code, Status, Streaming};
+
+use super::Server;
+use super::status::of_operation;
+use crate::transaction::Transaction;
+
+/// A client that says nothing for so long holds locks for nothing.
+const IDLE: Duration = Duration::from_secs(15);
+/// Most operations of one transaction.
+const MAX_OPERATIONS: usize = 5_000;
+
+pub(super) type Answers = BoxStream<'static, Result<pb::TransactResponse, Status>>;
+
+struct Session {
+    server: Server,
+    context: CallContext,
+    requests: Streaming<pb::TransactRequest>,
+    state: State,
+}
+
+enum State {
+    New,
+    Open(Box<Open>),
+    /// It was done before: nothing follows.
+    Recorded,
+    Ended,
+}
+
+struct Open {
+    transaction: Transaction,
+    operations: usize,
+    /// The request, and its answer as far as it got.
+    once: Option<(idempotency::Request, pb::OperationResults)>,
+}
+
+/// Answers each message by one. The stream is the one that works: dropping it drops the transaction.
+pub(super) fn answers(
+    server: Server,
+    context: CallContext,
+    requests: Streaming<pb::TransactRequest>,
+) -> Answers {
+    let session = Session { server, context, requests, state: State::New };
+    stream::try_unfold(session, Session::next).boxed()
+}
+
+// === impl Session ===
+
+impl Session {
+    async fn next(mut self) -> Result<Option<(pb::TransactResponse, Self)>, Status> {
+        if matches!(self.state, State::Ended) {
+            return Ok(None);
+        }
+        let Some(request) = self.receive().await? else { return Ok(None) };
+        let (server, context) = (self.server.clone(), self.context.clone());
+        let answer = server.within(&context, Box::pin(self.answer(request.step))).await?;
+        Ok(Some((pb::TransactResponse { answer: Some(answer) }, self)))
+    }
+
+    async fn receive(&mut self) -> Result<Option<pb::TransactRequest>, Status> {
+        let patience = self.context.remaining().min(IDLE);
+        match tokio::time::timeout(patience, self.requests.message()).await {
+            Ok(received) => received,
+            Err(_) => Err(self.server.too_late("the transaction was left open for too long")),
+        }
+    }
+
+    async fn answer(&mut self, step: Option<Step>) -> Result<Answer, Status> {
+        let server = self.server.clone();
+        let state = std::mem::replace(&mut self.state, State::Ended);
+        match (state, step) {
+            (State::New, Some(Step::Begin(begin))) => self.begin(begin).await.map(Answer::Begun),
+            (State::New, _) => {
+                Err(server.invalid_state("a transaction starts with `begin`", "new"))
+            }
+            (State::Open(mut open), Some(Step::Operations(operations))) => {
+                let results = open.run(&server, operations).await?;
+                self.state = State::Open(open);
+                Ok(Answer::Results(results))
+            }
+            (State::Open(open), Some(Step::Prepare(prepare))) => {
+                let id = server.transaction_id(&prepare.transaction_id)?;
+                let transaction = open.close(&server).await?;
+                server.prepare_transaction(transaction, id).await?;
+                Ok(Answer::Prepared(pb::Prepared {}))
+            }
+            (State::Open(open), Some(Step::Commit(commit))) => {
+                let id = match commit.transaction_id.as_str() {
+                    "" => None,
+                    text => Some(server.transaction_id(text)?),
+                };
+                let transaction = open.close(&server).await?;
+                match id {
+                    Some(id) => server.commit_deciding(transaction, id).await?,
+                    None => server.commit_transaction(transaction).await?,
+                }
+                Ok(Answer::Committed(pb::Committed {}))
+            }
+            (State::Open(_), Some(Step::Begin(_))) => {
+                Err(server.invalid_state("the transaction was begun before", "open"))
+            }
+            (State::Open(_), None) => Err(server.invalid_state("the message has no step", "open")),
+            (State::Recorded, _) => {
+                Err(server.invalid_state("the transaction was done before", "recorded"))
+            }
+            (State::Ended, _) => Err(server.invalid_state("the transaction has ended", "ended")),
+        }
+    }
+
+    async fn begin(&mut self, begin: pb::Begin) -> Result<pb::Begun, Status> {
+        let server = &self.server;
+        server.check_ready()?;
+        if begin.idempotency_key.is_empty() {
+            let transaction = server.begin(&self.context).await?;
+            self.state = State::Open(Box::new(Open { transaction, operations: 0, once: None }));
+            return Ok(pb::Begun { recorded: None });
+        }
+        let digest = begin.request_digest.to_vec();
+        let request = server.once(&self.context, begin.idempotency_key, digest)?;
+        server.ensure_schema().await?;
+        let mut transaction = server.begin(&self.context).await?;
+        let recorded = server.recorded(&mut transaction, &request).await?;
+        self.state = match recorded {
+            Some(_) => State::Recorded,
+            None => {
+                let once = Some((request, pb::OperationResults::default()));
+                State::Open(Box::new(Open { transaction, operations: 0, once }))
+            }
+        };
+        Ok(pb::Begun { recorded })
+    }
+}
+
+// === impl Open ===
+
+impl Open {
+    async fn run(
+        &mut self,
+        server: &Server,
+        operations: pb::Operations,
+    ) -> Result<pb::OperationResults, Status> {
+        self.operations = self.operations.saturating_add(operations.operations.len());
+        if self.operations > MAX_OPERATIONS {
+            return Err(too_many(server, self.operations));
+        }
+        let mut results = Vec::with_capacity(operations.operations.len());
+        for (index, operation) in operations.operations.into_iter().enumerate() {
+            let done = server.execute(&mut self.transaction, operation).await;
+            results.push(done.map_err(|refused| of_operation(refused, index))?);
+        }
+        if let Some((_, answer)) = &mut self.once {
+            answer.results.extend_from_slice(&results);
+        }
+        Ok(pb::OperationResults { results })
+    }
+
+    /// The last thing in the transaction is what it answered.
+    async fn close(mut self, server: &Server) -> Result<Transaction, Status> {
+        if let Some((request, answer)) = &self.once {
+            server.record(&mut self.transaction, request, answer).await?;
+        }
+        Ok(self.transaction)
+    }
+}
+
+fn too_many(server: &Server, actual: usize) -> Status {
+    let (allowed, actual) = (MAX_OPERATIONS.to_string(), actual.to_string());
+    let metadata =
+        [("limit", "operations"), ("allowed", allowed.as_str()), ("actual", actual.as_str())];
+    let message = format!("a transaction has at most {allowed} operations");
+    let reason = ErrorReason::LimitExceeded;
+    status(Code::FailedPrecondition, server.domain(), reason, message, metadata)
+}

@@ -1,0 +1,1 @@
+//! Actions that a service does, over a real connection.

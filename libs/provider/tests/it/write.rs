@@ -1,0 +1,8 @@
+//! Writes: what reaches the tables, and what is refused in which words.
+
+mod concurrent;
+mod model;
+mod one_table;
+mod refusals;
+mod several_tables;
+mod world;

@@ -1,0 +1,98 @@
+//! Rows of several tables: who goes first, what is made when it is missing, what goes with it.
+
+use proto::query::v1::value::Kind as Value;
+
+use super::world::*;
+
+const STATE: &str = "SELECT concat(
+    (SELECT string_agg(concat_ws('/', c.company, c.account, c.credit, c.group_code, p.name, n.text), ',' ORDER BY c.id)
+     FROM customers c JOIN parties p ON p.id = c.party LEFT JOIN notes n ON n.customer = c.id),
+    ' parties ', (SELECT count(*) FROM parties), ' notes ', (SELECT count(*) FROM notes))";
+
+fn customer(account: &str) -> Vec<(&'static str, Value)> {
+    vec![
+        ("company", text("A1")),
+        ("account", text(account)),
+        ("name", text("Ann")),
+        ("group", text("G1")),
+    ]
+}
+
+#[tokio::test]
+async fn what_others_refer_to_goes_first_and_feeds_them() {
+    let mut world = World::new().await;
+    let mut values = customer("C1");
+    values.push(("note", text("new")));
+    let made = world.create("Customers", &values).await.unwrap();
+    assert_eq!(world.one(STATE).await.unwrap(), "A1/C1/100/G1/Ann/new parties 1 notes 1");
+    let log = world.one("SELECT string_agg(line, ', ') FROM log").await.unwrap();
+    assert_eq!(log, "parties INSERT by ann, customers INSERT by ann, notes INSERT by ann");
+    let names = ["$version", "upperName", "groupTitle"];
+    let row = world.read("Customers", &made.record_id, &names).await;
+    assert_eq!(row["$version"], made.etag.as_str());
+    assert_eq!((&row["upperName"], &row["groupTitle"]), (&"ANN".into(), &"Gold".into()));
+    assert_eq!(world.one("SELECT party::text FROM customers").await.unwrap(), "500");
+}
+
+#[tokio::test]
+async fn an_optional_table_gets_its_row_when_it_is_given_a_value() {
+    let mut world = World::new().await;
+    let made = world.create("Customers", &customer("C1")).await.unwrap();
+    assert_eq!(world.one(STATE).await.unwrap(), "A1/C1/100/G1/Ann parties 1 notes 0");
+    let nothing = world.update("Customers", &made.record_id, &[("note", null())]).await.unwrap();
+    assert_eq!(nothing.etag, made.etag);
+    let changes = [("note", text("later")), ("name", text("Bea")), ("credit", number("5"))];
+    let changed = world.update("Customers", &made.record_id, &changes).await.unwrap();
+    assert_eq!(world.one(STATE).await.unwrap(), "A1/C1/5/G1/Bea/later parties 1 notes 1");
+    let row = world.read("Customers", &made.record_id, &["$version"]).await;
+    assert_eq!(row["$version"], changed.etag.as_str());
+    world.update("Customers", &made.record_id, &[("note", null())]).await.unwrap();
+    assert_eq!(world.one(STATE).await.unwrap(), "A1/C1/5/G1/Bea parties 1 notes 1");
+}
+
+#[tokio::test]
+async fn a_row_goes_with_what_is_its_own() {
+    let mut world = World::new().await;
+    let mut values = customer("C1");
+    values.push(("note", text("new")));
+    let made = world.create("Customers", &values).await.unwrap();
+    let stale = world.write(delete("Customers", &made.record_id, "W/\"1\"")).await.unwrap_err();
+    assert_eq!(why(&stale, "").0, "VERSION_MISMATCH");
+    world.write(delete("Customers", &made.record_id, &made.etag)).await.unwrap();
+    assert_eq!(world.one(STATE).await.unwrap(), " parties 0 notes 0");
+    assert_eq!(world.one("SELECT count(*)::text FROM groups").await.unwrap(), "2");
+}
+
+#[tokio::test]
+async fn what_somebody_else_needs_stays() {
+    let mut world = World::new().await;
+    let first = world.create("Customers", &customer("C1")).await.unwrap();
+    world.run("INSERT INTO customers (company, account, party) SELECT 'B1', 'C9', party FROM customers").await;
+    world.write(delete("Customers", &first.record_id, "")).await.unwrap();
+    assert_eq!(world.one(STATE).await.unwrap(), "B1/C9/100/Ann parties 1 notes 0");
+
+    let second = world.create("Customers", &customer("C2")).await.unwrap();
+    world.run("INSERT INTO vendors (party) SELECT max(id) FROM parties").await;
+    world.write(delete("Customers", &second.record_id, "")).await.unwrap();
+    assert_eq!(world.one("SELECT count(*)::text FROM vendors").await.unwrap(), "1");
+    assert_eq!(world.one(STATE).await.unwrap(), "B1/C9/100/Ann parties 2 notes 0");
+}
+
+#[tokio::test]
+async fn a_refused_part_leaves_no_part() {
+    let mut world = World::new().await;
+    let mut values = customer("C1");
+    values.retain(|it| it.0 != "group");
+    values.push(("group", text("G9")));
+    let refused = world.create("Customers", &values).await.unwrap_err();
+    assert_eq!(why(&refused, "").0, "INVALID_VALUE");
+    let refused = world.write_as(&only(&["B1"]), create("Customers", &customer("C1"))).await;
+    assert_eq!(why(&refused.unwrap_err(), "").0, "PRIVILEGE_DENIED");
+    assert_eq!(world.one(STATE).await.unwrap(), " parties 0 notes 0");
+    let made = world.create("Customers", &customer("C1")).await.unwrap();
+    let moving =
+        update("Customers", &made.record_id, &[("company", text("B1")), ("name", text("x"))], "");
+    let refused = world.write_as(&only(&["A1"]), moving).await.unwrap_err();
+    assert_eq!(why(&refused, "").0, "PRIVILEGE_DENIED");
+    assert_eq!(world.one(STATE).await.unwrap(), "A1/C1/100/G1/Ann parties 1 notes 0");
+}
