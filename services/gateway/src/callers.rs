@@ -200,6 +200,12 @@ impl<'h> Credentials<'h> {
 }
 
 impl Session {
+    /// How long calls can be made on the caller's behalf.
+    pub(crate) fn holds_for(&self) -> Duration {
+        let left = self.expires.duration_since(SystemTime::now()).unwrap_or_default();
+        left.saturating_sub(SAFETY)
+    }
+
     /// Whether rows of the table are worth asking for where nobody named it. Whoever holds the rows
     /// decides.
     pub(crate) fn may_read(&self, table: &Table) -> bool {
@@ -213,6 +219,22 @@ impl Session {
 }
 
 /// The assertion is a credential and stays out of logs.
+#[cfg(test)]
+impl Session {
+    /// For what does not depend on who it is.
+    pub(crate) fn of_nobody() -> Self {
+        Self {
+            assertion: String::new(),
+            system_user_id: Uuid::nil().to_string(),
+            administrator: false,
+            time_zone: Tz::UTC,
+            language: 1033,
+            rights: None,
+            expires: SystemTime::UNIX_EPOCH,
+        }
+    }
+}
+
 impl std::fmt::Debug for Session {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Session")
@@ -228,8 +250,7 @@ impl Expiry<Digest, Arc<Session>> for UntilExpiry {
         session: &Arc<Session>,
         _created_at: Instant,
     ) -> Option<Duration> {
-        let left = session.expires.duration_since(SystemTime::now()).unwrap_or_default();
-        Some(left.saturating_sub(SAFETY).min(LONGEST_LIFE))
+        Some(session.holds_for().min(LONGEST_LIFE))
     }
 }
 

@@ -1,14 +1,15 @@
 //! Every way the gateway can say no, with the platform's status, code and text
-//! (spec lifecycle-and-web-api §2.12), and the one place that turns a provider's status into it.
+//! (spec lifecycle-and-web-api §2.12). `of_status` is the one place that turns a service's status into it,
+//! and `into_status` the one that makes it a status again for gRPC's clients.
+
+mod into_status;
+mod of_status;
 
 use axum::http::StatusCode;
 use fetchxml::{FetchXmlError, JsonError, PrintError};
-use odata::{InvalidEncoding, OptionError, PageTokenError, PathError, SyntaxError};
-use rpc::ErrorReason;
-use tonic::{Code, Status};
-use tonic_types::StatusExt as _;
+use odata::{BatchError, InvalidEncoding, OptionError, PageTokenError, PathError, SyntaxError};
 
-use crate::metadata::{Source, Table};
+use crate::metadata::Table;
 
 /// Name of the namespace that types are in.
 pub(crate) const NAMESPACE: &str = "Microsoft.Dynamics.CRM";
@@ -67,14 +68,45 @@ pub(crate) enum GatewayError {
     MethodNotAllowed { method: String, resource: String, allow: &'static str },
     #[error("Entity '{table}' With Id = {id} Does Not Exist")]
     RecordNotFound { table: String, id: uuid::Uuid },
+    /// [`Self::RecordNotFound`] in the words of requests that write.
+    #[error("{table} With Id = {id} Does Not Exist")]
+    NothingToChange { table: String, id: uuid::Uuid },
     #[error("Version stamp associated with the client has expired. Please perform a full sync.")]
     VersionStampExpired,
+    #[error("Change tracking is not enabled for the entity '{0}'.")]
+    ChangeTrackingDisabled(String),
     #[error("Could not find a metadata object with {0}.")]
     MetadataNotFound(String),
     #[error("A record with the specified key values does not exist in {table} entity")]
     RecordNotFoundByKey { table: String },
     #[error("A record with matching key values already exists.")]
     RecordExists,
+    /// [`Self::RecordExists`] where an alternate key is taken.
+    #[error("A record with matching key values already exists: {columns}.")]
+    KeyTaken { columns: String },
+    /// The ERP's own rules say no, in their own words.
+    #[error("{0}")]
+    BusinessRule(String),
+    #[error("{action} not allowed for field '{table}.{column}'")]
+    ReadOnly { action: &'static str, table: String, column: String },
+    #[error(
+        "A validation error occurred.  The length of the '{column}' attribute of the '{table}' \
+         entity exceeded the maximum allowed length of '{most}'."
+    )]
+    TooLong { column: String, table: String, most: usize },
+    #[error("{0}")]
+    InUse(String),
+    /// Nothing was done, and the same again may be.
+    #[error("{0}")]
+    WriteConflict(String),
+    /// Something was done or nothing, and it is decided or about to be.
+    #[error("{0}")]
+    OutcomePending(String),
+    #[error("{0}")]
+    KeyReused(String),
+    /// A message that a table does not take.
+    #[error("{0}")]
+    MessageNotSupported(String),
     #[error("The version of the existing record doesn't match the RowVersion property provided.")]
     VersionMismatch,
     #[error("{0}")]
@@ -91,6 +123,11 @@ pub(crate) enum GatewayError {
     InvalidValue(String),
     #[error("Error identified in Payload provided by the user for Entity :'{set}': {detail}")]
     Payload { set: String, detail: String },
+    /// A batch that cannot be read, or must not run.
+    #[error(transparent)]
+    Batch(#[from] BatchError),
+    #[error("Content-ID Reference: '${0}' does not exist in the batch context.")]
+    UnknownContentId(String),
     #[error("The request body is larger than {0} bytes.")]
     BodyTooLarge(usize),
     #[error("The request URI is longer than {0} characters.")]
@@ -143,20 +180,36 @@ impl GatewayError {
             Self::NegatedFunction => (StatusCode::METHOD_NOT_ALLOWED, "0x80060888"),
             Self::NotOffered(_) => (StatusCode::NOT_IMPLEMENTED, "0x80060888"),
             Self::MethodNotAllowed { .. } => (StatusCode::METHOD_NOT_ALLOWED, "0x80060888"),
-            Self::RecordNotFound { .. } | Self::MetadataNotFound(_) => {
-                (StatusCode::NOT_FOUND, "0x80040217")
-            }
+            Self::RecordNotFound { .. }
+            | Self::NothingToChange { .. }
+            | Self::MetadataNotFound(_) => (StatusCode::NOT_FOUND, "0x80040217"),
             Self::RecordNotFoundByKey { .. } => (StatusCode::NOT_FOUND, "0x80060891"),
             Self::RecordExists => (StatusCode::PRECONDITION_FAILED, "0x80040237"),
+            Self::KeyTaken { .. } => (StatusCode::PRECONDITION_FAILED, "0x80060892"),
+            Self::BusinessRule(_) | Self::ReadOnly { .. } => {
+                (StatusCode::BAD_REQUEST, "0x80048d0b")
+            }
+            Self::TooLong { .. } => (StatusCode::BAD_REQUEST, "0x80044331"),
+            Self::InUse(_) => (StatusCode::METHOD_NOT_ALLOWED, "0x80040227"),
+            // The platform's code of a deadlock; and a status that clients ask again after, which they
+            // may: nothing was done.
+            Self::WriteConflict(_) => (StatusCode::SERVICE_UNAVAILABLE, "0x80044150"),
+            // Not 503: clients repeat after that under another request id, and would do it twice.
+            Self::OutcomePending(_) => (StatusCode::GATEWAY_TIMEOUT, "0x80044151"),
+            Self::KeyReused(_) => (StatusCode::BAD_REQUEST, "0x80040203"),
+            Self::MessageNotSupported(_) => (StatusCode::BAD_REQUEST, "0x80040800"),
             Self::VersionMismatch => (StatusCode::PRECONDITION_FAILED, "0x80060882"),
             Self::PageToken(_) | Self::InvalidValue(_) | Self::InvalidDocument(_) => {
                 (StatusCode::BAD_REQUEST, "0x80040203")
             }
+            Self::ChangeTrackingDisabled(_) => (StatusCode::BAD_REQUEST, "0x80072491"),
             Self::VersionStampExpired => (StatusCode::BAD_REQUEST, "0x80044352"),
             Self::Unauthenticated => (StatusCode::UNAUTHORIZED, "0x8005F101"),
             Self::PrivilegeDenied(_) => (StatusCode::FORBIDDEN, "0x80040220"),
             Self::UnknownUser => (StatusCode::FORBIDDEN, "0x80072560"),
-            Self::Payload { .. } => (StatusCode::BAD_REQUEST, "0x80048d19"),
+            Self::Payload { .. } | Self::Batch(_) | Self::UnknownContentId(_) => {
+                (StatusCode::BAD_REQUEST, "0x80048d19")
+            }
             Self::BodyTooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "0x80048d19"),
             Self::UrlTooLong(_) => (StatusCode::URI_TOO_LONG, "0x80060888"),
             Self::InvalidModel(_) => (StatusCode::BAD_REQUEST, "0x80048d0b"),
@@ -165,97 +218,6 @@ impl GatewayError {
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "0x80040216"),
         }
     }
-
-    /// What a provider's refusal means to the client. Logs what the client must not be told.
-    pub(crate) fn of_provider(status: &Status, table: &Table) -> Self {
-        match rpc::reason(status) {
-            Some(ErrorReason::EntityNotFound) => Self::UnknownSegment(table.set_name.clone()),
-            Some(ErrorReason::ColumnNotFound) => {
-                // The table changed between our metadata and the provider's.
-                let info = status.get_details_error_info();
-                let column = info.and_then(|it| it.metadata.get("column").cloned());
-                Self::unknown_column(table, &column.unwrap_or_default())
-            }
-            Some(ErrorReason::StoreUnavailable) if !rpc::is_busy(status) => {
-                Self::Unavailable(unavailable(table.source))
-            }
-            // Nothing that a reader could do about it, and everything that an administrator can.
-            Some(ErrorReason::InvalidModel) if table.source == Source::Erp => {
-                Self::Unavailable(status.message().to_owned())
-            }
-            Some(ErrorReason::PrivilegeDenied) => {
-                let info = status.get_details_error_info();
-                match info.and_then(|it| it.metadata.get("privilege").cloned()) {
-                    Some(privilege) => Self::missing_privilege(table, &privilege),
-                    None => Self::PrivilegeDenied(status.message().to_owned()),
-                }
-            }
-            _ => Self::of_service(status),
-        }
-    }
-
-    /// What the refusal of a service that serves no table means to the client.
-    pub(crate) fn of_service(status: &Status) -> Self {
-        let message = || status.message().to_owned();
-        match rpc::reason(status) {
-            Some(ErrorReason::NoCaller | ErrorReason::InvalidAssertion) => Self::Unauthenticated,
-            Some(ErrorReason::PrivilegeDenied) => Self::PrivilegeDenied(message()),
-            Some(ErrorReason::NoErpUser) => Self::UnknownUser,
-            Some(ErrorReason::InvalidQuery) => Self::InvalidQuery(message()),
-            Some(ErrorReason::InvalidValue) => Self::InvalidValue(message()),
-            // Of reads, the only limit is that of the rows that an aggregate goes over.
-            Some(ErrorReason::LimitExceeded) => Self::AggregateLimit,
-            Some(ErrorReason::VersionMismatch) => Self::VersionMismatch,
-            Some(ErrorReason::RecordExists) => Self::RecordExists,
-            Some(ErrorReason::DeadlineExceeded) => Self::Timeout,
-            Some(ErrorReason::NotSupported | ErrorReason::ActionNotFound) => {
-                Self::NotOffered("This operation".to_owned())
-            }
-            Some(ErrorReason::StoreUnavailable) if rpc::is_busy(status) => {
-                Self::Unavailable(message())
-            }
-            Some(ErrorReason::StoreUnavailable | ErrorReason::NotReady) => {
-                Self::Unavailable("A service is not available; try again later.".to_owned())
-            }
-            Some(ErrorReason::InvalidModel) => Self::InvalidModel(message()),
-            // Reasons that no client of ours can cause, or of services that are not called here.
-            Some(_) => Self::internal(status),
-            None => Self::of_transport(status),
-        }
-    }
-
-    /// A status that no service made: the connection failed, or the wait ended.
-    fn of_transport(status: &Status) -> Self {
-        match status.code() {
-            Code::DeadlineExceeded | Code::Cancelled => Self::Timeout,
-            Code::Unavailable => {
-                tracing::warn!(error = %status, "a service is not available");
-                Self::Unavailable("A service is not available; try again later.".to_owned())
-            }
-            // What the transport says of a message above its limit, whoever of the two met it.
-            Code::OutOfRange => {
-                tracing::warn!(error = %status, "a message between services was too large");
-                let message = "The request, or a part of its answer, is too large.";
-                Self::InvalidQuery(message.to_owned())
-            }
-            _ => Self::internal(status),
-        }
-    }
-
-    fn internal(status: &Status) -> Self {
-        tracing::error!(error = %status, "a service failed");
-        Self::Internal
-    }
-}
-
-fn unavailable(source: Source) -> String {
-    match source {
-        Source::Erp => "The finance and operations app does not answer; try again later.",
-        Source::Organization | Source::Catalog => {
-            "The platform's store does not answer; try again later."
-        }
-    }
-    .to_owned()
 }
 
 impl From<FetchXmlError> for GatewayError {
@@ -287,53 +249,5 @@ impl From<JsonError> for GatewayError {
 impl From<PrintError> for GatewayError {
     fn from(error: PrintError) -> Self {
         Self::InvalidQuery(error.to_string())
-    }
-}
-
-impl From<GatewayError> for Status {
-    fn from(error: GatewayError) -> Self {
-        let (http, _) = error.platform();
-        let message = error.to_string();
-        let refuse = |code, reason| rpc::status(code, "gateway", reason, message.as_str(), []);
-        match &error {
-            GatewayError::UnknownTable(_) | GatewayError::UnknownSegment(_) => {
-                refuse(Code::NotFound, ErrorReason::EntityNotFound)
-            }
-            GatewayError::UnknownColumn { .. } | GatewayError::UnknownAttribute { .. } => {
-                refuse(Code::InvalidArgument, ErrorReason::ColumnNotFound)
-            }
-            GatewayError::RecordNotFound { .. } | GatewayError::RecordNotFoundByKey { .. } => {
-                refuse(Code::NotFound, ErrorReason::RecordNotFound)
-            }
-            GatewayError::Unauthenticated => {
-                refuse(Code::Unauthenticated, ErrorReason::InvalidAssertion)
-            }
-            GatewayError::PrivilegeDenied(_) => {
-                refuse(Code::PermissionDenied, ErrorReason::PrivilegeDenied)
-            }
-            GatewayError::UnknownUser => refuse(Code::PermissionDenied, ErrorReason::NoErpUser),
-            GatewayError::Unavailable(_) => {
-                rpc::unavailable("gateway", ErrorReason::StoreUnavailable, message)
-            }
-            GatewayError::Timeout => refuse(Code::DeadlineExceeded, ErrorReason::DeadlineExceeded),
-            GatewayError::Internal => refuse(Code::Internal, ErrorReason::StoreFailed),
-            GatewayError::InvalidValue(_)
-            | GatewayError::IncompatibleTypes { .. }
-            | GatewayError::PageToken(_) => {
-                refuse(Code::InvalidArgument, ErrorReason::InvalidValue)
-            }
-            GatewayError::InvalidModel(_) => {
-                refuse(Code::FailedPrecondition, ErrorReason::InvalidModel)
-            }
-            GatewayError::AggregateLimit => {
-                refuse(Code::FailedPrecondition, ErrorReason::LimitExceeded)
-            }
-            GatewayError::RecordExists => refuse(Code::AlreadyExists, ErrorReason::RecordExists),
-            GatewayError::VersionMismatch => refuse(Code::Aborted, ErrorReason::VersionMismatch),
-            _ if http == StatusCode::NOT_IMPLEMENTED => {
-                refuse(Code::Unimplemented, ErrorReason::NotSupported)
-            }
-            _ => refuse(Code::InvalidArgument, ErrorReason::InvalidQuery),
-        }
     }
 }

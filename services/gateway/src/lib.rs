@@ -23,6 +23,7 @@ mod odata_read;
 mod organization;
 mod providers;
 mod query;
+mod recovery;
 mod schema;
 mod serve;
 mod translate;
@@ -46,6 +47,7 @@ pub use crate::http::serve_http;
 use crate::metadata::Metadata;
 use crate::organization::Organization;
 use crate::providers::Providers;
+use crate::recovery::BothStores;
 
 /// What an operator decides.
 #[derive(Clone)]
@@ -79,7 +81,7 @@ pub struct Clients {
     pub user_context: Channel,
 }
 
-/// The gateway, watching metadata for as long as it lives.
+/// The gateway, watching metadata, and transactions that nobody ended, for as long as it lives.
 #[derive(Debug)]
 pub struct Gateway {
     core: Arc<Core>,
@@ -97,6 +99,9 @@ pub(crate) struct Core {
     pub(crate) companies: Companies,
     pub(crate) organization: Organization,
     pub(crate) page_tokens: PageTokens,
+    /// Where transactions over both end.
+    pub(crate) both_stores: BothStores,
+    pub(crate) bulk_deletes: serve::Jobs,
 }
 
 // === impl Config ===
@@ -131,11 +136,13 @@ impl std::fmt::Debug for Config {
 // === impl Gateway ===
 
 impl Gateway {
-    /// Begins to watch metadata at once; must be called within a Tokio runtime.
+    /// Begins to watch at once; must be called within a Tokio runtime.
     #[must_use]
     pub fn new(clients: Clients, config: Config) -> Self {
         let metadata = Arc::new(Metadata::new(&clients));
-        let watchers = metadata.watch();
+        let mut watchers = metadata.watch();
+        let both_stores = BothStores::new(&clients);
+        watchers.push(tokio::spawn(recovery::recover(both_stores.clone())));
         let core = Arc::new(Core {
             metadata,
             providers: Providers::new(&clients),
@@ -143,6 +150,8 @@ impl Gateway {
             companies: Companies::new(),
             organization: Organization::new(clients.organization.clone()),
             page_tokens: PageTokens::new(&config.page_token_secret),
+            both_stores,
+            bulk_deletes: serve::Jobs::new(),
             config,
         });
         Self { core, clients, watchers }

@@ -3,7 +3,9 @@
 use std::time::Instant;
 
 use proto::query::v1 as pb;
+use proto::query::v1::change_tracking_service_client::ChangeTrackingServiceClient;
 use proto::query::v1::data_provider_service_client::DataProviderServiceClient;
+use proto::query::v1::transaction_service_client::TransactionServiceClient;
 use rpc::Channel;
 use tonic::{Request, Status, Streaming};
 
@@ -16,11 +18,22 @@ const MAX_MESSAGE: usize = 64 << 20;
 
 type Client = DataProviderServiceClient<Channel>;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Providers {
     catalog: Client,
     organization: Client,
     query: Client,
+    organization_transactions: TransactionServiceClient<Channel>,
+    erp_transactions: TransactionServiceClient<Channel>,
+    organization_changes: ChangeTrackingServiceClient<Channel>,
+    erp_changes: ChangeTrackingServiceClient<Channel>,
+}
+
+/// A store that rows can be written to in transactions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Store {
+    Organization,
+    Erp,
 }
 
 /// On whose behalf, and until when.
@@ -50,7 +63,14 @@ impl Providers {
     pub(crate) fn new(clients: &Clients) -> Self {
         let client =
             |channel: &Channel| Client::new(channel.clone()).max_decoding_message_size(MAX_MESSAGE);
+        let transactions = |channel: &Channel| {
+            TransactionServiceClient::new(channel.clone()).max_decoding_message_size(MAX_MESSAGE)
+        };
         Self {
+            organization_transactions: transactions(&clients.organization),
+            erp_transactions: transactions(&clients.query),
+            organization_changes: ChangeTrackingServiceClient::new(clients.organization.clone()),
+            erp_changes: ChangeTrackingServiceClient::new(clients.query.clone()),
             catalog: client(&clients.catalog),
             organization: client(&clients.organization),
             query: client(&clients.query),
@@ -95,15 +115,92 @@ impl Providers {
         Ok(within(call.deadline, self.client(source).explain(request)).await?.into_inner())
     }
 
+    pub(crate) async fn create(
+        &self,
+        call: Call<'_>,
+        source: Source,
+        request: pb::CreateRequest,
+    ) -> Result<pb::CreateResponse, Status> {
+        let request = call.request(request)?;
+        Ok(within(call.deadline, self.client(source).create(request)).await?.into_inner())
+    }
+
     pub(crate) async fn update(
         &self,
         call: Call<'_>,
         source: Source,
         request: pb::UpdateRequest,
-    ) -> Result<(), Status> {
+    ) -> Result<pb::UpdateResponse, Status> {
         let request = call.request(request)?;
-        within(call.deadline, self.client(source).update(request)).await?;
-        Ok(())
+        Ok(within(call.deadline, self.client(source).update(request)).await?.into_inner())
+    }
+
+    pub(crate) async fn upsert(
+        &self,
+        call: Call<'_>,
+        source: Source,
+        request: pb::UpsertRequest,
+    ) -> Result<pb::UpsertResponse, Status> {
+        let request = call.request(request)?;
+        Ok(within(call.deadline, self.client(source).upsert(request)).await?.into_inner())
+    }
+
+    pub(crate) async fn delete(
+        &self,
+        call: Call<'_>,
+        source: Source,
+        request: pb::DeleteRequest,
+    ) -> Result<pb::DeleteResponse, Status> {
+        let request = call.request(request)?;
+        Ok(within(call.deadline, self.client(source).delete(request)).await?.into_inner())
+    }
+
+    pub(crate) async fn perform_action(
+        &self,
+        call: Call<'_>,
+        source: Source,
+        request: pb::PerformActionRequest,
+    ) -> Result<pb::PerformActionResponse, Status> {
+        let request = call.request(request)?;
+        Ok(within(call.deadline, self.client(source).perform_action(request)).await?.into_inner())
+    }
+
+    /// For transactions of the two stores that have them.
+    pub(crate) fn transactions(&self, store: Store) -> TransactionServiceClient<Channel> {
+        match store {
+            Store::Organization => self.organization_transactions.clone(),
+            Store::Erp => self.erp_transactions.clone(),
+        }
+    }
+
+    /// Where the changes of rows that are to come will be listed behind.
+    pub(crate) async fn change_position(
+        &self,
+        call: Call<'_>,
+        store: Store,
+        request: pb::GetChangePositionRequest,
+    ) -> Result<pb::GetChangePositionResponse, Status> {
+        let request = call.request(request)?;
+        let mut client = self.changes(store);
+        Ok(within(call.deadline, client.get_change_position(request)).await?.into_inner())
+    }
+
+    pub(crate) async fn entity_changes(
+        &self,
+        call: Call<'_>,
+        store: Store,
+        request: pb::ListEntityChangesRequest,
+    ) -> Result<pb::ListEntityChangesResponse, Status> {
+        let request = call.request(request)?;
+        let mut client = self.changes(store);
+        Ok(within(call.deadline, client.list_entity_changes(request)).await?.into_inner())
+    }
+
+    fn changes(&self, store: Store) -> ChangeTrackingServiceClient<Channel> {
+        match store {
+            Store::Organization => self.organization_changes.clone(),
+            Store::Erp => self.erp_changes.clone(),
+        }
     }
 
     fn client(&self, source: Source) -> Client {
@@ -111,6 +208,17 @@ impl Providers {
             Source::Catalog => self.catalog.clone(),
             Source::Organization => self.organization.clone(),
             Source::Erp => self.query.clone(),
+        }
+    }
+}
+
+impl Store {
+    /// `None` for what is held elsewhere and has no transactions.
+    pub(crate) fn of(source: Source) -> Option<Self> {
+        match source {
+            Source::Organization => Some(Self::Organization),
+            Source::Erp => Some(Self::Erp),
+            Source::Catalog => None,
         }
     }
 }

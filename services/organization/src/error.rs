@@ -8,9 +8,6 @@ pub(crate) const DOMAIN: &str = "organization";
 /// Why a call was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// No native table of that name.
-    #[error("there is no native table `{0}`")]
-    TableNotFound(String),
     /// A value that does not fit.
     #[error("`{field}` {reason}")]
     InvalidValue {
@@ -19,9 +16,6 @@ pub enum Error {
         /// What is wrong with it.
         reason: &'static str,
     },
-    /// Something that is not offered.
-    #[error("{0} native rows is not offered yet")]
-    NotSupported(&'static str),
     /// The store does not answer.
     #[error("the organization's store is not available; try again later")]
     StoreUnavailable(#[source] sqlx::Error),
@@ -75,16 +69,9 @@ impl From<Error> for Status {
     fn from(error: Error) -> Self {
         let message = error.to_string();
         match &error {
-            Error::TableNotFound(table) => {
-                let metadata = [("entity", table.as_str())];
-                status(Code::NotFound, DOMAIN, ErrorReason::EntityNotFound, message, metadata)
-            }
             Error::InvalidValue { field, .. } => {
                 let metadata = [("column", *field)];
                 status(Code::InvalidArgument, DOMAIN, ErrorReason::InvalidValue, message, metadata)
-            }
-            Error::NotSupported(_) => {
-                status(Code::Unimplemented, DOMAIN, ErrorReason::NotSupported, message, [])
             }
             Error::StoreUnavailable(cause) => {
                 tracing::warn!(error = %cause, "the organization's store is not available");

@@ -2,8 +2,6 @@
 
 mod directory;
 mod metadata;
-mod row_provider;
 
 pub(crate) use directory::Directory;
 pub(crate) use metadata::Metadata;
-pub(crate) use row_provider::RowProvider;

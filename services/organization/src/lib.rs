@@ -4,6 +4,7 @@
 //! [`Organization::start`] migrates the store; `grpc` serves rows, table definitions, and the
 //! imports by which other services keep users and companies up to date.
 
+mod authority;
 mod config;
 mod error;
 mod grpc;
@@ -12,21 +13,24 @@ mod store;
 
 use std::sync::Arc;
 
+use authority::PlatformRights;
 pub use config::Config;
 pub use error::{Error, StartError};
 use native::NativeTables;
 use proto::organization::v1::organization_service_server::OrganizationServiceServer;
-use proto::query::v1::data_provider_service_server::DataProviderServiceServer;
 use proto::query::v1::metadata_provider_service_server::MetadataProviderServiceServer;
-use provider::{Pool, PoolOptions, Provider};
+use provider::{ChangeTracking, Pool, PoolOptions, Provider, Role};
 use store::Store;
+use tokio::task::JoinHandle;
 
 /// The running service.
 #[derive(Debug)]
 pub struct Organization {
     store: Store,
     tables: Arc<NativeTables>,
-    provider: Provider,
+    rows: provider::Server,
+    changes: ChangeTracking,
+    tasks: [JoinHandle<()>; 2],
 }
 
 impl Organization {
@@ -39,17 +43,31 @@ impl Organization {
         let tables = Arc::new(NativeTables::new()?);
         let store = Store::open(&config.database_url).await?;
         let pool = Pool::new(&config.database_url, &PoolOptions::default())?;
-        Ok(Self { store, tables, provider: Provider::new(pool, error::DOMAIN) })
+        let rights = Arc::new(PlatformRights::new(Arc::clone(&tables)));
+        let provider = Provider::new(pool, error::DOMAIN);
+        let retention = config.change_retention();
+        let changes = ChangeTracking::new(provider.clone(), rights.clone(), retention);
+        changes.want(tables.bindings());
+        let rows = provider::Server::new(provider, rights, Role::Participant);
+        let tasks = [tokio::spawn(rows.clone().sweep()), tokio::spawn(changes.clone().run())];
+        Ok(Self { store, tables, rows, changes, tasks })
     }
 
     /// Adds the organization's services to a server.
     #[must_use]
     pub fn register(&self, server: rpc::Server) -> rpc::Server {
-        let tables = || Arc::clone(&self.tables);
-        let rows = grpc::RowProvider::new(tables(), self.provider.clone());
-        server
+        let metadata = grpc::Metadata::new(Arc::clone(&self.tables));
+        let server = server
             .with(OrganizationServiceServer::new(grpc::Directory::new(self.store.clone())))
-            .with(MetadataProviderServiceServer::new(grpc::Metadata::new(tables())))
-            .with(DataProviderServiceServer::new(rows))
+            .with(MetadataProviderServiceServer::new(metadata));
+        self.changes.register(self.rows.register(server))
+    }
+}
+
+impl Drop for Organization {
+    fn drop(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
     }
 }

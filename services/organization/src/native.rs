@@ -66,6 +66,10 @@ impl NativeTables {
         self.bindings.get(name).cloned()
     }
 
+    pub(crate) fn bindings(&self) -> impl Iterator<Item = &Binding> {
+        self.bindings.values().map(AsRef::as_ref)
+    }
+
     pub(crate) fn published(&self) -> WatchTablesResponse {
         WatchTablesResponse {
             revision: REVISION,

@@ -14,10 +14,11 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const SAMPLE_DATA: &str = include_str!("../sql/sample_data.sql");
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(30);
 /// In order; what has been released is never changed.
-const MIGRATIONS: [(i64, &str, &str); 3] = [
+const MIGRATIONS: [(i64, &str, &str); 4] = [
     (1, "tables", include_str!("../migrations/0001_tables.sql")),
     (2, "user columns", include_str!("../migrations/0002_user_columns.sql")),
     (3, "accounts", include_str!("../migrations/0003_accounts.sql")),
+    (4, "rules", include_str!("../migrations/0004_rules.sql")),
 ];
 
 /// The store.

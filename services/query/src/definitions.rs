@@ -33,6 +33,16 @@ impl Definitions {
         self.current.load().get(entity).cloned()
     }
 
+    /// Every entity.
+    pub(crate) fn all(&self) -> Arc<HashMap<String, Arc<Binding>>> {
+        self.current.load_full()
+    }
+
+    /// Tells of every new set.
+    pub(crate) fn revisions(&self) -> watch::Receiver<Option<i64>> {
+        self.revision.subscribe()
+    }
+
     pub(crate) fn is_ready(&self) -> bool {
         self.revision.borrow().is_some()
     }

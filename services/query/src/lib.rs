@@ -2,27 +2,32 @@
 //! entities, read live, as the invoking user and with that user's rights in every statement.
 //!
 //! [`Query::start`] follows the catalog's definitions and answers the provider contract from the
-//! ERP's database. The translation itself is `libs/provider`; what is decided here is who may read
-//! which entity, and what is known about entities. Start with `grpc`.
+//! ERP's database. The translation and the wire are `libs/provider`; what is decided here is who may do
+//! what with which entity (`authority`), and what is known about entities (`definitions`).
 
+mod authority;
+mod changes;
 mod config;
 mod definitions;
-mod grpc;
 
 use std::sync::Arc;
 
+use authority::ErpRights;
 pub use config::Config;
 use definitions::Definitions;
-use proto::query::v1::data_provider_service_server::DataProviderServiceServer;
-use provider::{Pool, PoolOptions, Provider};
+use provider::{ChangeTracking, Pool, PoolOptions, Provider, Role};
 use tokio::task::JoinHandle;
+
+/// The service's name in errors.
+const DOMAIN: &str = "query";
 
 /// The running adapter.
 #[derive(Debug)]
 pub struct Query {
     definitions: Arc<Definitions>,
-    provider: Provider,
-    follower: JoinHandle<()>,
+    server: provider::Server,
+    changes: ChangeTracking,
+    tasks: [JoinHandle<()>; 4],
 }
 
 impl Query {
@@ -34,17 +39,24 @@ impl Query {
     /// When the ERP's URL is malformed.
     pub fn start(config: &Config, catalog: rpc::Channel) -> Result<Self, provider::Error> {
         let options = PoolOptions { max_size: config.erp_connections, ..PoolOptions::default() };
-        let provider = Provider::new(Pool::new(&config.erp_url, &options)?, grpc::DOMAIN);
+        let provider = Provider::new(Pool::new(&config.erp_url, &options)?, DOMAIN);
         let definitions = Arc::new(Definitions::new());
+        let rights = Arc::new(ErpRights::new(Arc::clone(&definitions)));
+        let changes =
+            ChangeTracking::new(provider.clone(), rights.clone(), config.change_retention());
+        let server = provider::Server::new(provider, rights, Role::LastResource);
         let follower = tokio::spawn(Arc::clone(&definitions).follow(catalog));
-        Ok(Self { definitions, provider, follower })
+        let sweeper = tokio::spawn(server.clone().sweep());
+        let capture = tokio::spawn(changes.clone().run());
+        let wanted = tokio::spawn(changes::follow(Arc::clone(&definitions), changes.clone()));
+        let tasks = [follower, sweeper, capture, wanted];
+        Ok(Self { definitions, server, changes, tasks })
     }
 
-    /// Adds the adapter's service to a server.
+    /// Adds the adapter's services to a server.
     #[must_use]
     pub fn register(&self, server: rpc::Server) -> rpc::Server {
-        let adapter = grpc::Adapter::new(Arc::clone(&self.definitions), self.provider.clone());
-        server.with(DataProviderServiceServer::new(adapter))
+        self.changes.register(self.server.register(server))
     }
 
     /// Returns when the first definitions have arrived.
@@ -55,6 +67,8 @@ impl Query {
 
 impl Drop for Query {
     fn drop(&mut self) {
-        self.follower.abort();
+        for task in &self.tasks {
+            task.abort();
+        }
     }
 }

@@ -35,17 +35,39 @@ pub(super) fn columns(
     Ok(outputs)
 }
 
-pub(super) fn key(
+/// What names a row, in whichever message.
+#[derive(Clone, Copy)]
+pub(super) enum RowName<'m> {
+    Id(&'m str),
+    AlternateKey(&'m pb::ColumnValueSet),
+}
+
+/// Each message has a key of its own, and all are the same.
+macro_rules! names_a_row {
+    ($($message:ident),*) => {
+        $(impl<'m> From<&'m pb::$message::Key> for RowName<'m> {
+            fn from(key: &'m pb::$message::Key) -> Self {
+                match key {
+                    pb::$message::Key::Id(id) => Self::Id(id),
+                    pb::$message::Key::AlternateKey(set) => Self::AlternateKey(set),
+                }
+            }
+        })*
+    };
+}
+
+names_a_row!(retrieve_request, update_request, upsert_request, delete_request);
+
+pub(super) fn key<'m>(
     table: &Table,
-    key: Option<&pb::retrieve_request::Key>,
+    key: Option<impl Into<RowName<'m>>>,
 ) -> Result<RowKey, GatewayError> {
-    use pb::retrieve_request::Key;
-    match key {
-        Some(Key::Id(text)) => {
-            let id = odata::Key::Single(odata::Literal::String(text.clone()));
+    match key.map(Into::into) {
+        Some(RowName::Id(text)) => {
+            let id = odata::Key::Single(odata::Literal::String(text.to_owned()));
             translate::row_key(table, &id)
         }
-        Some(Key::AlternateKey(set)) => {
+        Some(RowName::AlternateKey(set)) => {
             let pairs = set.values.iter().map(|it| {
                 let literal = it.value.as_ref().and_then(literal_of);
                 let column = table.by_name(&it.column);

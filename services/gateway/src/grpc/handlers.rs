@@ -40,7 +40,11 @@ impl GrpcGateway {
         Self { core }
     }
 
-    async fn session(
+    pub(super) fn core(&self) -> &Core {
+        &self.core
+    }
+
+    pub(super) async fn session(
         &self,
         metadata: &MetadataMap,
         deadline: Instant,
@@ -55,11 +59,11 @@ impl GrpcGateway {
         Call { session: &session, deadline }.request(request.into_inner())
     }
 
-    fn deadline(&self) -> Instant {
+    pub(super) fn deadline(&self) -> Instant {
         Instant::now() + self.core.config.request_timeout
     }
 
-    fn snapshot(&self) -> Result<Arc<Snapshot>, GatewayError> {
+    pub(super) fn snapshot(&self) -> Result<Arc<Snapshot>, GatewayError> {
         if !self.core.metadata.is_ready() {
             let message = "The table definitions have not arrived yet; try again later.";
             return Err(GatewayError::Unavailable(message.to_owned()));
@@ -355,6 +359,7 @@ fn ask(session: Arc<Session>, deadline: Instant) -> Ask {
         if_match: None,
         if_none_match: None,
         request_id: String::new(),
+        client_request_id: None,
     }
 }
 

@@ -1,6 +1,7 @@
 //! What gRPC clients from outside may call: the Web API's messages, and the administrator's.
 
 mod administration;
+mod changes;
 mod convert;
 mod handlers;
 mod relationships;

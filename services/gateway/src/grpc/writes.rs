@@ -1,49 +1,180 @@
-//! The calls that write.
+//! The calls that write. Each is a transaction, of one operation or of several.
 
+use prost::Message as _;
 use proto::gateway::v1 as pb;
+use proto::gateway::v1::transaction_operation::Operation;
+use sha2::{Digest as _, Sha256};
 use tonic::{Request, Response, Status};
+use tonic_types::StatusExt as _;
 
+use super::changes;
 use super::handlers::GrpcGateway;
+use crate::callers::Session;
 use crate::error::GatewayError;
+use crate::metadata::Source;
+use crate::providers::Call;
+use crate::write::{self, Failed, Once, Outcome};
+
+const MAX_OPERATIONS: usize = 1_000;
+/// Characters of a client's key.
+const MAX_KEY: usize = 256;
 
 pub(super) async fn create(
-    _gateway: &GrpcGateway,
-    _request: Request<pb::CreateRequest>,
+    gateway: &GrpcGateway,
+    request: Request<pb::CreateRequest>,
 ) -> Result<Response<pb::CreateResponse>, Status> {
-    Err(GatewayError::NotOffered("Writing".to_owned()).into())
+    let key = request.get_ref().idempotency_key.clone();
+    let outcome = one(gateway, request.map(Operation::Create), &key).await?;
+    let (id, etag) = row(&outcome);
+    Ok(Response::new(pb::CreateResponse { id, etag }))
 }
 
 pub(super) async fn update(
-    _gateway: &GrpcGateway,
-    _request: Request<pb::UpdateRequest>,
+    gateway: &GrpcGateway,
+    request: Request<pb::UpdateRequest>,
 ) -> Result<Response<pb::UpdateResponse>, Status> {
-    Err(GatewayError::NotOffered("Writing".to_owned()).into())
+    let key = request.get_ref().idempotency_key.clone();
+    let outcome = one(gateway, request.map(Operation::Update), &key).await?;
+    let (id, etag) = row(&outcome);
+    Ok(Response::new(pb::UpdateResponse { id, etag }))
 }
 
 pub(super) async fn upsert(
-    _gateway: &GrpcGateway,
-    _request: Request<pb::UpsertRequest>,
+    gateway: &GrpcGateway,
+    request: Request<pb::UpsertRequest>,
 ) -> Result<Response<pb::UpsertResponse>, Status> {
-    Err(GatewayError::NotOffered("Writing".to_owned()).into())
+    let key = request.get_ref().idempotency_key.clone();
+    let outcome = one(gateway, request.map(Operation::Upsert), &key).await?;
+    let ((id, etag), created) = (row(&outcome), outcome.created);
+    Ok(Response::new(pb::UpsertResponse { id, etag, created }))
 }
 
 pub(super) async fn delete(
-    _gateway: &GrpcGateway,
-    _request: Request<pb::DeleteRequest>,
+    gateway: &GrpcGateway,
+    request: Request<pb::DeleteRequest>,
 ) -> Result<Response<pb::DeleteResponse>, Status> {
-    Err(GatewayError::NotOffered("Writing".to_owned()).into())
+    let key = request.get_ref().idempotency_key.clone();
+    one(gateway, request.map(Operation::Delete), &key).await?;
+    Ok(Response::new(pb::DeleteResponse {}))
 }
 
 pub(super) async fn perform_action(
-    _gateway: &GrpcGateway,
-    _request: Request<pb::PerformActionRequest>,
+    gateway: &GrpcGateway,
+    request: Request<pb::PerformActionRequest>,
 ) -> Result<Response<pb::PerformActionResponse>, Status> {
-    Err(GatewayError::NotOffered("Writing".to_owned()).into())
+    let key = request.get_ref().idempotency_key.clone();
+    let outcome = one(gateway, request.map(Operation::PerformAction), &key).await?;
+    Ok(Response::new(pb::PerformActionResponse { result: outcome.result }))
 }
 
 pub(super) async fn execute_transaction(
-    _gateway: &GrpcGateway,
-    _request: Request<pb::ExecuteTransactionRequest>,
+    gateway: &GrpcGateway,
+    request: Request<pb::ExecuteTransactionRequest>,
 ) -> Result<Response<pb::ExecuteTransactionResponse>, Status> {
-    Err(GatewayError::NotOffered("Writing".to_owned()).into())
+    let key = request.get_ref().idempotency_key.clone();
+    let count = request.get_ref().operations.len();
+    if count == 0 || count > MAX_OPERATIONS {
+        return Err(too_many(count));
+    }
+    let request = request.map(|it| it.operations);
+    let outcomes = all(gateway, request, &key).await?;
+    let results = outcomes.into_iter().map(|(operation, it)| result(&operation, it)).collect();
+    Ok(Response::new(pb::ExecuteTransactionResponse { results }))
+}
+
+async fn one(
+    gateway: &GrpcGateway,
+    request: Request<Operation>,
+    idempotency_key: &str,
+) -> Result<Outcome, Status> {
+    let request = request.map(|it| vec![pb::TransactionOperation { operation: Some(it) }]);
+    let outcomes = all(gateway, request, idempotency_key).await?;
+    outcomes.into_iter().next().map(|(_, it)| it).ok_or_else(|| GatewayError::Internal.into())
+}
+
+/// Operations and what became of them.
+async fn all(
+    gateway: &GrpcGateway,
+    request: Request<Vec<pb::TransactionOperation>>,
+    idempotency_key: &str,
+) -> Result<Vec<(Operation, Outcome)>, Status> {
+    let deadline = gateway.deadline();
+    let session = gateway.session(request.metadata(), deadline).await?;
+    let snapshot = gateway.snapshot()?;
+    let once = once(&session, idempotency_key, request.get_ref())?;
+    let operations = request.into_inner().into_iter().map(|it| it.operation);
+    let operations: Option<Vec<_>> = operations.collect();
+    let operations = operations.ok_or_else(|| {
+        GatewayError::InvalidQuery("An operation of the request says nothing.".to_owned())
+    })?;
+    let changes = changes::of(&snapshot, &operations);
+    let changes = changes.map_err(|failed| of_operation(failed, operations.len()))?;
+    let in_catalog = changes.steps.iter().any(|it| it.table.source == Source::Catalog);
+    let call = Call { session: &session, deadline };
+    let outcomes = write::execute(gateway.core(), call, &snapshot, changes, once).await;
+    let outcomes = outcomes.map_err(|failed| of_operation(failed, operations.len()))?;
+    if in_catalog && let Err(status) = gateway.core().metadata.refresh_catalog(deadline).await {
+        tracing::warn!(error = %status, "the catalog changed but could not be read again");
+    }
+    Ok(operations.into_iter().zip(outcomes).collect())
+}
+
+/// Each user has keys of its own, and each way in.
+fn once(
+    session: &Session,
+    idempotency_key: &str,
+    operations: &[pb::TransactionOperation],
+) -> Result<Option<Once>, GatewayError> {
+    if idempotency_key.is_empty() {
+        return Ok(None);
+    }
+    if idempotency_key.chars().count() > MAX_KEY {
+        let message = format!("An idempotency key has {MAX_KEY} characters at most.");
+        return Err(GatewayError::InvalidValue(message));
+    }
+    let mut digest = Sha256::new();
+    operations.iter().for_each(|it| digest.update(it.encode_length_delimited_to_vec()));
+    let key = format!("grpc:{}:{idempotency_key}", session.system_user_id);
+    Ok(Some(Once { key, digest: digest.finalize().into() }))
+}
+
+fn result(operation: &Operation, outcome: Outcome) -> pb::TransactionResult {
+    use pb::transaction_result::Result as Answer;
+    let ((id, etag), created) = (row(&outcome), outcome.created);
+    let result = match operation {
+        Operation::Create(_) => Answer::Create(pb::CreateResponse { id, etag }),
+        Operation::Update(_) => Answer::Update(pb::UpdateResponse { id, etag }),
+        Operation::Upsert(_) => Answer::Upsert(pb::UpsertResponse { id, etag, created }),
+        Operation::Delete(_) => Answer::Delete(pb::DeleteResponse {}),
+        Operation::PerformAction(_) => {
+            Answer::PerformAction(pb::PerformActionResponse { result: outcome.result })
+        }
+    };
+    pb::TransactionResult { result: Some(result) }
+}
+
+fn row(outcome: &Outcome) -> (String, String) {
+    let id = outcome.id.map(|it| it.to_string()).unwrap_or_default();
+    (id, outcome.etag.clone().unwrap_or_default())
+}
+
+/// Tells which of several operations failed, from 1.
+fn of_operation(Failed { step, error }: Failed, operations: usize) -> Status {
+    let status = Status::from(error);
+    let (Some(step), true) = (step, operations > 1) else { return status };
+    let mut details = status.get_error_details();
+    let Some(info) = details.error_info().cloned() else { return status };
+    let mut metadata = info.metadata;
+    metadata.insert("operation".to_owned(), (step + 1).to_string());
+    details.set_error_info(info.reason, info.domain, metadata);
+    Status::with_error_details(status.code(), status.message(), details)
+}
+
+fn too_many(count: usize) -> Status {
+    let message = format!("A transaction has 1 to {MAX_OPERATIONS} operations.");
+    let (allowed, actual) = (MAX_OPERATIONS.to_string(), count.to_string());
+    let metadata =
+        [("limit", "operations"), ("allowed", allowed.as_str()), ("actual", actual.as_str())];
+    let reason = rpc::ErrorReason::LimitExceeded;
+    rpc::status(tonic::Code::InvalidArgument, "gateway", reason, message, metadata)
 }

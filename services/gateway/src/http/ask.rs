@@ -12,7 +12,7 @@ use crate::error::GatewayError;
 use crate::providers::Call;
 
 /// One request of a recognised caller.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Ask {
     pub(crate) session: Arc<Session>,
     pub(crate) deadline: Instant,
@@ -22,9 +22,36 @@ pub(crate) struct Ask {
     pub(crate) if_match: Option<String>,
     pub(crate) if_none_match: Option<String>,
     pub(crate) request_id: String,
+    /// The client's own, by which a repeated request is known.
+    pub(crate) client_request_id: Option<String>,
 }
 
 impl Ask {
+    pub(super) fn new(
+        headers: &HeaderMap,
+        session: Arc<Session>,
+        deadline: Instant,
+        root: String,
+        request_id: &str,
+    ) -> Self {
+        let [if_match, if_none_match] = CONDITIONS.map(|it| conditional(headers, &it));
+        let prefer = Preferences::parse(headers);
+        let request_id = request_id.to_owned();
+        let client_request_id = headers.get("x-ms-client-request-id");
+        let client_request_id = client_request_id.and_then(|it| it.to_str().ok());
+        let client_request_id = client_request_id.filter(|it| !it.is_empty()).map(Into::into);
+        Self {
+            session,
+            deadline,
+            root,
+            prefer,
+            if_match,
+            if_none_match,
+            request_id,
+            client_request_id,
+        }
+    }
+
     pub(crate) fn call(&self) -> Call<'_> {
         Call { session: &self.session, deadline: self.deadline }
     }
@@ -60,11 +87,11 @@ pub(super) fn origin(headers: &HeaderMap, uri: &Uri) -> String {
 }
 
 /// A conditional header. Many clients send the word `null` when they mean nothing.
-pub(super) fn conditional(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+fn conditional(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
     text(headers, name).map(str::trim).filter(|it| !it.is_empty() && *it != "null").map(Into::into)
 }
 
-pub(super) const CONDITIONS: [HeaderName; 2] = [header::IF_MATCH, header::IF_NONE_MATCH];
+const CONDITIONS: [HeaderName; 2] = [header::IF_MATCH, header::IF_NONE_MATCH];
 
 fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name).and_then(|it| it.to_str().ok())

@@ -38,7 +38,10 @@ pub(super) fn response(error: &GatewayError, config: &Config, request_id: &str) 
         GatewayError::NegatedFunction => {
             headers.insert(ALLOW, HeaderValue::from_static("GET"));
         }
-        GatewayError::Unavailable(_) => {
+        GatewayError::InUse(_) => {
+            headers.insert(ALLOW, HeaderValue::from_static("GET, PATCH, PUT"));
+        }
+        GatewayError::Unavailable(_) | GatewayError::WriteConflict(_) => {
             headers.insert(RETRY_AFTER, RETRY_SECONDS);
         }
         _ => {}

@@ -1,6 +1,7 @@
 //! The Web API's surface: routes, headers, who is calling, and errors in the platform's shape.
 
 mod ask;
+mod batch;
 mod errors;
 mod listener;
 mod prefer;

@@ -15,6 +15,10 @@ pub(crate) struct Preferences {
     pub(crate) numbers_as_strings: bool,
     /// `tombolo.explain`: how rows would be read, instead of the rows.
     pub(crate) explain: bool,
+    /// `return=representation`: the row that was written.
+    pub(crate) representation: bool,
+    /// `odata.track-changes`: a link to what changes from now on.
+    pub(crate) track_changes: bool,
     annotation_list: String,
 }
 
@@ -62,7 +66,11 @@ impl Preferences {
                     preferences.annotations = Annotations::parse(value);
                     preferences.annotation_list = value.to_owned();
                 }
+                "odata.track-changes" | "track-changes" => preferences.track_changes = true,
                 "tombolo.explain" => preferences.explain = true,
+                "return" => {
+                    preferences.representation = value.eq_ignore_ascii_case("representation");
+                }
                 _ => {}
             }
         }

@@ -9,19 +9,21 @@ use axum::extract::{Request, State};
 use axum::http::Method;
 use axum::http::header::CONTENT_TYPE;
 use axum::routing::any;
-use odata::{Key, QueryOptions, Resource, Tail};
+use futures::future::BoxFuture;
+use odata::{Key, QueryOptions, Resource, SystemOption, Tail};
 use tracing::Instrument as _;
 use uuid::Uuid;
 
-use super::ask::{Ask, CONDITIONS, conditional, origin};
+use super::ask::{Ask, origin};
+use super::batch::batch;
 use super::errors;
-use super::prefer::Preferences;
 use super::respond::{JSON, JSON_WITH_STRINGS, Response, finish};
 use crate::Core;
-use crate::error::GatewayError;
-use crate::metadata::{Snapshot, Source, Table};
+use crate::error::{GatewayError, NAMESPACE};
+use crate::metadata::{Snapshot, Table};
 use crate::schema;
 use crate::serve::{self, Target};
+use crate::write::{Asked, bound_action, unbound_action};
 
 const PREFIX: &str = "/api/data/";
 const DISCOVERY: &str = "/api/discovery/v2.0/";
@@ -29,12 +31,11 @@ const VERSIONS: [&str; 6] = ["v9.0", "v9.1", "v9.2", "v8.0", "v8.1", "v8.2"];
 const MAX_URL: usize = 32_768;
 
 /// Parts of the platform that are known and come later.
-const LATER: [&str; 7] = [
+const LATER: [&str; 6] = [
     "RetrieveUserPrivileges",
     "RetrievePrincipalAccess",
     "RetrieveFinanceAndOperationsIntegrationDetails",
     "InitializeFrom",
-    "BulkDelete",
     "CreateEntities",
     "ExecuteTransaction",
 ];
@@ -47,6 +48,8 @@ const FUNCTIONS: [&str; 6] = [
     "RetrieveMetadataChanges",
     "FetchXmlToQueryExpression",
 ];
+
+const ACTIONS: [&str; 2] = ["QueryExpressionToFetchXml", "BulkDelete"];
 
 pub(crate) fn router(core: Arc<Core>) -> Router {
     Router::new()
@@ -69,10 +72,22 @@ async fn handle(State(core): State<Arc<Core>>, request: Request) -> Response {
         request.id = request_id,
     );
     rpc::adopt(&span, &parts.headers);
-    let answer = Box::pin(answer(&core, &parts, body, &request_id).instrument(span)).await;
+    let deadline = Instant::now() + core.config.request_timeout;
+    let answer = serve_request(&core, &parts, body, &request_id, deadline).instrument(span).await;
     let response =
         answer.unwrap_or_else(|error| errors::response(&error, &core.config, &request_id));
     finish(response, &parts.headers, &request_id)
+}
+
+/// One request: a client's own, or one of a batch. Boxed, as the one of a batch runs within another.
+pub(super) fn serve_request<'a>(
+    core: &'a Core,
+    parts: &'a axum::http::request::Parts,
+    body: Body,
+    request_id: &'a str,
+    deadline: Instant,
+) -> BoxFuture<'a, Result<Response, GatewayError>> {
+    Box::pin(answer(core, parts, body, request_id, deadline))
 }
 
 async fn answer(
@@ -80,6 +95,7 @@ async fn answer(
     parts: &axum::http::request::Parts,
     body: Body,
     request_id: &str,
+    deadline: Instant,
 ) -> Result<Response, GatewayError> {
     let uri = &parts.uri;
     if uri.path_and_query().is_some_and(|it| it.as_str().len() > MAX_URL) {
@@ -88,14 +104,8 @@ async fn answer(
     if !uri.path().starts_with("/api/") {
         return Err(no_route(parts));
     }
-    let deadline = Instant::now() + core.config.request_timeout;
     let session = core.callers.resolve(&parts.headers, deadline).await?;
-    let ask = |root: String| {
-        let [if_match, if_none_match] = CONDITIONS.map(|it| conditional(&parts.headers, &it));
-        let prefer = Preferences::parse(&parts.headers);
-        let request_id = request_id.to_owned();
-        Ask { session, deadline, root, prefer, if_match, if_none_match, request_id }
-    };
+    let ask = |root: String| Ask::new(&parts.headers, session, deadline, root, request_id);
     let origin = origin(&parts.headers, uri);
     if let Some(path) = uri.path().strip_prefix(DISCOVERY) {
         require_read(&parts.method, "the discovery service")?;
@@ -137,17 +147,30 @@ async fn dispatch(
             let options = QueryOptions::parse(parts.uri.query().unwrap_or_default())?;
             Ok(schema::metadata(ask, snapshot, &options))
         }
-        Resource::Batch => Err(GatewayError::NotOffered("$batch".to_owned())),
+        Resource::Batch => batch(core, ask, snapshot, parts, body).await,
         Resource::Named { name, key, tail } => {
             if let Some(table) = snapshot.by_set(&name) {
-                let options = QueryOptions::parse(parts.uri.query().unwrap_or_default())?;
+                let query = parts.uri.query().unwrap_or_default();
+                if !is_read(method) {
+                    let asked = Asked { method, path, query, body: &[] };
+                    return serve::write(core, ask, snapshot, table, asked, body).await;
+                }
+                if calls_action(table, &key, &tail) {
+                    return Err(no_route(parts));
+                }
+                let options = QueryOptions::parse(query)?;
                 let segments = Segments { table, key, tail, path };
-                return table_request(core, ask, snapshot, segments, options, (method, body)).await;
+                return table_request(core, ask, snapshot, segments, options).await;
             }
             if let Some(set) = schema::Set::named(&name) {
                 require_read(method, &name)?;
                 let options = QueryOptions::parse(parts.uri.query().unwrap_or_default())?;
                 return schema::definitions(ask, snapshot, set, (&key, &tail), &options);
+            }
+            if let Some((table, _)) = unbound_action(snapshot, &name).filter(|_| tail.is_empty()) {
+                let query = parts.uri.query().unwrap_or_default();
+                let asked = Asked { method, path, query, body: &[] };
+                return serve::write(core, ask, snapshot, table, asked, body).await;
             }
             let call = Call { name, key, tail };
             function(core, ask, snapshot, call, parts, body).await
@@ -173,7 +196,7 @@ async fn function(
     if LATER.contains(&name.as_str()) {
         return Err(GatewayError::NotOffered(format!("'{name}'")));
     }
-    if !FUNCTIONS.contains(&name.as_str()) && name != "QueryExpressionToFetchXml" {
+    if !FUNCTIONS.contains(&name.as_str()) && !ACTIONS.contains(&name.as_str()) {
         return Err(GatewayError::UnknownSegment(name));
     }
     // What these answer is no set of rows, so nothing can follow.
@@ -181,10 +204,13 @@ async fn function(
         return Err(GatewayError::UnknownSegment(name.clone()));
     }
     let called = matches!(key, Key::Absent | Key::Empty);
-    if name == "QueryExpressionToFetchXml" {
-        return match called && tail.is_empty() && parts.method == Method::POST {
-            true => serve::query_expression_to_fetch_xml(ask, body).await,
-            false => Err(no_route(parts)),
+    if ACTIONS.contains(&name.as_str()) {
+        if !called || !tail.is_empty() || parts.method != Method::POST {
+            return Err(no_route(parts));
+        }
+        return match name.as_str() {
+            "BulkDelete" => serve::bulk_delete(core, ask, snapshot, body).await,
+            _ => serve::query_expression_to_fetch_xml(ask, body).await,
         };
     }
     if !is_read(&parts.method) || !tail.is_empty() {
@@ -224,19 +250,8 @@ async fn table_request(
     snapshot: &Snapshot,
     segments: Segments<'_>,
     options: QueryOptions,
-    (method, body): (&Method, Body),
 ) -> Result<Response, GatewayError> {
     let Segments { table, key, tail, path } = segments;
-    let set = format!("{} ({})", table.set_name, table.logical_name);
-    let writable = table.source == Source::Catalog && key != Key::Absent && tail.is_empty();
-    if !is_read(method) {
-        if writable && method == Method::PATCH {
-            return serve::update(core, ask, table, &key, body).await;
-        }
-        let allow = if writable { "GET, PATCH" } else { "GET" };
-        let method = method.to_string();
-        return Err(GatewayError::MethodNotAllowed { method, resource: set, allow });
-    }
     if key == Key::Absent
         && tail.is_empty()
         && let Some(text) = serve::document(core, ask, snapshot, &options).await?
@@ -245,6 +260,12 @@ async fn table_request(
     }
     let path = path.trim_end_matches('/');
     match serve::walk(snapshot, table, key, &tail)? {
+        Target::Rows(rows) if serve::concerns_changes(ask, &rows, &options) => {
+            serve::changes(core, ask, snapshot, &rows, (path, &options)).await
+        }
+        Target::Count(rows) if options.get(SystemOption::DeltaToken).is_some() => {
+            serve::changes_count(core, ask, &rows, &options).await
+        }
         Target::Rows(rows) => serve::collection(core, ask, snapshot, &rows, (path, &options)).await,
         Target::References(rows) => {
             serve::references(core, ask, snapshot, &rows, (path, &options)).await
@@ -265,6 +286,13 @@ fn with_numbers_as_strings(mut response: Response) -> Response {
         *kind = JSON_WITH_STRINGS;
     }
     response
+}
+
+/// Actions are no resources that could be read.
+fn calls_action(table: &Table, key: &Key, tail: &[Tail]) -> bool {
+    let [Tail::Name { name, .. }] = tail else { return false };
+    let name = name.strip_prefix(NAMESPACE).and_then(|it| it.strip_prefix('.'));
+    name.is_some_and(|it| bound_action(table, it, *key != Key::Absent).is_some())
 }
 
 fn is_read(method: &Method) -> bool {

@@ -46,7 +46,10 @@ pub(crate) struct Column {
     pub(crate) external: pb::ColumnRef,
     pub(crate) kind: ColumnKind,
     pub(crate) filterable: bool,
+    pub(crate) valid_for_create: bool,
     pub(crate) valid_for_update: bool,
+    /// Characters at most; 0 where there is no such limit.
+    pub(crate) max_length: i32,
 }
 
 /// What a column holds.
@@ -131,6 +134,17 @@ impl Table {
 }
 
 impl Column {
+    /// A parameter of an action, which is given values like a column.
+    pub(crate) fn of_parameter(parameter: &pb::ActionParameterDefinition) -> Option<Self> {
+        let definition = pb::ColumnDefinition {
+            logical_name: parameter.name.clone(),
+            external: Some(pb::ColumnRef::default()),
+            r#type: parameter.r#type,
+            ..Default::default()
+        };
+        Self::new(definition, &HashMap::new())
+    }
+
     fn new(
         definition: pb::ColumnDefinition,
         option_sets: &HashMap<String, Arc<Options>>,
@@ -164,7 +178,9 @@ impl Column {
             external: definition.external?,
             kind,
             filterable: definition.filterable,
+            valid_for_create: definition.valid_for_create,
             valid_for_update: definition.valid_for_update,
+            max_length: definition.max_length,
         })
     }
 
@@ -172,6 +188,10 @@ impl Column {
     /// says what finds it.
     pub(crate) fn is_across(&self) -> bool {
         self.external.column.is_none()
+    }
+
+    pub(crate) fn is_lookup(&self) -> bool {
+        matches!(self.kind, ColumnKind::Lookup { .. })
     }
 
     pub(crate) fn is(&self, system: SystemColumn) -> bool {

@@ -1,6 +1,7 @@
 //! From a translated query to its rows: one statement where one provider has everything; otherwise
 //! the far side's rows first, and behind the page one more statement for each level of children.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -8,6 +9,7 @@ use bytes::Bytes;
 use chrono::Utc;
 use proto::gateway::v1::ExplainStep;
 use proto::query::v1 as pb;
+use uuid::Uuid;
 
 use super::batch;
 use super::lower::{self, Context, Lowered};
@@ -73,6 +75,37 @@ pub(crate) async fn record(
     let executor = Executor::new(core, ask.call(), &ask.root);
     let lowered = executor.lower(snapshot, read).await?;
     executor.record(lowered, key).await
+}
+
+/// Every row of a page, by its id.
+///
+/// # Errors
+///
+/// As [`page`].
+pub(crate) async fn rows_by_id(
+    core: &Core,
+    ask: &Ask,
+    snapshot: &Snapshot,
+    read: &Read,
+) -> Result<HashMap<Uuid, Bytes>, GatewayError> {
+    let executor = Executor::new(core, ask.call(), &ask.root);
+    let mut lowered = executor.lower(snapshot, read).await?;
+    executor.ship(&mut lowered).await?;
+    let id = pb::column_ref::Column::System(pb::SystemColumn::RecordId.into());
+    let id = pb::ColumnRef { column: Some(id), link: String::new() };
+    let found = executor.collect("rows", &lowered, lowered.query.clone(), &[id]).await?;
+    let ids = found.keys.columns.last().and_then(|it| it.values.as_ref());
+    match ids {
+        Some(pb::column_values::Values::Guids(ids)) if ids.len() == found.rows.len() * 16 => {
+            let ids = ids.chunks_exact(16).filter_map(|it| Uuid::from_slice(it).ok());
+            Ok(ids.zip(found.rows).collect())
+        }
+        _ if found.rows.is_empty() => Ok(HashMap::new()),
+        _ => {
+            tracing::error!(table = lowered.table.logical_name, "rows came without their ids");
+            Err(GatewayError::Internal)
+        }
+    }
 }
 
 /// How many rows there are.

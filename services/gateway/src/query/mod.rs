@@ -15,7 +15,7 @@ use proto::query::v1 as pb;
 
 #[cfg(test)]
 pub(crate) use self::dates::Calendar;
-pub(crate) use self::execute::{count, explain, page, record};
+pub(crate) use self::execute::{count, explain, page, record, rows_by_id};
 pub(crate) use self::lower::COUNT_ONLY as NO_ROWS;
 #[cfg(test)]
 pub(crate) use self::lower::{Context, lower};

@@ -1,5 +1,8 @@
 //! One file per kind of answer: ask the provider, put its rows into an answer.
 
+mod action;
+mod bulk_delete;
+mod changes;
 mod collection;
 mod conversion;
 mod discovery;
@@ -11,8 +14,12 @@ mod page;
 mod path;
 mod record;
 mod references;
-mod update;
+mod write;
+mod written;
 
+pub(crate) use action::RESULT;
+pub(crate) use bulk_delete::{Jobs, bulk_delete};
+pub(crate) use changes::{changes, changes_count, concerns_changes};
 pub(crate) use collection::{collection, count, references};
 pub(crate) use conversion::{fetch_xml_to_query_expression, query_expression_to_fetch_xml};
 pub(crate) use discovery::discovery;
@@ -22,6 +29,8 @@ pub(crate) use functions::{
     retrieve_current_organization, retrieve_total_record_count, retrieve_version, service_document,
     who_am_i,
 };
+pub(crate) use page::CutOff;
 pub(crate) use path::{Target, walk};
 pub(crate) use record::{property, record, reference};
-pub(crate) use update::update;
+pub(crate) use write::{execute, write};
+pub(crate) use written::written;

@@ -54,7 +54,7 @@ pub(super) struct NextLink {
 /// The rows stopped coming. The client sees a body that was cut off.
 #[derive(Debug, thiserror::Error)]
 #[error("the page could not be completed: {0}")]
-struct CutOff(GatewayError);
+pub(crate) struct CutOff(pub(crate) GatewayError);
 
 pub(super) fn respond(
     head: Head<'_>,

@@ -9,7 +9,7 @@ mod value;
 pub(crate) use condition::{Terms, incompatible, negated};
 pub(crate) use key::{RowKey, row_key};
 pub(crate) use page::{next_position, page_values, scope};
-pub(crate) use value::{guid, literal_of, unquoted, value};
+pub(crate) use value::{Fit, fit, guid, literal_of, unquoted, value};
 
 #[cfg(test)]
 mod tests;

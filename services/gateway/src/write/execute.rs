@@ -1,10 +1,30 @@
 //! Runs change sets.
+//!
+//! One operation that is all is one call ([`single`]). Anything else is an [`attempt`]: one stream to
+//! each store that is written to ([`stream`]), over which [`run`] sends what the steps mean once
+//! [`lookups`] has found the rows that they lead to. An attempt that another transaction got in the way
+//! of is made again.
 
-use super::change_set::{ChangeSet, Once, Outcome};
+mod attempt;
+mod lookups;
+mod messages;
+mod refusal;
+mod run;
+mod single;
+mod stream;
+mod values;
+
+use std::time::{Duration, Instant};
+
+use super::change_set::{ChangeSet, Once, Outcome, Step, StepAction};
 use crate::Core;
 use crate::error::GatewayError;
 use crate::metadata::Snapshot;
-use crate::providers::Call;
+use crate::providers::{Call, Store};
+
+/// How often a change set is tried that others get in the way of.
+const MAX_ATTEMPTS: u32 = 6;
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
 
 /// Why a change set was not executed; nothing of it was.
 #[derive(Debug)]
@@ -14,13 +34,108 @@ pub(crate) struct Failed {
     pub(crate) error: GatewayError,
 }
 
+/// A failure, and whether another attempt may fare better.
+#[derive(Debug)]
+struct Refusal {
+    step: Option<usize>,
+    error: GatewayError,
+    again: bool,
+}
+
+/// What an execution works with.
+#[derive(Clone, Copy)]
+struct Context<'a> {
+    core: &'a Core,
+    call: Call<'a>,
+    snapshot: &'a Snapshot,
+    steps: &'a [Step],
+    once: Option<&'a Once>,
+}
+
 /// Executes all steps, or none of them. One outcome for each step, in order.
 pub(crate) async fn execute(
-    _core: &Core,
-    _call: Call<'_>,
-    _snapshot: &Snapshot,
-    _changes: ChangeSet,
-    _once: Option<Once>,
+    core: &Core,
+    call: Call<'_>,
+    snapshot: &Snapshot,
+    changes: ChangeSet,
+    once: Option<Once>,
 ) -> Result<Vec<Outcome>, Failed> {
-    Err(Failed { step: None, error: GatewayError::NotOffered("Writing".to_owned()) })
+    let context = Context { core, call, snapshot, steps: &changes.steps, once: once.as_ref() };
+    check(context.steps)?;
+    let mut pause = FIRST_PAUSE;
+    let mut attempts = 1;
+    loop {
+        let refusal = match Box::pin(context.run()).await {
+            Ok(outcomes) => return Ok(outcomes),
+            Err(refusal) => refusal,
+        };
+        let time_left = call.deadline.saturating_duration_since(Instant::now()) > pause;
+        if !refusal.again || attempts == MAX_ATTEMPTS || !time_left {
+            return Err(Failed { step: refusal.step, error: refusal.error });
+        }
+        tokio::time::sleep(jittered(pause)).await;
+        pause *= 2;
+        attempts += 1;
+    }
+}
+
+impl Context<'_> {
+    async fn run(self) -> Result<Vec<Outcome>, Refusal> {
+        match self.steps {
+            [] => Ok(Vec::new()),
+            // Finding rows first would not be once, so that takes a transaction.
+            [step] if !reads_only(step) && (self.once.is_none() || !needs_rows(step)) => {
+                Ok(vec![single::run(self, step).await?])
+            }
+            _ => attempt::run(self).await,
+        }
+    }
+}
+
+impl Refusal {
+    fn new(step: usize, error: GatewayError) -> Self {
+        Self { step: Some(step), error, again: false }
+    }
+
+    /// As a provider refused a step.
+    fn of_status(status: &tonic::Status, step: usize, error: GatewayError) -> Self {
+        Self { step: Some(step), error, again: refusal::is_conflict(status) }
+    }
+
+    /// Of the whole, not of a step.
+    fn of_all(error: GatewayError) -> Self {
+        Self { step: None, error, again: false }
+    }
+}
+
+/// The catalog's list has no transactions, and only properties of its rows that can be changed.
+fn check(steps: &[Step]) -> Result<(), Failed> {
+    let without = |step: &Step| Store::of(step.table.source).is_none();
+    let Some(at) = steps.iter().position(without) else { return Ok(()) };
+    match steps {
+        [Step { action: StepAction::Update { .. }, .. }] => Ok(()),
+        _ => {
+            let set = steps.get(at).map(|it| it.table.set_name.clone()).unwrap_or_default();
+            let what = format!("Writing '{set}' otherwise than by updates, one at a time,");
+            Err(Failed { step: Some(at), error: GatewayError::NotOffered(what) })
+        }
+    }
+}
+
+fn reads_only(step: &Step) -> bool {
+    matches!(step.action, StepAction::RequireRelated { .. })
+}
+
+/// Other rows have to be read before the step can be sent.
+fn needs_rows(step: &Step) -> bool {
+    lookups::of(&step.action).any(|(navigation, target)| {
+        target.is_some_and(|it| lookups::direct(&step.table, navigation, it).is_none())
+    })
+}
+
+/// Between half of it and all of it, so that those who met do not meet again.
+fn jittered(pause: Duration) -> Duration {
+    let (random, _) = uuid::Uuid::new_v4().as_u64_pair();
+    let share = u32::try_from(random % 512).unwrap_or_default();
+    pause / 2 + pause / 2 * share / 512
 }

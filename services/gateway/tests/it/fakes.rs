@@ -21,6 +21,9 @@ use proto::query::v1::data_provider_service_server::{
 use proto::query::v1::metadata_provider_service_server::{
     MetadataProviderService, MetadataProviderServiceServer,
 };
+use proto::query::v1::operation::Operation;
+use proto::query::v1::operation_result::Result as Written;
+use proto::query::v1::transaction_service_server::TransactionServiceServer;
 use proto::user_context::v1 as users;
 use proto::user_context::v1::user_context_service_server::{
     UserContextService, UserContextServiceServer,
@@ -34,6 +37,7 @@ use tower::ServiceExt as _;
 use uuid::Uuid;
 
 use crate::fixture;
+use crate::ledger::{Ledger, Transactions};
 
 pub(crate) const USER: u128 = 0x77;
 
@@ -54,6 +58,8 @@ pub(crate) struct Provider {
     pub(crate) one: One,
     pub(crate) queries: Mutex<Vec<pb::QueryExpression>>,
     pub(crate) updates: Mutex<Vec<pb::UpdateRequest>>,
+    /// What it is told to write.
+    pub(crate) ledger: Arc<Ledger>,
 }
 
 pub(crate) struct World {
@@ -104,6 +110,9 @@ impl World {
         let server = || Server::new(key.clone(), Arc::clone(&verifier));
         let rows = |it: &Arc<Provider>| DataProviderServiceServer::new(Rows(Arc::clone(it)));
         let tables = |it| MetadataProviderServiceServer::new(Tables(it));
+        let transactions = |it: &Arc<Provider>| {
+            TransactionServiceServer::new(Transactions(Arc::clone(&it.ledger)))
+        };
         let local = |server: Server| {
             let (routes, _) = server.build().unwrap();
             Channel::local(routes, ServiceIdentity::new("gateway", key.clone()))
@@ -115,10 +124,11 @@ impl World {
             organization: local(
                 server()
                     .with(rows(&organization))
+                    .with(transactions(&organization))
                     .with(tables(fixture::organization()))
                     .with(OrganizationServiceServer::new(Organization)),
             ),
-            query: local(server().with(rows(&query))),
+            query: local(server().with(rows(&query)).with(transactions(&query))),
             user_context: local(server().with(UserContextServiceServer::new(users))),
         };
         let mut config =
@@ -207,6 +217,7 @@ impl Provider {
             one: Box::new(|_| Err(Status::internal("no row was expected"))),
             queries: Mutex::default(),
             updates: Mutex::default(),
+            ledger: Arc::default(),
         }
     }
 
@@ -218,6 +229,11 @@ impl Provider {
         answer: impl Fn(&pb::RetrieveRequest) -> Result<pb::RowBatch, Status> + Send + Sync + 'static,
     ) -> Self {
         Self { one: Box::new(answer), ..Self::empty() }
+    }
+
+    /// With a ledger of its own.
+    pub(crate) fn with(self, ledger: Ledger) -> Self {
+        Self { ledger: Arc::new(ledger), ..self }
     }
 
     pub(crate) fn failing(status: Status) -> Self {
@@ -319,16 +335,28 @@ impl DataProviderService for Rows {
 
     async fn create(
         &self,
-        _: Request<pb::CreateRequest>,
+        request: Request<pb::CreateRequest>,
     ) -> Result<Response<pb::CreateResponse>, Status> {
-        Err(Status::unimplemented("not faked"))
+        rpc::CallContext::of(&request)?;
+        let mut request = request.into_inner();
+        let key = std::mem::take(&mut request.idempotency_key);
+        match self.0.ledger.alone(Operation::Create(request), &key)? {
+            Written::Create(it) => Ok(Response::new(it)),
+            _ => Err(Status::internal("another answer was faked")),
+        }
     }
 
     async fn upsert(
         &self,
-        _: Request<pb::UpsertRequest>,
+        request: Request<pb::UpsertRequest>,
     ) -> Result<Response<pb::UpsertResponse>, Status> {
-        Err(Status::unimplemented("not faked"))
+        rpc::CallContext::of(&request)?;
+        let mut request = request.into_inner();
+        let key = std::mem::take(&mut request.idempotency_key);
+        match self.0.ledger.alone(Operation::Upsert(request), &key)? {
+            Written::Upsert(it) => Ok(Response::new(it)),
+            _ => Err(Status::internal("another answer was faked")),
+        }
     }
 
     async fn update(
@@ -352,16 +380,28 @@ impl DataProviderService for Rows {
 
     async fn delete(
         &self,
-        _: Request<pb::DeleteRequest>,
+        request: Request<pb::DeleteRequest>,
     ) -> Result<Response<pb::DeleteResponse>, Status> {
-        Err(Status::unimplemented("not faked"))
+        rpc::CallContext::of(&request)?;
+        let mut request = request.into_inner();
+        let key = std::mem::take(&mut request.idempotency_key);
+        match self.0.ledger.alone(Operation::Delete(request), &key)? {
+            Written::Delete(it) => Ok(Response::new(it)),
+            _ => Err(Status::internal("another answer was faked")),
+        }
     }
 
     async fn perform_action(
         &self,
-        _: Request<pb::PerformActionRequest>,
+        request: Request<pb::PerformActionRequest>,
     ) -> Result<Response<pb::PerformActionResponse>, Status> {
-        Err(Status::unimplemented("not faked"))
+        rpc::CallContext::of(&request)?;
+        let mut request = request.into_inner();
+        let key = std::mem::take(&mut request.idempotency_key);
+        match self.0.ledger.alone(Operation::PerformAction(request), &key)? {
+            Written::PerformAction(it) => Ok(Response::new(it)),
+            _ => Err(Status::internal("another answer was faked")),
+        }
     }
 }
 

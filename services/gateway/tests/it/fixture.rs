@@ -52,6 +52,8 @@ pub(crate) fn organization() -> pb::WatchTablesResponse {
 fn customers() -> pb::TableDefinition {
     let mut blocked = field("mserp_blocked", "Blocked", Type::Picklist);
     blocked.option_set = "mserp_Blocked".into();
+    let mut alias = field("mserp_alias", "Alias", Type::String);
+    alias.max_length = 8;
     let mut company = system("mserp_dataareaid_id", SystemColumn::CompanyId, Type::Lookup);
     company.target = "cdm_company".into();
     company.navigation_property = "mserp_dataAreaId_id".into();
@@ -72,7 +74,7 @@ fn customers() -> pb::TableDefinition {
             field("mserp_dataareaid", "dataAreaId", Type::String),
             company,
             field("mserp_account", "Account", Type::String),
-            field("mserp_alias", "Alias", Type::String),
+            alias,
             field("mserp_credit", "Credit", Type::Decimal),
             field("mserp_visits", "Visits", Type::Integer),
             blocked,
@@ -107,6 +109,7 @@ fn orders() -> pb::TableDefinition {
         column("mserp_customer_id", Column::Relation("Customer".into()), Type::Lookup);
     customer.target = "mserp_custcustomerv3entity".into();
     customer.navigation_property = "mserp_Customer".into();
+    (customer.valid_for_create, customer.valid_for_update) = (true, true);
     let pair = |this: &str, target: &str| pb::RelationshipPair {
         column: field("", this, Type::String).external,
         target: field("", target, Type::String).external,
@@ -142,25 +145,26 @@ fn orders() -> pb::TableDefinition {
 
 fn catalog_table() -> pb::TableDefinition {
     let id = "mserp_financeandoperationsentityid";
-    let mut generated = field("mserp_hasbeengenerated", "visible", Type::Boolean);
-    generated.valid_for_update = true;
+    let generated = field("mserp_hasbeengenerated", "visible", Type::Boolean);
+    let mut name = field("mserp_physicalname", "name", Type::String);
+    (name.valid_for_create, name.valid_for_update) = (false, false);
     pb::TableDefinition {
         logical_name: "mserp_financeandoperationsentity".into(),
         entity_set_name: "mserp_financeandoperationsentities".into(),
         external_name: "CDSVirtualEntityListEntity".into(),
         source: pb::TableSource::Catalog.into(),
         primary_id_column: id.into(),
-        columns: vec![
-            system(id, SystemColumn::RecordId, Type::Uniqueidentifier),
-            field("mserp_physicalname", "name", Type::String),
-            generated,
-        ],
+        columns: vec![system(id, SystemColumn::RecordId, Type::Uniqueidentifier), name, generated],
         ..Default::default()
     }
 }
 
 fn field(name: &str, external: &str, kind: Type) -> pb::ColumnDefinition {
-    column(name, Column::Field(external.into()), kind)
+    pb::ColumnDefinition {
+        valid_for_create: true,
+        valid_for_update: true,
+        ..column(name, Column::Field(external.into()), kind)
+    }
 }
 
 fn system(name: &str, external: SystemColumn, kind: Type) -> pb::ColumnDefinition {

@@ -2,13 +2,17 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod batch;
+mod bulk_delete;
 mod cross;
 mod errors;
 mod fakes;
 mod fetch;
 mod fixture;
 mod grpc;
+mod ledger;
 mod metadata;
 mod paths;
 mod reads;
+mod transactions;
 mod writes;

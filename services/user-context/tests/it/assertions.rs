@@ -49,7 +49,10 @@ async fn only_services_of_the_environment_may_call() {
         let mut client = Client::new(channel);
         let token = mint(environment.dir.path(), "admin", DEFAULT_LIFETIME).unwrap();
         let refused = [
-            client.resolve_caller(ResolveCallerRequest { bearer_token: token, ..Default::default() }).await.err(),
+            client
+                .resolve_caller(ResolveCallerRequest { bearer_token: token, ..Default::default() })
+                .await
+                .err(),
             client.get_assertion_keys(GetAssertionKeysRequest {}).await.err(),
             client.get_caller(GetCallerRequest {}).await.err(),
             client.list_users(ListUsersRequest::default()).await.err(),

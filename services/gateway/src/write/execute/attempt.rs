@@ -1,0 +1,159 @@
+//! One attempt of several operations: a transaction in each store that is written to, and one end.
+
+use std::collections::VecDeque;
+
+use commit::{TransactionId, step};
+use proto::query::v1 as pb;
+use tonic::Status;
+
+use super::super::change_set::Outcome;
+use super::messages::{self, Sent};
+use super::run::Run;
+use super::stream::{Opened, Transaction};
+use super::{Context, Refusal, reads_only, refusal};
+use crate::error::GatewayError;
+use crate::providers::Store;
+
+/// The ERP first: what is recorded there is decided, and the organization may only be about to follow.
+const ORDER: [Store; 2] = [Store::Erp, Store::Organization];
+
+/// Transactions that are open.
+#[derive(Debug, Default)]
+pub(super) struct Stores {
+    erp: Option<Transaction>,
+    organization: Option<Transaction>,
+}
+
+/// What was done before, by store.
+#[derive(Debug, Default)]
+struct Recorded {
+    erp: VecDeque<pb::OperationResult>,
+    organization: VecDeque<pb::OperationResult>,
+}
+
+pub(super) async fn run(context: Context<'_>) -> Result<Vec<Outcome>, Refusal> {
+    let writes = context.steps.iter().filter(|it| !reads_only(it));
+    let concerned: Vec<_> = writes.filter_map(|it| Store::of(it.table.source)).collect();
+    let (mut stores, mut recorded) = (Stores::default(), None::<Recorded>);
+    for store in ORDER.into_iter().filter(|it| concerned.contains(it)) {
+        let opened =
+            Transaction::open(&context.core.providers, context.call, store, context.once).await;
+        match opened {
+            Ok(Opened::Fresh(it)) => *stores.of(store) = Some(*it),
+            Ok(Opened::Recorded(results)) => {
+                let results = results.into_iter().filter(|it| !is_read(it)).collect();
+                *recorded.get_or_insert_default().of(store) = results;
+            }
+            // Decided there, and here nobody has heard of it yet.
+            Err(status) if recorded.is_some() && is_waiting(&status) => {
+                return Err(Refusal::of_all(refusal::pending()));
+            }
+            Err(status) => return Err(of_store(context, store, &status)),
+        }
+    }
+    if let Some(recorded) = recorded {
+        return outcomes(context, recorded);
+    }
+    step("begun");
+    let (outcomes, stores) = Run::new(context, stores).all().await?;
+    stores.commit(context).await?;
+    Ok(outcomes)
+}
+
+impl Stores {
+    pub(super) fn of(&mut self, store: Store) -> &mut Option<Transaction> {
+        match store {
+            Store::Erp => &mut self.erp,
+            Store::Organization => &mut self.organization,
+        }
+    }
+
+    async fn commit(self, context: Context<'_>) -> Result<(), Refusal> {
+        let (store, transaction) = match (self.erp, self.organization) {
+            (Some(erp), Some(organization)) => return both(context, erp, organization).await,
+            (Some(erp), None) => (Store::Erp, erp),
+            (None, Some(organization)) => (Store::Organization, organization),
+            (None, None) => return Ok(()),
+        };
+        let committed = transaction.commit(String::new()).await;
+        committed.map_err(|status| match refusal::is_unknown(&status) {
+            true => Refusal::of_all(refusal::pending()),
+            false => of_store(context, store, &status),
+        })
+    }
+}
+
+/// The last-resource commit.
+async fn both(
+    context: Context<'_>,
+    erp: Transaction,
+    organization: Transaction,
+) -> Result<(), Refusal> {
+    let id = TransactionId::new();
+    let outcome = commit::commit(
+        &context.core.both_stores,
+        id,
+        organization.prepare(id.to_string()),
+        erp.commit(id.to_string()),
+        context.call.deadline.into(),
+    );
+    match outcome.await {
+        commit::Outcome::Committed => Ok(()),
+        commit::Outcome::Aborted(status) => Err(of_store(context, Store::Erp, &status)),
+        commit::Outcome::Pending(obstacle) => {
+            let obstacle = obstacle.map(|it| it.to_string()).unwrap_or_default();
+            tracing::warn!(transaction_id = %id, obstacle, "a transaction is left to recovery");
+            Err(Refusal::of_all(refusal::pending()))
+        }
+    }
+}
+
+impl Recorded {
+    fn of(&mut self, store: Store) -> &mut VecDeque<pb::OperationResult> {
+        match store {
+            Store::Erp => &mut self.erp,
+            Store::Organization => &mut self.organization,
+        }
+    }
+}
+
+/// Those of a change set that was executed before.
+fn outcomes(context: Context<'_>, mut recorded: Recorded) -> Result<Vec<Outcome>, Refusal> {
+    let mut outcomes: Vec<Option<Outcome>> = Vec::with_capacity(context.steps.len());
+    for (at, step) in context.steps.iter().enumerate() {
+        if reads_only(step) {
+            outcomes.push(Some(Outcome::default()));
+            continue;
+        }
+        let store = Store::of(step.table.source);
+        let answer = store.and_then(|it| recorded.of(it).pop_front()).and_then(|it| it.result);
+        let row = messages::row(&step.action).and_then(|it| messages::key(it, &outcomes));
+        let sent = Sent { step: at, row };
+        let outcome = answer.and_then(|it| messages::outcome(&it, &sent));
+        // A side that has no record, or another one, of what the other side has done.
+        let outcome = outcome.ok_or_else(|| Refusal::of_all(refusal::senseless()))?;
+        outcomes.push(Some(outcome));
+    }
+    Ok(outcomes.into_iter().flatten().collect())
+}
+
+fn is_read(result: &pb::OperationResult) -> bool {
+    matches!(result.result, Some(pb::operation_result::Result::Retrieve(_)))
+}
+
+/// For another transaction to end, or for a side to be back.
+fn is_waiting(status: &Status) -> bool {
+    refusal::is_unknown(status)
+        || refusal::is_conflict(status)
+        || rpc::reason(status) == Some(rpc::ErrorReason::StoreUnavailable)
+}
+
+/// A refusal of a store that is about no step of its own: words for its tables do.
+fn of_store(context: Context<'_>, store: Store, status: &Status) -> Refusal {
+    let mut tables = context.steps.iter().map(|it| &it.table);
+    let error = match tables.find(|it| Store::of(it.source) == Some(store)) {
+        Some(table) => GatewayError::of_provider(status, table),
+        None => GatewayError::of_service(status),
+    };
+    Refusal { step: None, error, again: refusal::is_conflict(status) }
+}

@@ -1,0 +1,71 @@
+//! What a provider's refusal of a step means.
+
+use rpc::ErrorReason;
+use tonic::{Code, Status};
+use tonic_types::StatusExt as _;
+
+use super::super::change_set::{RowRef, Step, StepAction};
+use crate::error::GatewayError;
+use crate::metadata::Table;
+use crate::translate::RowKey;
+
+/// Of a step that is about the row of this key.
+pub(super) fn of_step(status: &Status, step: &Step, row: Option<&RowKey>) -> GatewayError {
+    let named = match (&step.action, row) {
+        (_, Some(row)) => Some(row),
+        (StepAction::Upsert { key, .. }, None) => Some(key),
+        (StepAction::Update { row: RowRef::Key(key), .. }, None) => Some(key),
+        _ => None,
+    };
+    of_row(status, &step.table, named)
+}
+
+/// Of reading or writing the row of this key.
+pub(super) fn of_row(status: &Status, table: &Table, row: Option<&RowKey>) -> GatewayError {
+    match (rpc::reason(status), row) {
+        (Some(ErrorReason::RecordNotFound), Some(row)) => row.not_found(table),
+        _ => GatewayError::of_provider(status, table),
+    }
+}
+
+/// Index of the operation that failed, among those that were sent together.
+pub(super) fn operation(status: &Status) -> Option<usize> {
+    status.get_details_error_info()?.metadata.get("operation")?.parse().ok()
+}
+
+/// Nothing was done, and the same again may be.
+pub(super) fn is_conflict(status: &Status) -> bool {
+    matches!(
+        rpc::reason(status),
+        Some(ErrorReason::WriteConflict | ErrorReason::TransactionAborted)
+    )
+}
+
+/// The call ended without an answer of the service, so that nobody knows what it did.
+pub(super) fn is_unknown(status: &Status) -> bool {
+    match rpc::reason(status) {
+        Some(ErrorReason::DeadlineExceeded | ErrorReason::OutcomePending) => true,
+        Some(_) => false,
+        None => !matches!(status.code(), Code::Unimplemented | Code::InvalidArgument),
+    }
+}
+
+/// We stopped waiting for the answer, and the service may have gone on.
+pub(super) fn is_overdue(status: &Status) -> bool {
+    rpc::reason(status).is_none() && matches!(status.code(), Code::DeadlineExceeded)
+}
+
+/// The write is decided or about to be, and we cannot wait for how it ends.
+pub(super) fn pending() -> GatewayError {
+    let message = "The outcome of the request is not known yet; the same request with the same \
+                   'x-ms-client-request-id' answers how it ended.";
+    let reason = ErrorReason::OutcomePending;
+    let status = rpc::status(Code::DeadlineExceeded, "gateway", reason, message, []);
+    GatewayError::of_service(&status)
+}
+
+/// An answer that no provider may give.
+pub(super) fn senseless() -> GatewayError {
+    tracing::error!("a provider answered something else than it was asked");
+    GatewayError::Internal
+}

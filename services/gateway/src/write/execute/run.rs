@@ -1,0 +1,194 @@
+//! The steps of one attempt, in order. Those that need nothing of each other travel together.
+
+use prost::Message as _;
+use proto::query::v1 as pb;
+use proto::query::v1::operation::Operation;
+use tonic::Status;
+
+use super::super::change_set::{Outcome, RowRef, Step, StepAction};
+use super::attempt::Stores;
+use super::messages::{self, Sent};
+use super::{Context, Refusal, lookups, refusal, values};
+use crate::error::GatewayError;
+use crate::metadata::Table;
+use crate::providers::Store;
+use crate::translate::RowKey;
+
+/// Operations that travel together at most.
+const MAX_TOGETHER: usize = 200;
+/// Their bytes at most, unless one alone is larger.
+const MAX_BYTES: usize = 1 << 20;
+
+/// Steps on their way through open transactions.
+pub(super) struct Run<'a> {
+    pub(super) context: Context<'a>,
+    stores: Stores,
+    /// Of the steps that were sent; absent for those that wait.
+    outcomes: Vec<Option<Outcome>>,
+    waiting: Waiting,
+}
+
+/// What is to be sent next, all to one store.
+#[derive(Default)]
+struct Waiting {
+    store: Option<Store>,
+    operations: Vec<pb::Operation>,
+    sent: Vec<Sent>,
+    bytes: usize,
+}
+
+impl<'a> Run<'a> {
+    pub(super) fn new(context: Context<'a>, stores: Stores) -> Self {
+        let outcomes = vec![None; context.steps.len()];
+        Self { context, stores, outcomes, waiting: Waiting::default() }
+    }
+
+    /// All steps. The transactions are open still.
+    pub(super) async fn all(mut self) -> Result<(Vec<Outcome>, Stores), Refusal> {
+        let steps = self.context.steps;
+        for (at, step) in steps.iter().enumerate() {
+            self.step(at, step).await?;
+        }
+        self.flush().await?;
+        let outcomes: Vec<_> = self.outcomes.into_iter().flatten().collect();
+        match outcomes.len() == steps.len() {
+            true => Ok((outcomes, self.stores)),
+            false => Err(Refusal::of_all(refusal::senseless())),
+        }
+    }
+
+    async fn step(&mut self, at: usize, step: &Step) -> Result<(), Refusal> {
+        let row = match messages::row(&step.action) {
+            Some(row) => Some(self.key(at, row).await?),
+            None => None,
+        };
+        if let (StepAction::RequireRelated { navigation, other, .. }, Some(row)) =
+            (&step.action, &row)
+        {
+            let other = self.key(at, other).await?;
+            lookups::require_related(self, at, (&step.table, row), navigation, &other).await?;
+            return self.done(at, Outcome::default());
+        }
+        let values = lookups::values(self, at, step, row.as_ref()).await?;
+        let operation = messages::operation(step, row.as_ref(), values);
+        let store = Store::of(step.table.source);
+        let (Some(operation), Some(store)) = (operation, store) else {
+            return Err(Refusal::of_all(refusal::senseless()));
+        };
+        self.send_later(store, operation, Sent { step: at, row }).await
+    }
+
+    /// The key of a row of an earlier step is known once that was sent.
+    pub(super) async fn key(&mut self, at: usize, row: &RowRef) -> Result<RowKey, Refusal> {
+        if let RowRef::Step(before) = row
+            && *before < at
+            && matches!(self.outcomes.get(*before), Some(None))
+        {
+            self.flush().await?;
+        }
+        messages::key(row, &self.outcomes).ok_or_else(|| {
+            let message = "The request names the row of a request that has none.";
+            Refusal::new(at, GatewayError::InvalidQuery(message.to_owned()))
+        })
+    }
+
+    /// Columns of a row, as the steps before leave it. Where nothing is written in its store, no
+    /// transaction is needed to see that.
+    pub(super) async fn read(
+        &mut self,
+        at: usize,
+        (table, key): (&Table, &RowKey),
+        columns: &[&pb::ColumnRef],
+    ) -> Result<Vec<Option<pb::Value>>, Refusal> {
+        if self.waiting.store.is_some_and(|it| Some(it) == Store::of(table.source)) {
+            self.flush().await?;
+        }
+        let request = values::request(table.external_name.clone(), key, columns);
+        let transaction = Store::of(table.source).and_then(|it| self.stores.of(it).as_mut());
+        let batch = match transaction {
+            Some(transaction) => {
+                let operation = Some(Operation::Retrieve(request));
+                let results = transaction.operate(vec![pb::Operation { operation }]).await;
+                results.map(|it| match it.into_iter().next().and_then(|it| it.result) {
+                    Some(pb::operation_result::Result::Retrieve(it)) => it.batch,
+                    _ => None,
+                })
+            }
+            None => {
+                let Context { core, call, .. } = self.context;
+                core.providers.retrieve(call, table.source, request).await.map(Some)
+            }
+        };
+        let batch = batch.map_err(|status| {
+            Refusal::of_status(&status, at, refusal::of_row(&status, table, Some(key)))
+        })?;
+        let values = batch.and_then(|it| values::read(it, columns.len()));
+        values.ok_or_else(|| Refusal::of_all(refusal::senseless()))
+    }
+
+    async fn send_later(
+        &mut self,
+        store: Store,
+        operation: Operation,
+        sent: Sent,
+    ) -> Result<(), Refusal> {
+        let operation = pb::Operation { operation: Some(operation) };
+        let bytes = operation.encoded_len();
+        let full = self.waiting.operations.len() >= MAX_TOGETHER
+            || self.waiting.bytes.saturating_add(bytes) > MAX_BYTES;
+        if full || self.waiting.store.is_some_and(|it| it != store) {
+            self.flush().await?;
+        }
+        self.waiting.store = Some(store);
+        self.waiting.bytes = self.waiting.bytes.saturating_add(bytes);
+        self.waiting.operations.push(operation);
+        self.waiting.sent.push(sent);
+        Ok(())
+    }
+
+    async fn flush(&mut self) -> Result<(), Refusal> {
+        let Waiting { store: Some(store), operations, sent, .. } =
+            std::mem::take(&mut self.waiting)
+        else {
+            return Ok(());
+        };
+        let Some(transaction) = self.stores.of(store).as_mut() else {
+            return Err(Refusal::of_all(refusal::senseless()));
+        };
+        let results = transaction.operate(operations).await;
+        let results = results.map_err(|status| self.refused(&status, &sent))?;
+        commit::step(match store {
+            Store::Organization => "platform-written",
+            Store::Erp => "erp-written",
+        });
+        for (sent, result) in sent.iter().zip(results) {
+            let outcome = result.result.and_then(|it| messages::outcome(&it, sent));
+            let outcome = outcome.ok_or_else(|| Refusal::of_all(refusal::senseless()))?;
+            self.done(sent.step, outcome)?;
+        }
+        Ok(())
+    }
+
+    fn refused(&self, status: &Status, sent: &[Sent]) -> Refusal {
+        let at = refusal::operation(status).or((sent.len() == 1).then_some(0));
+        let failed = at.and_then(|at| sent.get(at));
+        let step = failed.and_then(|it| Some((it, self.context.steps.get(it.step)?)));
+        match (step, sent.first().and_then(|it| self.context.steps.get(it.step))) {
+            (Some((sent, step)), _) => {
+                let error = refusal::of_step(status, step, sent.row.as_ref());
+                Refusal::of_status(status, sent.step, error)
+            }
+            (None, Some(step)) => {
+                let error = GatewayError::of_provider(status, &step.table);
+                Refusal { step: None, error, again: refusal::is_conflict(status) }
+            }
+            (None, None) => Refusal::of_all(refusal::senseless()),
+        }
+    }
+
+    fn done(&mut self, at: usize, outcome: Outcome) -> Result<(), Refusal> {
+        let place = self.outcomes.get_mut(at);
+        *place.ok_or_else(|| Refusal::of_all(refusal::senseless()))? = Some(outcome);
+        Ok(())
+    }
+}

@@ -1,0 +1,95 @@
+//! One transaction of one store: as long as the stream, and gone with it.
+
+use proto::query::v1 as pb;
+use proto::query::v1::transact_request::Step;
+use proto::query::v1::transact_response::Answer;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Status, Streaming};
+
+use super::super::change_set::Once;
+use crate::providers::{Call, Providers, Store, within};
+
+/// An open transaction. Dropped, it leaves nothing behind.
+#[derive(Debug)]
+pub(super) struct Transaction {
+    requests: mpsc::Sender<pb::TransactRequest>,
+    answers: Streaming<pb::TransactResponse>,
+    deadline: std::time::Instant,
+}
+
+/// What opening one came to.
+#[derive(Debug)]
+pub(super) enum Opened {
+    Fresh(Box<Transaction>),
+    /// All of it was done before, with these results.
+    Recorded(Vec<pb::OperationResult>),
+}
+
+impl Transaction {
+    pub(super) async fn open(
+        providers: &Providers,
+        call: Call<'_>,
+        store: Store,
+        once: Option<&Once>,
+    ) -> Result<Opened, Status> {
+        let begin = once.map(|it| pb::Begin {
+            idempotency_key: it.key.clone(),
+            request_digest: it.digest.to_vec().into(),
+        });
+        let (requests, received) = mpsc::channel(1);
+        let step = Some(Step::Begin(begin.unwrap_or_default()));
+        // The receiver is right here.
+        let _ = requests.try_send(pb::TransactRequest { step });
+        let request = call.request(ReceiverStream::new(received))?;
+        let mut client = providers.transactions(store);
+        let answers = within(call.deadline, client.transact(request)).await?.into_inner();
+        let mut transaction = Self { requests, answers, deadline: call.deadline };
+        match transaction.answer().await? {
+            Answer::Begun(pb::Begun { recorded: Some(it) }) => Ok(Opened::Recorded(it.results)),
+            Answer::Begun(pb::Begun { recorded: None }) => Ok(Opened::Fresh(Box::new(transaction))),
+            _ => Err(unexpected()),
+        }
+    }
+
+    pub(super) async fn operate(
+        &mut self,
+        operations: Vec<pb::Operation>,
+    ) -> Result<Vec<pb::OperationResult>, Status> {
+        let sent = operations.len();
+        match self.ask(Step::Operations(pb::Operations { operations })).await? {
+            Answer::Results(it) if it.results.len() == sent => Ok(it.results),
+            _ => Err(unexpected()),
+        }
+    }
+
+    pub(super) async fn prepare(mut self, transaction_id: String) -> Result<(), Status> {
+        match self.ask(Step::Prepare(pb::Prepare { transaction_id })).await? {
+            Answer::Prepared(_) => Ok(()),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// With the decision record of this id; with none where it is empty.
+    pub(super) async fn commit(mut self, transaction_id: String) -> Result<(), Status> {
+        match self.ask(Step::Commit(pb::Commit { transaction_id })).await? {
+            Answer::Committed(_) => Ok(()),
+            _ => Err(unexpected()),
+        }
+    }
+
+    async fn ask(&mut self, step: Step) -> Result<Answer, Status> {
+        // Where the other end is gone already, its answer says why.
+        let _ = self.requests.send(pb::TransactRequest { step: Some(step) }).await;
+        self.answer().await
+    }
+
+    async fn answer(&mut self) -> Result<Answer, Status> {
+        let message = within(self.deadline, self.answers.message()).await?;
+        message.and_then(|it| it.answer).ok_or_else(unexpected)
+    }
+}
+
+fn unexpected() -> Status {
+    Status::internal("a transaction was answered with something else than was asked")
+}

@@ -1,0 +1,289 @@
+//! A faked store that takes writes, alone and in transactions, and remembers all that it was told.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex};
+
+use futures::StreamExt as _;
+use futures::stream::BoxStream;
+use proto::query::v1 as pb;
+use proto::query::v1::operation::Operation;
+use proto::query::v1::operation_result::Result as Answer;
+use proto::query::v1::transact_request::Step;
+use proto::query::v1::transact_response;
+use proto::query::v1::transaction_service_server::TransactionService;
+use rpc::ErrorReason;
+use tokio::sync::{mpsc, watch};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Code, Request, Response, Status, Streaming};
+use uuid::Uuid;
+
+use crate::fakes::refusal;
+
+/// What a store was told.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Event {
+    /// Outside of transactions, with its idempotency key.
+    Alone(Operation, String),
+    Begin(String),
+    Together(Vec<Operation>),
+    Prepare(String),
+    /// With the transaction's id, if it has one.
+    Commit(String),
+    RolledBack,
+    Settle(String, pb::Decision),
+    Resolve(String),
+}
+
+type Answers = dyn Fn(&Operation) -> Option<Result<Answer, Status>> + Send + Sync;
+
+pub(crate) struct Ledger {
+    /// Where the usual answer will not do.
+    pub(crate) answer: Box<Answers>,
+    /// Refusals of the next beginnings.
+    pub(crate) refused_begins: Mutex<VecDeque<Status>>,
+    /// Refusals of the next commits.
+    pub(crate) refused_commits: Mutex<VecDeque<Status>>,
+    /// Refusals of the next settlements.
+    pub(crate) refused_settlements: Mutex<VecDeque<Status>>,
+    pub(crate) prepared: Mutex<Vec<pb::PreparedTransaction>>,
+    events: watch::Sender<Vec<Event>>,
+    recorded: Mutex<BTreeMap<String, Vec<pb::OperationResult>>>,
+    decisions: Mutex<BTreeMap<String, pb::Decision>>,
+}
+
+/// A transaction that is open.
+#[derive(Default)]
+struct Open {
+    key: String,
+    results: Vec<pb::OperationResult>,
+    ended: bool,
+}
+
+impl Default for Ledger {
+    fn default() -> Self {
+        Self {
+            answer: Box::new(|_| None),
+            refused_begins: Mutex::default(),
+            refused_commits: Mutex::default(),
+            refused_settlements: Mutex::default(),
+            prepared: Mutex::default(),
+            events: watch::Sender::default(),
+            recorded: Mutex::default(),
+            decisions: Mutex::default(),
+        }
+    }
+}
+
+impl Ledger {
+    pub(crate) fn answering(
+        answer: impl Fn(&Operation) -> Option<Result<Answer, Status>> + Send + Sync + 'static,
+    ) -> Self {
+        Self { answer: Box::new(answer), ..Self::default() }
+    }
+
+    pub(crate) fn events(&self) -> Vec<Event> {
+        self.events.borrow().clone()
+    }
+
+    /// All that was sent in transactions, in order.
+    pub(crate) fn operations(&self) -> Vec<Operation> {
+        let together = |it| match it {
+            Event::Together(them) => them,
+            Event::Alone(it, _) => vec![it],
+            _ => Vec::new(),
+        };
+        self.events().into_iter().flat_map(together).collect()
+    }
+
+    /// Waits until the store was told such a thing.
+    pub(crate) async fn told(&self, wanted: impl Fn(&Event) -> bool) {
+        let mut events = self.events.subscribe();
+        let heard = events.wait_for(|it| it.iter().any(&wanted));
+        tokio::time::timeout(std::time::Duration::from_secs(20), heard).await.unwrap().unwrap();
+    }
+
+    fn record(&self, key: &str, results: Vec<pb::OperationResult>) {
+        self.recorded.lock().unwrap().insert(key.to_owned(), results);
+    }
+
+    /// Does one thing outside of transactions.
+    pub(crate) fn alone(&self, operation: Operation, key: &str) -> Result<Answer, Status> {
+        let answer = self.answer_of(&operation);
+        self.note(Event::Alone(operation, key.to_owned()));
+        answer
+    }
+
+    fn note(&self, event: Event) {
+        self.events.send_modify(|it| it.push(event));
+    }
+
+    fn answer_of(&self, operation: &Operation) -> Result<Answer, Status> {
+        (self.answer)(operation).unwrap_or_else(|| usual(operation))
+    }
+
+    fn take(&self, open: &mut Open, step: Step) -> Result<transact_response::Answer, Status> {
+        use transact_response::Answer as To;
+        Ok(match step {
+            Step::Begin(it) => {
+                self.note(Event::Begin(it.idempotency_key.clone()));
+                if let Some(status) = self.refused_begins.lock().unwrap().pop_front() {
+                    return Err(status);
+                }
+                let recorded = self.recorded.lock().unwrap().get(&it.idempotency_key).cloned();
+                open.ended = recorded.is_some();
+                open.key = it.idempotency_key;
+                let recorded = recorded.map(|results| pb::OperationResults { results });
+                To::Begun(pb::Begun { recorded })
+            }
+            Step::Operations(it) => {
+                let operations: Vec<_> =
+                    it.operations.into_iter().map(|it| it.operation.unwrap()).collect();
+                self.note(Event::Together(operations.clone()));
+                let mut results = Vec::new();
+                for (at, operation) in operations.iter().enumerate() {
+                    let result = Some(self.answer_of(operation).map_err(|it| numbered(&it, at))?);
+                    results.push(pb::OperationResult { result });
+                }
+                open.results.extend(results.clone());
+                To::Results(pb::OperationResults { results })
+            }
+            Step::Prepare(it) => {
+                self.note(Event::Prepare(it.transaction_id));
+                self.end(open);
+                To::Prepared(pb::Prepared {})
+            }
+            Step::Commit(it) => {
+                self.note(Event::Commit(it.transaction_id.clone()));
+                if let Some(status) = self.refused_commits.lock().unwrap().pop_front() {
+                    return Err(status);
+                }
+                if !it.transaction_id.is_empty() {
+                    let mut decisions = self.decisions.lock().unwrap();
+                    decisions.insert(it.transaction_id, pb::Decision::Commit);
+                }
+                self.end(open);
+                To::Committed(pb::Committed {})
+            }
+        })
+    }
+
+    fn end(&self, open: &mut Open) {
+        open.ended = true;
+        if !open.key.is_empty() {
+            self.record(&open.key, std::mem::take(&mut open.results));
+        }
+    }
+}
+
+/// As stores answer that have every row that they are asked for.
+fn usual(operation: &Operation) -> Result<Answer, Status> {
+    let id = |it: &bytes::Bytes| match it.is_empty() {
+        true => bytes::Bytes::copy_from_slice(Uuid::from_u128(0xC0).as_bytes()),
+        false => it.clone(),
+    };
+    let of = |key: &Option<pb::RecordKey>| match key.as_ref().and_then(|it| it.key.as_ref()) {
+        Some(pb::record_key::Key::RecordId(it)) => it.clone(),
+        _ => id(&bytes::Bytes::new()),
+    };
+    let etag = "W/\"1\"".to_owned();
+    Ok(match operation {
+        Operation::Create(it) => {
+            Answer::Create(pb::CreateResponse { record_id: id(&it.record_id), etag })
+        }
+        Operation::Update(it) => {
+            Answer::Update(pb::UpdateResponse { record_id: of(&it.key), etag })
+        }
+        Operation::Upsert(it) => {
+            let record_id = of(&it.key);
+            Answer::Upsert(pb::UpsertResponse { record_id, etag, created: true })
+        }
+        Operation::Delete(_) => Answer::Delete(pb::DeleteResponse {}),
+        Operation::PerformAction(_) => {
+            Answer::PerformAction(pb::PerformActionResponse { result: None })
+        }
+        Operation::Retrieve(_) => {
+            return Err(refusal(Code::NotFound, ErrorReason::RecordNotFound));
+        }
+    })
+}
+
+/// With the number of the operation, as services say it.
+fn numbered(status: &Status, at: usize) -> Status {
+    use tonic_types::StatusExt as _;
+    let mut details = status.get_error_details();
+    let info = details.error_info().unwrap().clone();
+    let mut metadata = info.metadata;
+    metadata.insert("operation".into(), at.to_string());
+    details.set_error_info(info.reason, info.domain, metadata);
+    Status::with_error_details(status.code(), status.message(), details)
+}
+
+/// Serves a ledger's transactions.
+pub(crate) struct Transactions(pub(crate) Arc<Ledger>);
+
+#[tonic::async_trait]
+impl TransactionService for Transactions {
+    type TransactStream = BoxStream<'static, Result<pb::TransactResponse, Status>>;
+
+    async fn transact(
+        &self,
+        request: Request<Streaming<pb::TransactRequest>>,
+    ) -> Result<Response<Self::TransactStream>, Status> {
+        rpc::CallContext::of(&request)?;
+        let (ledger, mut requests) = (Arc::clone(&self.0), request.into_inner());
+        let (answers, received) = mpsc::channel(1);
+        tokio::spawn(async move {
+            let mut open = Open::default();
+            while let Ok(Some(pb::TransactRequest { step: Some(step) })) = requests.message().await
+            {
+                let answer = ledger.take(&mut open, step);
+                let failed = answer.is_err();
+                let answer = answer.map(|it| pb::TransactResponse { answer: Some(it) });
+                if answers.send(answer).await.is_err() || failed {
+                    break;
+                }
+            }
+            if !open.ended {
+                ledger.note(Event::RolledBack);
+            }
+        });
+        Ok(Response::new(ReceiverStream::new(received).boxed()))
+    }
+
+    async fn settle_transaction(
+        &self,
+        request: Request<pb::SettleTransactionRequest>,
+    ) -> Result<Response<pb::SettleTransactionResponse>, Status> {
+        let request = request.into_inner();
+        let decision = request.decision();
+        if let Some(status) = self.0.refused_settlements.lock().unwrap().pop_front() {
+            return Err(status);
+        }
+        let id = &request.transaction_id;
+        self.0.prepared.lock().unwrap().retain(|it| it.transaction_id != *id);
+        self.0.note(Event::Settle(request.transaction_id, decision));
+        Ok(Response::new(pb::SettleTransactionResponse {}))
+    }
+
+    async fn resolve_decision(
+        &self,
+        request: Request<pb::ResolveDecisionRequest>,
+    ) -> Result<Response<pb::ResolveDecisionResponse>, Status> {
+        let id = request.into_inner().transaction_id;
+        self.0.note(Event::Resolve(id.clone()));
+        let mut decisions = self.0.decisions.lock().unwrap();
+        let decision = *decisions.entry(id).or_insert(pb::Decision::Abort);
+        Ok(Response::new(pb::ResolveDecisionResponse { decision: decision.into() }))
+    }
+
+    async fn list_prepared_transactions(
+        &self,
+        _: Request<pb::ListPreparedTransactionsRequest>,
+    ) -> Result<Response<pb::ListPreparedTransactionsResponse>, Status> {
+        let transactions = self.0.prepared.lock().unwrap().clone();
+        Ok(Response::new(pb::ListPreparedTransactionsResponse {
+            transactions,
+            ..Default::default()
+        }))
+    }
+}

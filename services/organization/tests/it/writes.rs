@@ -1,0 +1,77 @@
+//! Single writes of native rows.
+
+use std::time::Duration;
+
+use proto::query::v1 as pb;
+use proto::query::v1::data_provider_service_client::DataProviderServiceClient;
+use rpc::ErrorReason;
+use tonic::{Code, Status};
+
+use crate::World;
+use crate::transact::{account, text};
+
+impl World {
+    async fn create(&self, request: pb::CreateRequest) -> Result<pb::CreateResponse, Status> {
+        let request = rpc::request(request, &self.assertion, Duration::from_secs(10)).unwrap();
+        let mut client = DataProviderServiceClient::new(self.channel.clone());
+        Ok(client.create(request).await?.into_inner())
+    }
+}
+
+#[tokio::test]
+async fn a_repeated_create_makes_one_row() {
+    let world = World::new().await;
+    let once = |name: &str| pb::CreateRequest { idempotency_key: "k".into(), ..account(name) };
+    let first = world.create(once("A")).await.unwrap();
+    assert_eq!(world.create(once("A")).await.unwrap(), first);
+    let reused = world.create(once("B")).await.unwrap_err();
+    assert_eq!(rpc::reason(&reused), Some(ErrorReason::IdempotencyKeyReused), "{reused:?}");
+    assert_eq!(world.column("account", "name").await, ["A"]);
+    // Without a key each is another row.
+    for _ in 0..2 {
+        world.create(account("B")).await.unwrap();
+    }
+    assert_eq!(world.column("account", "name").await, ["A", "B", "B"]);
+}
+
+#[tokio::test]
+async fn a_create_that_failed_was_not_made_and_may_be_repeated() {
+    let world = World::new().await;
+    let once = |number: &str| {
+        let mut it = pb::CreateRequest { idempotency_key: number.into(), ..account("A") };
+        it.values.push(text("accountnumber", number));
+        it
+    };
+    world.create(pb::CreateRequest { idempotency_key: String::new(), ..once("1") }).await.unwrap();
+    for _ in 0..2 {
+        let taken = world.create(once("1")).await.unwrap_err();
+        assert_eq!(rpc::reason(&taken), Some(ErrorReason::RecordExists), "{taken:?}");
+    }
+    let mut store = world.connect("platform").await;
+    sqlx::raw_sql("DELETE FROM organization.account").execute(&mut store).await.unwrap();
+    world.create(once("1")).await.unwrap();
+    assert_eq!(world.column("account", "name").await, ["A"]);
+}
+
+#[tokio::test]
+async fn keys_have_bounds() {
+    let world = World::new().await;
+    for key in ["k\0".to_owned(), "k".repeat(1025)] {
+        let request = pb::CreateRequest { idempotency_key: key, ..account("A") };
+        let refused = world.create(request).await.unwrap_err();
+        assert_eq!(rpc::reason(&refused), Some(ErrorReason::InvalidValue), "{refused:?}");
+    }
+}
+
+#[tokio::test]
+async fn who_users_are_is_written_by_administrators_only() {
+    let world = World::new().await;
+    for table in ["organization", "businessunit", "systemuser", "cdm_company"] {
+        let request = pb::CreateRequest { entity_name: table.into(), ..account("A") };
+        let refused = world.create(request).await.unwrap_err();
+        assert_eq!(refused.code(), Code::PermissionDenied, "{refused:?}");
+    }
+    let request = pb::CreateRequest { entity_name: "lead".into(), ..account("A") };
+    let unknown = world.create(request).await.unwrap_err();
+    assert_eq!(rpc::reason(&unknown), Some(ErrorReason::EntityNotFound));
+}

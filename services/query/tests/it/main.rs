@@ -1,0 +1,8 @@
+//! The adapter over real gRPC and a real PostgreSQL.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
+
+mod catalog;
+mod transact;
+mod transactions;
+mod world;
