@@ -9,6 +9,8 @@ MAKEFLAGS += --no-print-directory
 # `make run PROFILE=relfast` takes longer to build and answers faster.
 PROFILE ?= dev
 ARGS ?=
+# Of `make crash-test`.
+KILLS ?= 500
 
 export TOMBOLO_CACHE ?= $(CURDIR)/.cache
 # Holds only what the machine lacked or had too old.
@@ -18,7 +20,7 @@ export RUST_BACKTRACE ?= 1
 target_dir := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),$(CURDIR)/target)
 step := scripts/step.sh
 
-.PHONY: help bootstrap run test differential unit-and-e2e lint fmt fmt-check clippy proto-lint bench load-test fuzz clean
+.PHONY: help bootstrap run test differential crash-test unit-and-e2e lint fmt fmt-check clippy proto-lint bench load-test fuzz clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,6 +68,11 @@ differential: ## Compare answers to random queries with an independent evaluator
 	@scripts/postgres.sh
 	cargo build --profile $(PROFILE) --bin tombolo
 	TOMBOLO_BIN='$(target_dir)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/tombolo' cargo test -p tests --test differential
+
+crash-test: ## Kill the system while it writes to both databases and compare them; KILLS=30 for fewer
+	@scripts/postgres.sh
+	cargo build --bin tombolo
+	KILLS='$(KILLS)' TOMBOLO_BIN='$(target_dir)/debug/tombolo' cargo test -p tests --test crash
 
 bench: ## Measure what a call costs over the same SQL sent directly; ARGS go to the load generator
 	@scripts/postgres.sh

@@ -2,11 +2,15 @@
 
 #![allow(clippy::print_stdout)]
 
+mod actions;
 mod addressing;
 mod apply;
 mod bad_input;
+mod bad_writes;
+mod batches;
 mod catalog;
 mod clients;
+mod contention;
 mod cost;
 mod cross;
 mod expand;
@@ -19,6 +23,8 @@ mod keys;
 mod lambda;
 mod lifecycle;
 mod metadata;
+mod native_writes;
+mod once;
 mod order;
 mod outage;
 mod paging;
@@ -28,7 +34,11 @@ mod trace;
 mod tryton;
 mod users;
 mod values;
+mod versions;
 mod world;
+mod write_clients;
+mod write_world;
+mod writes;
 
 use std::process::ExitCode;
 
@@ -47,6 +57,7 @@ async fn main() -> ExitCode {
     }
     let mut runner = Runner::from_arguments();
     Box::pin(shared(&mut runner)).await;
+    Box::pin(writing(&mut runner)).await;
     Box::pin(lifecycle::run(&mut runner)).await;
     Box::pin(separate::run(&mut runner)).await;
     Box::pin(tryton::run(&mut runner)).await;
@@ -88,4 +99,28 @@ async fn shared(runner: &mut Runner) {
         runner.run_all(&world, cases).await;
     }
     runner.run("shared::stops_cleanly", world.stop()).await;
+}
+
+/// Cases over a system and a demo ERP that are written to. Those that restart it come last.
+async fn writing(runner: &mut Runner) {
+    let suites: [&[write_world::Case]; 9] = [
+        writes::CASES,
+        native_writes::CASES,
+        versions::CASES,
+        bad_writes::CASES,
+        batches::CASES,
+        actions::CASES,
+        write_clients::CASES,
+        contention::CASES,
+        once::CASES,
+    ];
+    if !suites.iter().any(|it| runner.wants_any(it)) {
+        return;
+    }
+    let start = Box::pin(write_world::World::start());
+    let Some(world) = runner.world("writing::start", start).await else { return };
+    for cases in suites {
+        runner.run_all(&world, cases).await;
+    }
+    runner.run("writing::stops_cleanly", world.stop()).await;
 }

@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
@@ -10,6 +10,7 @@ use tempfile::TempDir;
 use tests::issuer::Issuer;
 use tests::runner::Runner;
 use tests::{Erp, Process, Start, System, Web, assert_error};
+use tokio::time::timeout;
 use tonic::transport::Endpoint;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
@@ -144,7 +145,7 @@ impl Cluster {
             let file = files.path().join(format!("{service}.toml"));
             std::fs::write(&file, format!("listen = \"{address}\"\n{settings}"))?;
             let process = Process::serve(service, &file)?;
-            let ready = ready(address).await;
+            let ready = ready(&process, address).await;
             ready.with_context(|| format!("{service} is not ready: {}", process.log()))?;
             processes.push(process);
         }
@@ -219,20 +220,19 @@ fn free_address() -> Result<String> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string())
 }
 
-async fn ready(address: &str) -> Result<()> {
-    let give_up = Instant::now() + READY_WITHIN;
-    loop {
-        let check = async {
-            let channel = Endpoint::from_shared(format!("http://{address}"))?.connect().await?;
-            let answer =
-                HealthClient::new(channel).check(HealthCheckRequest::default()).await?.into_inner();
-            anyhow::Ok(answer.status())
-        };
-        let status = check.await;
-        if matches!(status, Ok(ServingStatus::Serving)) {
-            return Ok(());
+/// It listens, and says that it serves.
+async fn ready(process: &Process, address: &str) -> Result<()> {
+    process.said(" ready", READY_WITHIN).await?;
+    let serving = async {
+        let channel = Endpoint::from_shared(format!("http://{address}"))?.connect().await?;
+        let request = HealthCheckRequest::default();
+        let mut changes = HealthClient::new(channel).watch(request).await?.into_inner();
+        while let Some(change) = changes.message().await? {
+            if change.status() == ServingStatus::Serving {
+                return Ok(());
+            }
         }
-        ensure!(Instant::now() < give_up, "{status:?}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+        anyhow::bail!("it never serves")
+    };
+    timeout(READY_WITHIN, serving).await.context("it does not serve")?
 }

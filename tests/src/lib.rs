@@ -11,22 +11,29 @@
 
 #![allow(clippy::print_stdout)]
 
+pub mod batch;
 pub mod collector;
+pub mod crash;
 pub mod differential;
 mod erp;
 pub mod issuer;
+pub mod load;
 pub mod node;
 pub mod oracle;
+mod platform;
 mod process;
 pub mod python;
 pub mod random;
 pub mod raw_http;
 pub mod runner;
+pub mod snapshot;
 mod system;
 pub mod tables;
+pub mod tls;
 mod web;
 
 pub use erp::Erp;
+pub use platform::Platform;
 pub use process::using as processes_using;
 pub use system::{Output, Process, Start, System, run_tombolo, temporary_directory};
 pub use web::{Answer, Web, assert_error, encode};

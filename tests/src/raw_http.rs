@@ -35,6 +35,19 @@ pub async fn send(authority: &str, request: &[u8]) -> Result<RawAnswer> {
     parse(&answer).with_context(|| format!("not HTTP: {}", String::from_utf8_lossy(&answer)))
 }
 
+/// Sends a request that is not whole and says that no more comes. Waits until the server has closed.
+pub async fn send_and_hang_up(authority: &str, request: &[u8]) -> Result<()> {
+    let exchange = async {
+        let mut stream = TcpStream::connect(authority).await?;
+        stream.write_all(request).await?;
+        stream.shutdown().await?;
+        // Refused or not, what matters is that it is over.
+        let _ = stream.read_to_end(&mut Vec::new()).await;
+        anyhow::Ok(())
+    };
+    timeout(PATIENCE, exchange).await.context("the connection stays open")?
+}
+
 fn parse(answer: &[u8]) -> Option<RawAnswer> {
     let text = String::from_utf8_lossy(answer);
     let (head, body) = text.split_once("\r\n\r\n")?;

@@ -2,13 +2,15 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::process;
@@ -18,7 +20,7 @@ use crate::workspace;
 const READY_WITHIN: Duration = Duration::from_secs(120);
 const STOPPED_WITHIN: Duration = Duration::from_secs(30);
 const COMMAND_WITHIN: Duration = Duration::from_secs(60);
-/// How often the ready file and the child are looked at.
+/// How often the ready file is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// How to start `tombolo dev`, or what else says that it is ready in the same way.
@@ -46,7 +48,8 @@ pub struct System {
 #[derive(Debug)]
 pub struct Process {
     child: Child,
-    log: Arc<Mutex<String>>,
+    log: Arc<watch::Sender<String>>,
+    readers: Vec<JoinHandle<()>>,
 }
 
 /// What a command that ended had to say.
@@ -163,6 +166,11 @@ impl System {
         Ok(())
     }
 
+    /// Waits until it has ended by itself.
+    pub async fn ended(&mut self) -> Result<ExitStatus> {
+        self.process.child.wait().await.context("wait")
+    }
+
     /// The power fails: nobody gets to say goodbye.
     pub async fn kill(self) -> Result<()> {
         self.process.kill().await
@@ -179,24 +187,33 @@ impl Process {
 
     fn spawn(command: &mut Command) -> Result<Self> {
         let mut child = command.spawn().with_context(|| format!("start {command:?}"))?;
-        let log = Arc::default();
-        collect(child.stdout.take(), &log);
-        collect(child.stderr.take(), &log);
-        Ok(Self { child, log })
+        let log = Arc::new(watch::Sender::default());
+        let readers = [
+            child.stdout.take().map(|it| collect(it, Arc::clone(&log))),
+            child.stderr.take().map(|it| collect(it, Arc::clone(&log))),
+        ];
+        Ok(Self { child, log, readers: readers.into_iter().flatten().collect() })
     }
 
     /// Everything it wrote to standard output and error.
     #[must_use]
     pub fn log(&self) -> String {
-        self.log.lock().map(|it| it.clone()).unwrap_or_default()
+        self.log.borrow().clone()
+    }
+
+    /// Waits until it has written this.
+    pub async fn said(&self, text: &str, within: Duration) -> Result<()> {
+        let mut lines = self.log.subscribe();
+        let said = timeout(within, lines.wait_for(|it| it.contains(text))).await;
+        said.with_context(|| format!("{text:?} is not in {}", self.log()))??;
+        Ok(())
     }
 
     /// Once both streams have ended and been read.
-    async fn whole_log(&self) -> String {
-        let give_up = Instant::now() + STOPPED_WITHIN;
-        while Arc::strong_count(&self.log) > 1 && Instant::now() < give_up {
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
+    async fn whole_log(&mut self) -> String {
+        let ended = futures::future::join_all(&mut self.readers);
+        // Somebody else may hold them open for ever; then it is what there is.
+        let _ = timeout(STOPPED_WITHIN, ended).await;
         self.log()
     }
 
@@ -270,16 +287,17 @@ async fn ready(child: &mut Child, file: &Path) -> Result<serde_json::Value> {
     }
 }
 
-fn collect(stream: Option<impl AsyncRead + Unpin + Send + 'static>, log: &Arc<Mutex<String>>) {
-    let Some(stream) = stream else { return };
-    let log = Arc::clone(log);
+fn collect(
+    stream: impl AsyncRead + Unpin + Send + 'static,
+    log: Arc<watch::Sender<String>>,
+) -> JoinHandle<()> {
     tokio::spawn(async move {
         let mut lines = BufReader::new(stream).lines();
         while let Ok(Some(line)) = lines.next_line().await {
-            if let Ok(mut log) = log.lock() {
+            log.send_modify(|log| {
                 log.push_str(&line);
                 log.push('\n');
-            }
+            });
         }
-    });
+    })
 }

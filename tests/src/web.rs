@@ -86,13 +86,53 @@ impl Web {
         Ok(())
     }
 
-    /// Any request.
+    /// POST of a JSON body.
+    pub async fn post(&self, path: &str, body: Value) -> Result<Answer> {
+        self.send(Method::POST, path, &[], Some(body)).await
+    }
+
+    /// PATCH with a JSON body: an update, or an upsert.
+    pub async fn patch(&self, path: &str, headers: &[(&str, &str)], body: Value) -> Result<Answer> {
+        self.send(Method::PATCH, path, headers, Some(body)).await
+    }
+
+    /// DELETE.
+    pub async fn delete(&self, path: &str) -> Result<Answer> {
+        self.send(Method::DELETE, path, &[], None).await
+    }
+
+    /// Creates a row, which must succeed without an answer's body. Returns its GUID.
+    pub async fn create(&self, set: &str, body: Value) -> Result<String> {
+        let answer = self.post(set, body).await?.expect(204)?;
+        ensure!(answer.body.is_empty(), "a body: {answer:?}");
+        answer.id()
+    }
+
+    /// Any request with a JSON body, or none.
     pub async fn send(
         &self,
         method: Method,
         path: &str,
         headers: &[(&str, &str)],
         body: Option<Value>,
+    ) -> Result<Answer> {
+        match body {
+            Some(body) => {
+                let mut all = vec![("Content-Type", "application/json")];
+                all.extend_from_slice(headers);
+                self.send_text(method, path, &all, body.to_string()).await
+            }
+            None => self.send_text(method, path, headers, String::new()).await,
+        }
+    }
+
+    /// Any request with any body; none when it is empty.
+    pub async fn send_text(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: String,
     ) -> Result<Answer> {
         let url = if path.starts_with("http") { path.to_owned() } else { self.base() + path };
         let request_text = format!("{method} {url}");
@@ -103,8 +143,8 @@ impl Web {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        if let Some(body) = body {
-            request = request.json(&body);
+        if !body.is_empty() {
+            request = request.body(body);
         }
         let response = request.send().await.with_context(|| request_text.clone())?;
         Ok(Answer {
@@ -160,6 +200,19 @@ impl Answer {
         self.parse()
     }
 
+    /// Itself, if it has this status.
+    pub fn expect(self, status: u16) -> Result<Self> {
+        let (got, body) = (self.status, &self.body);
+        ensure!(got == status, "{}\n  expected {status}, got {got} {body}", self.request);
+        Ok(self)
+    }
+
+    /// The GUID of the row that was written.
+    pub fn id(&self) -> Result<String> {
+        id_of(self.header("odata-entityid"))
+            .with_context(|| format!("{}: no OData-EntityId: {:?}", self.request, self.headers))
+    }
+
     /// The body, whatever the status.
     pub fn parse(&self) -> Result<Value> {
         serde_json::from_str(&self.body)
@@ -187,4 +240,10 @@ pub fn assert_error(answer: &Answer, status: u16, code: &str, message: &str) -> 
         answer.body
     );
     Ok(())
+}
+
+/// The GUID at the end of a row's address.
+pub(crate) fn id_of(address: &str) -> Option<String> {
+    let id = address.strip_suffix(')')?.rsplit_once('(')?.1;
+    uuid::Uuid::parse_str(id).ok().map(|it| it.to_string())
 }

@@ -193,8 +193,29 @@ impl QueryOptions {
     /// The same query string with another `$skiptoken`.
     #[must_use]
     pub fn with_skip_token(&self, token: &str) -> String {
+        self.with(SystemOption::SkipToken, token)
+    }
+
+    /// The same query string, which has no `$deltatoken` yet, with one.
+    #[must_use]
+    pub fn with_delta_token(&self, token: &str) -> String {
+        self.with(SystemOption::DeltaToken, token)
+    }
+
+    /// Of these options only the `$select`.
+    #[must_use]
+    pub fn selection(&self) -> Self {
+        let mut options = Self::default();
+        if let Some(columns) = self.get(SystemOption::Select) {
+            options.raw = format!("{}={}", SystemOption::Select.name(), encode_query(columns));
+            options.system.insert(SystemOption::Select, columns.to_owned());
+        }
+        options
+    }
+
+    fn with(&self, option: SystemOption, value: &str) -> String {
         let separator = if self.raw.is_empty() { "" } else { "&" };
-        format!("{}{separator}$skiptoken={}", self.raw, encode_query(token))
+        format!("{}{separator}{}={}", self.raw, option.name(), encode_query(value))
     }
 }
 
@@ -245,6 +266,17 @@ mod tests {
         let options = QueryOptions::parse("%24select=a+b&$skiptoken=old&x=%C3%A9").unwrap();
         assert_eq!(options.with_skip_token("<n>"), "%24select=a+b&x=%C3%A9&$skiptoken=%3Cn%3E");
         assert_eq!(QueryOptions::default().with_skip_token("a"), "$skiptoken=a");
+    }
+
+    #[test]
+    fn a_delta_link_keeps_the_columns() {
+        let options = QueryOptions::parse("%24select=a,b&$count=true&x=1&$skiptoken=old").unwrap();
+        let link = options.selection().with_delta_token("1!08/22/2017 08:10:44");
+        assert_eq!(QueryOptions::parse(&link).unwrap().get(SystemOption::Select), Some("a,b"));
+        let read = QueryOptions::parse(&link).unwrap();
+        assert_eq!(read.get(SystemOption::DeltaToken), Some("1!08/22/2017 08:10:44"));
+        assert_eq!((read.get(SystemOption::Count), read.custom("x")), (None, None));
+        assert!(QueryOptions::default().selection().with_delta_token("a").starts_with("$delta"));
     }
 
     proptest! {

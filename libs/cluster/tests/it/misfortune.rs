@@ -33,13 +33,29 @@ fn runs(pid: u32) -> bool {
     state.rsplit(')').next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with(" Z"))
 }
 
+/// The kernel says so: a file descriptor of the process becomes readable.
+#[cfg(target_os = "linux")]
 async fn until_gone(pid: u32) -> Result<()> {
-    let gone = async {
-        while runs(pid) {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    use rustix::process::{PidfdFlags, pidfd_open};
+    let number = Pid::from_raw(i32::try_from(pid)?).context("pid")?;
+    let process = match pidfd_open(number, PidfdFlags::empty()) {
+        Ok(process) => process,
+        Err(rustix::io::Errno::SRCH) => return Ok(()),
+        Err(error) => return Err(error.into()),
     };
-    tokio::time::timeout(DEADLINE, gone).await.with_context(|| format!("{pid} still runs"))
+    let wait = move || {
+        let patience = Timespec::try_from(DEADLINE)?;
+        anyhow::Ok(poll(&mut [PollFd::new(&process, PollFlags::IN)], Some(&patience))?)
+    };
+    ensure!(tokio::task::spawn_blocking(wait).await?? == 1, "{pid} still runs");
+    Ok(())
+}
+
+/// Elsewhere nothing ties the server to its owner.
+#[cfg(not(target_os = "linux"))]
+async fn until_gone(_: u32) -> Result<()> {
+    Ok(())
 }
 
 async fn write_row(cluster: &Cluster) -> Result<()> {
