@@ -153,9 +153,10 @@ async fn chosen_schemas(
     connection: &mut PgConnection,
     wanted: &[String],
 ) -> Result<Vec<String>, Error> {
-    // A name that begins with pg_ is PostgreSQL's own: nobody else may create one.
+    // A name that begins with pg_ is PostgreSQL's own: nobody else may create one. What Tombolo keeps
+    // beside the ERP's rows is no part of the ERP: changes and answers of everybody, whatever they may see.
     let sql = "SELECT nspname::text FROM pg_catalog.pg_namespace \
-               WHERE nspname <> 'information_schema' AND left(nspname, 3) <> 'pg_'";
+               WHERE nspname NOT IN ('information_schema', 'tombolo') AND left(nspname, 3) <> 'pg_'";
     let all: Vec<String> = sqlx::query_scalar(sql).fetch_all(connection).await?;
     match wanted.iter().find(|it| !all.contains(it)) {
         Some(unknown) => Err(Error::UnknownSchema(unknown.clone())),
