@@ -3,7 +3,7 @@
 use rpc::{ErrorReason, busy, status, unavailable};
 use tonic::{Code, Status};
 
-use crate::action::Refusal;
+use crate::action::{InvalidAddress, Refusal};
 use crate::grant::Denied;
 
 /// The limit's name in statuses.
@@ -96,6 +96,9 @@ pub enum Error {
     /// No such row, or none that the caller may see.
     #[error("the record does not exist")]
     RecordNotFound,
+    /// A business-logic service has an address that cannot be one.
+    #[error(transparent)]
+    InvalidAddress(#[from] InvalidAddress),
     /// An action was not run.
     #[error(transparent)]
     Action(#[from] Refusal),
@@ -202,7 +205,7 @@ impl Error {
                 let metadata = [entity, ("column", column.as_str())];
                 status(Code::InvalidArgument, domain, reason, message, metadata)
             }
-            Self::InvalidQuery(_) => {
+            Self::InvalidQuery(_) | Self::InvalidAddress(_) => {
                 status(Code::InvalidArgument, domain, ErrorReason::InvalidQuery, message, [entity])
             }
             Self::InvalidValue { column, .. } => {

@@ -1,10 +1,14 @@
-//! Runs query expressions over PostgreSQL, whichever service owns the rows.
+//! Runs query expressions and writes over PostgreSQL, whichever service owns the rows.
 //!
 //! The way of a read: a [`Binding`] says where an entity's fields live; a [`Grant`] says which of its
 //! rows the caller may see, and nothing runs without one; `plan` turns both and the query into one
 //! SQL statement with bound values; [`Provider`] runs it on a [`Pool`] and writes rows as they come,
 //! as JSON with the member names the request gives, or by column. `explain` shows the statement instead
 //! of running it, and says from `indexes` what would make it fast. Start with [`Provider`].
+//!
+//! The way of a write: [`Provider::write`] does one operation by itself, [`Transaction`] does several as
+//! one; both come to `write`, which checks, fills in and judges the row before it writes every table
+//! that it is made of. An [`Authority`] says who may.
 
 mod action;
 mod authority;

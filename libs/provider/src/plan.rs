@@ -7,6 +7,7 @@
 //! `compare`, `key`), sort keys (`order`, `halves`) and groups (`group`) are made of such columns and
 //! know nothing of where they come from.
 
+mod acting;
 mod argument;
 mod bind;
 mod bounds;
@@ -32,6 +33,7 @@ use std::sync::Arc;
 
 use proto::query::v1 as pb;
 
+pub(crate) use acting::settings;
 pub(crate) use argument::{Argument, Arguments};
 pub(crate) use halves::KnownIndexes;
 pub(crate) use invoke::{Call, call, lock};

@@ -24,6 +24,8 @@ pub struct Transaction {
     provider: Provider,
     caller: Arc<Caller>,
     deadline: Instant,
+    /// Something went wrong: the database would roll back where a commit is asked for, and call it done.
+    failed: bool,
 }
 
 // === impl Transaction ===
@@ -52,7 +54,7 @@ impl Transaction {
         };
         let lease = within(context.remaining(), opened).await?.map_err(Error::database)?;
         let (provider, caller) = (provider.clone(), Arc::clone(&context.caller));
-        Ok(Self { lease, provider, caller, deadline: context.deadline })
+        Ok(Self { lease, provider, caller, deadline: context.deadline, failed: false })
     }
 
     /// Does one thing, as the caller and with the leave that `authority` gives. After an error the
@@ -62,6 +64,16 @@ impl Transaction {
     ///
     /// Whatever stands in the way of the operation.
     pub async fn execute(
+        &mut self,
+        authority: &dyn Authority,
+        operation: pb::Operation,
+    ) -> Result<pb::OperationResult, Error> {
+        let done = self.perform(authority, operation).await;
+        self.failed |= done.is_err();
+        done
+    }
+
+    async fn perform(
         &mut self,
         authority: &dyn Authority,
         operation: pb::Operation,
@@ -108,9 +120,12 @@ impl Transaction {
     }
 
     async fn end(mut self, sql: &str) -> Result<(), Error> {
+        if self.failed {
+            let message = "the transaction failed before".to_owned();
+            return Err(Error::Failed(sqlx::Error::Protocol(message)));
+        }
         let remaining = self.remaining();
         let connection = self.lease.connection().map_err(Error::database)?;
-        // A transaction that failed before is rolled back by its end, which is no success.
         let end = sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection);
         within(remaining, end).await?.map_err(Error::database)?;
         self.lease.finish();

@@ -65,6 +65,17 @@ pub(crate) async fn execute(
     session: &mut Session<'_>,
     operation: pb::Operation,
 ) -> Result<pb::OperationResult, Error> {
+    let done = Box::pin(perform(session, operation)).await;
+    if let Err(Error::SchemaMismatch { .. }) = &done {
+        session.provider.tables().forget();
+    }
+    done
+}
+
+async fn perform(
+    session: &mut Session<'_>,
+    operation: pb::Operation,
+) -> Result<pb::OperationResult, Error> {
     let result = match operation.operation.ok_or(Error::Missing("operation"))? {
         Kind::Create(request) => {
             let entity = session.entity(&request.entity_name, Privilege::Create).await?;
@@ -102,7 +113,8 @@ pub(crate) async fn is_one_statement(
     Ok(match &operation.operation {
         Some(Kind::Create(it)) => {
             let entity = session.entity(&it.entity_name, Privilege::Create).await?;
-            entity.is_one_table() && !entity.is_restricted()
+            let keeps_id = it.record_id.is_empty() || entity.keeps_record_id();
+            entity.is_one_table() && !entity.is_restricted() && keeps_id
         }
         Some(Kind::Update(it)) => {
             let entity = session.entity(&it.entity_name, Privilege::Update).await?;
@@ -125,7 +137,11 @@ impl Session<'_> {
         let answer = ANSWER.min(remaining / 4);
         // None at all would mean for ever.
         let least = Duration::from_millis(1);
-        remaining.saturating_sub(answer).min(self.provider.pool().lock_timeout()).max(least)
+        let patience = remaining.saturating_sub(answer);
+        match self.provider.pool().lock_timeout() {
+            Duration::ZERO => patience.max(least),
+            most => patience.min(most).max(least),
+        }
     }
 
     /// An entity that the caller may write to.

@@ -27,7 +27,7 @@ pub(super) async fn call(
     });
     let call = Call {
         function,
-        erp_user: &transaction.caller().erp_user,
+        caller: transaction.caller(),
         arguments: typed.collect(),
         result: action.result.map(ValueType::sql),
     };
@@ -55,17 +55,19 @@ pub(super) async fn call(
 /// By what the caller can do about it. Only what the function says on purpose is told.
 fn sorted(entity: &str, action: &str, error: sqlx::Error) -> Error {
     let code = error.as_database_error().and_then(|it| it.code()).unwrap_or_default();
+    // Whatever its code says, but for conflicts, which are for us to settle.
     let raised = error.as_database_error().filter(|it| {
         let postgres = it.try_downcast_ref::<PgDatabaseError>();
-        is_own(&code) || postgres.is_some_and(|it| it.routine() == Some("exec_stmt_raise"))
+        let by_statement = postgres.is_some_and(|it| it.routine() == Some("exec_stmt_raise"));
+        by_statement && !code.starts_with("40")
     });
     if let Some(raised) = raised {
         return Refusal::Rule(raised.message().to_owned()).into();
     }
     let action = action.to_owned();
     match code.as_ref() {
-        // No such function, several, a procedure, one of sets, not allowed, or of another result.
-        "42883" | "42725" | "42809" | "0A000" | "42501" | "42846" | "42P01" | "42703" | "3F000" => {
+        // No such function, several, a procedure, one of sets, or one of another result.
+        "42883" | "42725" | "42809" | "0A000" | "42846" | "42P01" | "42703" | "3F000" => {
             Refusal::Function { action, source: error }.into()
         }
         code if code.starts_with("23") || code.starts_with("22") => {
@@ -78,10 +80,4 @@ fn sorted(entity: &str, action: &str, error: sqlx::Error) -> Error {
         }
         _ => Error::of(entity, error),
     }
-}
-
-/// Codes of PostgreSQL's own errors begin with other characters than those that are left to users.
-fn is_own(code: &str) -> bool {
-    let begins_with = |it: &str| code.starts_with(it);
-    !code.is_empty() && (begins_with("P0") || begins_with("45"))
 }

@@ -63,8 +63,7 @@ pub(super) async fn list(
         .bind(after.transaction)
         .bind(after.entry)
         .bind(i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1));
-    let rows =
-        query.fetch_all(connection).await.inspect_err(|it| eprintln!("DBG {it:?}")).map_err(of)?;
+    let rows = query.fetch_all(connection).await.map_err(of)?;
     let mut page = Changes { changes: Vec::with_capacity(rows.len().min(limit)), next: None };
     let mut last = after;
     for row in &rows {

@@ -55,7 +55,8 @@ pub(super) fn touched(
 
 /// Behind [`touched`]: `$5` and `$6` are the last row of the page before, `$7` is the page's size.
 pub(super) const LIST: &str = "SELECT id, last[1], last[2], coalesce(visible, false) \
-     FROM \"the changed\" WHERE last > ARRAY[$5, $6]::bigint[] ORDER BY last LIMIT $7";
+     FROM \"the changed\" WHERE last > ARRAY[$5, $6]::bigint[] \
+     ORDER BY \"the changed\".last LIMIT $7";
 
 /// Behind [`touched`].
 pub(super) const COUNT: &str = "SELECT count(*) FROM \"the changed\"";

@@ -1,7 +1,9 @@
 //! Statements of actions: the lock on the row that one runs on, and the call of a function.
 
 use proto::query::v1 as pb;
+use rpc::Caller;
 
+use super::acting::settings;
 use super::argument::{Argument, Arguments};
 use super::scope::ROOT;
 use super::{Planner, Statement, retrieve};
@@ -14,7 +16,7 @@ pub(crate) struct Call<'a> {
     /// Quoted.
     pub(crate) function: &'a str,
     /// Whose work it does.
-    pub(crate) erp_user: &'a str,
+    pub(crate) caller: &'a Caller,
     /// Values and their SQL types, which tell functions of the same name apart. None is null.
     pub(crate) arguments: Vec<(Option<Argument>, &'static str)>,
     /// The SQL type of what it returns, if that is wanted.
@@ -40,7 +42,7 @@ pub(crate) fn call<'q>(
     call: Call<'_>,
 ) -> Result<(String, Arguments), Error> {
     let mut planner = Planner::new(grants, None);
-    let user = planner.arguments.push(Argument::Text(call.erp_user.to_owned()));
+    let acting = settings(call.caller, &mut planner.arguments);
     let binding = planner.root();
     let mut arguments = Vec::new();
     if key.is_some() {
@@ -64,8 +66,9 @@ pub(crate) fn call<'q>(
         None => format!("{called} IS NULL"),
     };
     // The FROM clause is done before the function is called, so the function knows its user.
-    let mut sql =
-        format!("SELECT {result} FROM set_config('tombolo.user', {user}, true) AS \"acting user\"");
+    let mut sql = format!(
+        "WITH \"acting user\" AS MATERIALIZED (SELECT {acting}) SELECT {result} FROM \"acting user\""
+    );
     if let Some(key) = key {
         let key = key.key.as_ref().ok_or(Error::Missing("key"))?;
         let predicate = planner.key(key)?;

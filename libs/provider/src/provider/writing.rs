@@ -32,7 +32,7 @@ impl Provider {
         operation: pb::Operation,
     ) -> Result<pb::OperationResult, Status> {
         let entity = entity_name(&operation).to_owned();
-        let done = self.write_patiently(context, authority, operation);
+        let done = Box::pin(self.write_patiently(context, authority, operation));
         let done = tokio::time::timeout(context.remaining(), done).await;
         done.unwrap_or(Err(Error::DeadlineExceeded))
             .map_err(|error| error.into_status(self.domain, &entity))

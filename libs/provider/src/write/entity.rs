@@ -8,7 +8,7 @@ use rpc::Caller;
 use super::table::{READ, Table, TableKind};
 use super::{Session, statement};
 use crate::authority::Privilege;
-use crate::binding::{Binding, Column, Field, Source};
+use crate::binding::{Binding, Column, Field, Identity, Source};
 use crate::error::Error;
 use crate::grant::{Denied, Grant};
 use crate::plan::{Argument, Arguments};
@@ -69,6 +69,12 @@ impl Entity {
     /// The caller may touch some legal entities' rows only.
     pub(super) fn is_restricted(&self) -> bool {
         self.grant.companies().is_some() && self.binding.company.is_some()
+    }
+
+    /// A row that is given a GUID has it, for certain, when it is made.
+    pub(super) fn keeps_record_id(&self) -> bool {
+        let is_made = matches!(self.binding.identity, Identity::Hash { .. });
+        !is_made && !self.tables.iter().any(|it| it.has_triggers)
     }
 
     pub(super) fn rules_on_update(&self) -> bool {

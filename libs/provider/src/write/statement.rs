@@ -13,9 +13,9 @@ use crate::binding::{Binding, Casing, Identity, Kind};
 use crate::error::Error;
 use crate::ids;
 use crate::names::Ident;
-use crate::plan::{Argument, Arguments, RowParts};
+use crate::plan::{self, Argument, Arguments, RowParts};
 
-/// Where the acting user is told, and what says so to whoever reads it: `current_setting('tombolo.user')`.
+/// Where the acting user is told ([`plan::settings`]).
 const ACTING: &str = "\"acting user\"";
 
 /// The first row that a statement answers.
@@ -39,10 +39,10 @@ pub(super) fn boolean(row: &PgRow, column: usize) -> Result<Option<bool>, Error>
 /// no lock is waited for when nobody waits for the answer any more: a statement by itself would be done
 /// all the same.
 fn acting(session: &Session<'_>, arguments: &mut Arguments) -> String {
-    let user = arguments.push(Argument::Text(session.caller.erp_user.replace('\0', "")));
+    let settings = plan::settings(session.caller, arguments);
     let patience = arguments.push(Argument::Text(session.patience().as_millis().to_string()));
     format!(
-        "WITH {ACTING} AS MATERIALIZED (SELECT set_config('tombolo.user', {user}::text, true), \
+        "WITH {ACTING} AS MATERIALIZED (SELECT {settings}, \
          set_config('lock_timeout', {patience}::text, true))"
     )
 }

@@ -113,10 +113,14 @@ pub(super) async fn missed<T>(
     if !etag.is_empty() && statement::etag(&entity.binding, &row, 1)? != etag {
         return Err(Error::VersionMismatch);
     }
+    Err(lost(entity))
+}
+
+/// A row that was there was not written: a trigger did not let it be, or somebody else was faster.
+fn lost(entity: &Entity) -> Error {
     match entity.tables.iter().any(|it| it.has_triggers) {
-        true => Err(dropped(entity)),
-        // It has come, or come back, since.
-        false => Err(Error::Conflict),
+        true => dropped(entity),
+        false => Error::Conflict,
     }
 }
 
@@ -263,13 +267,19 @@ async fn change(
             let returning = returning(entity, source)?;
             let changing = (arguments, condition.as_str(), returning.as_str());
             let row = statement::update(session, entity, source, &own, changing).await?;
-            keep(entity, source, &row.ok_or_else(|| dropped(entity))?, &mut locked.links)?;
+            let row = row.ok_or_else(|| lost(entity))?;
+            keep(entity, source, &row, &mut locked.links)?;
             continue;
         }
         if !cells.iter().filter(is_own).any(|it| it.value.is_some()) {
             continue;
         }
-        insert(session, entity, source, &cells, &mut locked.links).await?;
+        let made = insert(session, entity, source, &cells, &mut locked.links).await;
+        made.map_err(|error| match error {
+            // Somebody has made it since it was found missing.
+            Error::RecordExists { .. } => Error::Conflict,
+            error => error,
+        })?;
         for (name, other) in entity.links(source) {
             let own = Column { source, name: name.to_owned() };
             let is_known = locked.links.contains_key(&other) || is_set(&cells, &other);

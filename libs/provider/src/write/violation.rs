@@ -7,6 +7,9 @@ use super::entity::Entity;
 use super::table::Table;
 use crate::error::Error;
 
+/// The part of PL/pgSQL that raises what a function says on purpose.
+const RAISE: &str = "exec_stmt_raise";
+
 /// A refused statement; `deleting` tells what a broken reference means.
 pub(super) fn told(
     session: &Session<'_>,
@@ -15,14 +18,19 @@ pub(super) fn told(
     deleting: bool,
 ) -> Error {
     if let Some(refusal) = refusal(entity, &error, deleting) {
+        let is_nameless = match &refusal {
+            Error::Refused { column, .. } => column.is_none(),
+            Error::RecordExists { columns } => columns.is_empty(),
+            _ => false,
+        };
+        if is_nameless {
+            // A constraint that is not known may be new.
+            session.provider.tables().forget();
+        }
         tracing::info!(entity = entity.name(), %error, "the database refused a write");
         return refusal;
     }
-    let error = Error::of(entity.name(), error);
-    if matches!(error, Error::SchemaMismatch { .. }) {
-        session.provider.tables().forget();
-    }
-    error
+    Error::of(entity.name(), error)
 }
 
 fn refusal(entity: &Entity, error: &sqlx::Error, deleting: bool) -> Option<Error> {
@@ -40,12 +48,8 @@ fn refusal(entity: &Entity, error: &sqlx::Error, deleting: bool) -> Option<Error
         Some(Error::Refused { column: column.clone(), message })
     };
     match error.code() {
-        // Without a name, it is the word of a trigger.
-        "23514" | "23505" | "23503" | "23502" | "23P01"
-            if error.constraint().is_none()
-                && error.table().is_none()
-                && error.data_type().is_none() =>
-        {
+        // Whatever code it takes: it is the word of a function of the ERP. Conflicts stay what they are.
+        code if error.routine() == Some(RAISE) && !code.starts_with("40") => {
             Some(Error::BusinessRule { column, message: error.message().to_owned() })
         }
         "23502" => refused("may not be empty"),

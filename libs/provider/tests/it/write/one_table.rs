@@ -84,6 +84,12 @@ async fn a_transaction_sees_what_it_wrote_and_leaves_nothing_when_dropped() {
 
     let mut transaction = world.begin().await;
     world.within(&mut transaction, create("Items", &values)).await.unwrap();
+    world.within(&mut transaction, create("Items", &values)).await.unwrap_err();
+    transaction.commit().await.unwrap_err();
+    assert_eq!(world.one("SELECT code FROM items").await, None);
+
+    let mut transaction = world.begin().await;
+    world.within(&mut transaction, create("Items", &values)).await.unwrap();
     transaction.commit().await.unwrap();
     assert_eq!(world.one("SELECT code FROM items").await.unwrap(), "I1");
 }
@@ -136,7 +142,7 @@ async fn nobody_touches_rows_of_other_companies() {
 
 #[tokio::test]
 async fn record_ids_are_chosen_where_their_side_lets_them() {
-    let world = World::new().await;
+    let mut world = World::new().await;
     let id = Uuid::from_u128(0x6f1d_2f0c_52a4_4a0e_9c3b_7f0a_54b1_0001);
     let with = |entity: &str, id: Uuid, values: &[(&str, Value)]| {
         let Kind::Create(request) = create(entity, values) else { panic!("no create") };
@@ -164,6 +170,7 @@ async fn record_ids_are_chosen_where_their_side_lets_them() {
         let refused = world.write(refused).await.unwrap_err();
         assert_eq!(why(&refused, "").0, "INVALID_VALUE", "{refused:?}");
     }
+    assert_eq!(world.one("SELECT string_agg(a, ',') FROM pairs").await.unwrap(), "p");
     let number = provider::record_guid(105, 5);
     assert_eq!(made(world.write(with("Numbers", number, &[])).await.unwrap()), number);
     let foreign = world.write(with("Numbers", id, &[])).await.unwrap_err();

@@ -96,3 +96,34 @@ async fn a_refused_part_leaves_no_part() {
     assert_eq!(why(&refused, "").0, "PRIVILEGE_DENIED");
     assert_eq!(world.one(STATE).await.unwrap(), "A1/C1/100/G1/Ann parties 1 notes 0");
 }
+
+#[tokio::test]
+async fn a_constraint_that_waits_for_the_end_is_no_success_before() {
+    let mut world = World::new().await;
+    world.run("ALTER TABLE items ALTER CONSTRAINT in_group DEFERRABLE INITIALLY DEFERRED").await;
+    let values = [("company", text("A1")), ("code", text("I1")), ("group", text("G9"))];
+    let refused = world.create("Items", &values).await.unwrap_err();
+    assert_eq!(why(&refused, "").0, "INVALID_VALUE", "{refused:?}");
+    let mut transaction = world.begin().await;
+    world.within(&mut transaction, create("Items", &values)).await.unwrap();
+    let refused = transaction.commit().await.unwrap_err();
+    assert!(matches!(refused, provider::Error::Refused { .. }), "{refused:?}");
+    assert_eq!(world.one("SELECT code FROM items").await, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_that_find_the_same_table_empty_both_write() {
+    let world = World::new().await;
+    for account in 0..10 {
+        let made = world.create("Customers", &customer(&format!("C{account}"))).await.unwrap();
+        let (one, other) = ([("note", text("left"))], [("note", text("right"))]);
+        let (left, right) = tokio::join!(
+            world.update("Customers", &made.record_id, &one),
+            world.update("Customers", &made.record_id, &other),
+        );
+        let (left, right) = (left.unwrap(), right.unwrap());
+        let row = world.read("Customers", &made.record_id, &["$version", "note"]).await;
+        let last = if row["note"] == "left" { left } else { right };
+        assert_eq!(row["$version"], last.etag.as_str());
+    }
+}

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use commit::{TransactionId, step};
 use proto::query::v1 as pb;
 use tonic::Status;
+use tracing::Instrument as _;
 
 use super::super::change_set::Outcome;
 use super::messages::{self, Sent};
@@ -83,23 +84,33 @@ impl Stores {
     }
 }
 
-/// The last-resource commit.
+/// The last-resource commit. Once begun it goes to its end, also when the client hangs up: what is
+/// prepared would otherwise wait for recovery, and its rows with it.
 async fn both(
     context: Context<'_>,
     erp: Transaction,
     organization: Transaction,
 ) -> Result<(), Refusal> {
     let id = TransactionId::new();
-    let outcome = commit::commit(
-        &context.core.both_stores,
-        id,
-        organization.prepare(id.to_string()),
-        erp.commit(id.to_string()),
-        context.call.deadline.into(),
-    );
-    match outcome.await {
+    let (stores, deadline) = (context.core.both_stores.clone(), context.call.deadline);
+    let ending = async move {
+        let mut refusing = Store::Organization;
+        let prepare = async {
+            organization.prepare(id.to_string()).await?;
+            refusing = Store::Erp;
+            Ok(())
+        };
+        let outcome =
+            commit::commit(&stores, id, prepare, erp.commit(id.to_string()), deadline.into());
+        (outcome.await, refusing)
+    };
+    let (outcome, refusing) = tokio::spawn(ending.in_current_span()).await.map_err(|error| {
+        tracing::error!(transaction_id = %id, %error, "a commit was not driven to its end");
+        Refusal::of_all(refusal::pending())
+    })?;
+    match outcome {
         commit::Outcome::Committed => Ok(()),
-        commit::Outcome::Aborted(status) => Err(of_store(context, Store::Erp, &status)),
+        commit::Outcome::Aborted(status) => Err(of_store(context, refusing, &status)),
         commit::Outcome::Pending(obstacle) => {
             let obstacle = obstacle.map(|it| it.to_string()).unwrap_or_default();
             tracing::warn!(transaction_id = %id, obstacle, "a transaction is left to recovery");

@@ -1,0 +1,35 @@
+//! Who acts, told to the database, so that its own triggers and functions know.
+
+use rpc::{Caller, Companies};
+
+use super::argument::{Argument, Arguments};
+
+/// The calls that set the acting user's settings for the rest of the transaction, as a list of columns:
+/// `tombolo.user`, the ERP's own id of the user; `tombolo.systemuser`, the row id of the platform's; and
+/// `tombolo.companies`, the codes of the legal entities whose rows the user may touch, separated by
+/// commas, or `*` for every one.
+pub(crate) fn settings(caller: &Caller, arguments: &mut Arguments) -> String {
+    let settings = [
+        ("tombolo.user", caller.erp_user.replace('\0', "")),
+        ("tombolo.systemuser", caller.system_user_id.to_string()),
+        ("tombolo.companies", companies(caller)),
+    ];
+    let set = settings.map(|(name, value)| {
+        let value = arguments.push(Argument::Text(value));
+        format!("set_config('{name}', {value}::text, true)")
+    });
+    set.join(", ")
+}
+
+fn companies(caller: &Caller) -> String {
+    match &caller.rights.companies {
+        _ if caller.rights.administrator => "*".to_owned(),
+        Companies::All => "*".to_owned(),
+        Companies::Only(codes) => {
+            // A code that could be read as several, or as all, names none.
+            let plain = |it: &&String| !it.contains([',', '*', '\0']);
+            let codes: Vec<&str> = codes.iter().filter(plain).map(String::as_str).collect();
+            codes.join(",")
+        }
+    }
+}
