@@ -78,6 +78,7 @@ bench: ## Measure what a call costs over the same SQL sent directly; ARGS go to 
 	@scripts/postgres.sh
 	cargo build --profile relfast --workspace --bins --locked
 	TOMBOLO_BIN='$(target_dir)/relfast/tombolo' '$(target_dir)/relfast/overhead' $(ARGS)
+	'$(target_dir)/relfast/capture'
 
 load-test: bench ## The same as bench
 

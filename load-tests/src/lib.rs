@@ -2,7 +2,10 @@
 //!
 //! [`cases`] says what is read, [`measure`] reads it both ways, one after the other in one loop, and
 //! [`report`] prints what came of it. The program is `overhead`; `make bench` runs it optimised.
+//! [`capture`] is another matter: what capturing changes costs who writes, measured by the program
+//! `capture`.
 
+pub mod capture;
 pub mod cases;
 pub mod measure;
 pub mod report;

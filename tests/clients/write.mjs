@@ -23,7 +23,8 @@ const refusal = async (promise) => {
     return null;
   } catch (error) {
     const it = Array.isArray(error) ? error[0] : error;
-    return { status: it.status, code: it.code, message: it.message };
+    // Errors of a batch keep what the server said to themselves.
+    return { status: it.status, code: it.code ?? it.error?.code, message: it.message || it.error?.message };
   }
 };
 

@@ -8,8 +8,8 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use tests::crash::{Settings, run};
 
-/// Every step twice, and as many moments that nobody chose.
-const KILLS: usize = 28;
+/// Every step once, and as many moments that nobody chose.
+const KILLS: usize = 14;
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> ExitCode {

@@ -5,6 +5,7 @@
 mod actions;
 mod addressing;
 mod apply;
+mod background;
 mod bad_input;
 mod bad_writes;
 mod batches;
@@ -103,7 +104,7 @@ async fn shared(runner: &mut Runner) {
 
 /// Cases over a system and a demo ERP that are written to. Those that restart it come last.
 async fn writing(runner: &mut Runner) {
-    let suites: [&[write_world::Case]; 9] = [
+    let suites: [&[write_world::Case]; 10] = [
         writes::CASES,
         native_writes::CASES,
         versions::CASES,
@@ -113,6 +114,7 @@ async fn writing(runner: &mut Runner) {
         write_clients::CASES,
         contention::CASES,
         once::CASES,
+        background::CASES,
     ];
     if !suites.iter().any(|it| runner.wants_any(it)) {
         return;

@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result, ensure};
 use reqwest::Method;
 use serde_json::{Value, json};
-use tests::batch::{Batch, Part};
+use tests::batch::{Batch, Part, parts};
 use tests::{Answer, Web};
 use uuid::Uuid;
 
@@ -148,8 +148,17 @@ async fn a_change_set_is_done_once(world: &World) -> Result<()> {
     let id = new_id();
     let headers = [("x-ms-client-request-id", id.as_str())];
     let batch = change_set("Once 8");
-    let requests = (0..AT_ONCE).map(|_| batch.parts(&admin, &headers, 200));
-    let answers = futures::future::try_join_all(requests).await?;
+    let requests = (0..AT_ONCE).map(|_| batch.send(&admin, &headers));
+    let mut answers = Vec::new();
+    for answer in futures::future::try_join_all(requests).await? {
+        // Those that wait for the first hold connections; who finds none left is told to come again.
+        match parts(&answer)?.as_slice() {
+            [busy] if answer.status == 400 && busy.status == 503 => {
+                answers.push(batch.parts(&admin, &headers, 200).await?);
+            }
+            parts => answers.push(parts.to_vec()),
+        }
+    }
     for answer in &answers {
         ensure!(answer.len() == 2, "{answer:?}");
         for (one, other) in answer.iter().zip(&answers[0]) {

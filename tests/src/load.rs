@@ -35,14 +35,17 @@ pub struct History {
     pub words: Vec<BTreeSet<String>>,
     /// Writes that were refused because another one came first.
     pub refused: usize,
+    /// Requests that found the system too busy, and were sent again.
+    pub busy: usize,
 }
 
-/// Writes. Any answer but success and "the version is another one" is a failure.
+/// Writes. Any answer but success, "the version is another one" and "busy, come again" is a failure.
 pub async fn run(web: &Web, targets: &[Target], load: Load) -> Result<History> {
     let clients = (0..load.clients).map(|client| one_client(web, targets, load, client));
-    let mut history = History { words: vec![BTreeSet::new(); targets.len()], refused: 0 };
-    for (words, refused) in futures::future::try_join_all(clients).await? {
+    let mut history = History { words: vec![BTreeSet::new(); targets.len()], ..History::default() };
+    for (words, refused, busy) in futures::future::try_join_all(clients).await? {
         history.refused += refused;
+        history.busy += busy;
         for (target, word) in words {
             history.words[target].insert(word);
         }
@@ -55,13 +58,19 @@ async fn one_client(
     targets: &[Target],
     load: Load,
     client: usize,
-) -> Result<(Vec<(usize, String)>, usize)> {
+) -> Result<(Vec<(usize, String)>, usize, usize)> {
     let mut random = Random::new(load.seed ^ (client as u64).wrapping_mul(0x9E37_79B9));
-    let (mut done, mut refused) = (Vec::new(), 0);
+    let (mut done, mut refused, mut busy) = (Vec::new(), 0, 0);
     while done.len() < load.writes {
         let number = random.below(targets.len());
         let target = &targets[number];
-        let row = web.json(&format!("{}?$select={}", target.path, target.column)).await?;
+        ensure!(busy < 10 * load.writes, "client {client} finds the system busy all the time");
+        let row = web.get(&format!("{}?$select={}", target.path, target.column)).await?;
+        if row.status == 503 {
+            busy += 1;
+            continue;
+        }
+        let row = row.ok()?;
         let tag = row["@odata.etag"].as_str().context("no version")?.to_owned();
         let word = format!("{client}.{}", done.len());
         let text = format!("{} {word}", row[target.column].as_str().unwrap_or_default());
@@ -70,11 +79,13 @@ async fn one_client(
         match answer.status.as_u16() {
             204 => done.push((number, word)),
             412 => refused += 1,
+            // Nothing was done, says the status; the check at the end says whether that is so.
+            503 => busy += 1,
             _ => bail!("client {client}: {answer:?}"),
         }
         ensure!(refused < 100 * load.writes, "client {client} does not get through");
     }
-    Ok((done, refused))
+    Ok((done, refused, busy))
 }
 
 impl History {

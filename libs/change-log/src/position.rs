@@ -212,7 +212,7 @@ mod tests {
             Position { xmin: 0, ..good.clone() },
             Position { in_progress: vec![good.xmax], ..good.clone() },
             Position { in_progress: vec![104, 104], ..good.clone() },
-            Position { xmax: u64::MAX, ..good.clone() },
+            Position { xmax: u64::MAX, ..good },
         ];
         for position in broken {
             assert_eq!(Position::decode(&position.encode()), Err(InvalidPosition), "{position:?}");

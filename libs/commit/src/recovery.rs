@@ -11,6 +11,9 @@ pub struct RecoveryOptions {
     /// A younger transaction is left to its coordinator. Longer than calls take; nothing
     /// breaks when it is shorter, but transactions are then given up that would have worked.
     pub grace: Duration,
+    /// Whoever recovers is the only coordinator there is, and has been since: an older
+    /// transaction is nobody's, and waits for no grace.
+    pub alone_since: Option<SystemTime>,
     /// Between two looks.
     pub interval: Duration,
     /// Between two looks, while nothing works.
@@ -34,6 +37,7 @@ impl Default for RecoveryOptions {
     fn default() -> Self {
         Self {
             grace: Duration::from_secs(15),
+            alone_since: None,
             interval: Duration::from_secs(5),
             longest_interval: Duration::from_secs(60),
         }
@@ -44,7 +48,7 @@ impl Default for RecoveryOptions {
 pub async fn recover<S: Sides>(sides: S, options: RecoveryOptions) {
     let mut interval = options.interval;
     loop {
-        let failed = match recover_once(&sides, options.grace).await {
+        let failed = match look(&sides, options.grace, options.alone_since).await {
             Ok(recovered) => recovered.failed > 0,
             Err(error) => {
                 tracing::warn!(%error, "prepared transactions cannot be listed");
@@ -65,10 +69,19 @@ pub async fn recover<S: Sides>(sides: S, options: RecoveryOptions) {
 ///
 /// When they cannot be listed. One that cannot be settled does not keep the others.
 pub async fn recover_once<S: Sides>(sides: &S, grace: Duration) -> Result<Recovered, S::Error> {
+    look(sides, grace, None).await
+}
+
+async fn look<S: Sides>(
+    sides: &S,
+    grace: Duration,
+    alone_since: Option<SystemTime>,
+) -> Result<Recovered, S::Error> {
     let mut recovered = Recovered::default();
     for prepared in sides.list_prepared().await? {
         let age = SystemTime::now().duration_since(prepared.at).unwrap_or_default();
-        if age < grace {
+        let is_nobodys = alone_since.is_some_and(|it| prepared.at < it);
+        if age < grace && !is_nobodys {
             recovered.young += 1;
             continue;
         }

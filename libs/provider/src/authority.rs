@@ -2,8 +2,11 @@
 
 use std::fmt::Debug;
 
+use proto::query::v1 as pb;
+use proto::query::v1::operation::Operation as Kind;
 use rpc::Caller;
 
+use crate::error::Error;
 use crate::grant::{Grant, Refused};
 
 /// What somebody wants to do with an entity's rows.
@@ -34,4 +37,55 @@ pub trait Authority: Debug + Send + Sync {
     fn is_ready(&self) -> bool {
         true
     }
+}
+
+/// Refuses an operation that the caller has no leave for, whatever its row is.
+pub(crate) fn judge(
+    authority: &dyn Authority,
+    caller: &Caller,
+    operation: &pb::Operation,
+) -> Result<(), Error> {
+    let (entity, privilege) = match &operation.operation {
+        Some(Kind::Create(it)) => (&it.entity_name, Privilege::Create),
+        Some(Kind::Update(it)) => (&it.entity_name, Privilege::Update),
+        Some(Kind::Upsert(it)) if it.create_only => (&it.entity_name, Privilege::Create),
+        Some(Kind::Upsert(it)) => (&it.entity_name, Privilege::Update),
+        Some(Kind::Delete(it)) => (&it.entity_name, Privilege::Delete),
+        Some(Kind::PerformAction(it)) => (&it.entity_name, Privilege::Invoke),
+        Some(Kind::Retrieve(it)) => (&it.entity_name, Privilege::Read),
+        None => return Err(Error::Missing("operation")),
+    };
+    let grant = authority.grant(caller, entity, privilege);
+    grant.map(drop).map_err(|refused| refused.into_error(entity))
+}
+
+/// The same operation as far as [`judge`] looks at it.
+pub(crate) fn bare(operation: &pb::Operation) -> pb::Operation {
+    let kind = operation.operation.as_ref().map(|it| match it {
+        Kind::Create(it) => {
+            let entity_name = it.entity_name.clone();
+            Kind::Create(pb::CreateRequest { entity_name, ..Default::default() })
+        }
+        Kind::Update(it) => {
+            let entity_name = it.entity_name.clone();
+            Kind::Update(pb::UpdateRequest { entity_name, ..Default::default() })
+        }
+        Kind::Upsert(it) => {
+            let (entity_name, create_only) = (it.entity_name.clone(), it.create_only);
+            Kind::Upsert(pb::UpsertRequest { entity_name, create_only, ..Default::default() })
+        }
+        Kind::Delete(it) => {
+            let entity_name = it.entity_name.clone();
+            Kind::Delete(pb::DeleteRequest { entity_name, ..Default::default() })
+        }
+        Kind::PerformAction(it) => {
+            let entity_name = it.entity_name.clone();
+            Kind::PerformAction(pb::PerformActionRequest { entity_name, ..Default::default() })
+        }
+        Kind::Retrieve(it) => {
+            let entity_name = it.entity_name.clone();
+            Kind::Retrieve(pb::RetrieveRequest { entity_name, ..Default::default() })
+        }
+    });
+    pb::Operation { operation: kind }
 }

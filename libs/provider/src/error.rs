@@ -53,6 +53,12 @@ pub enum Error {
         /// What is wrong.
         message: String,
     },
+    /// A value that is to name a row of somewhere else, and names none.
+    #[error("`{column}` names a record that does not exist")]
+    NoSuchReference {
+        /// External name.
+        column: String,
+    },
     /// A value for a field that cannot be given one.
     #[error("`{column}` is read-only")]
     ReadOnly {
@@ -216,6 +222,11 @@ impl Error {
             Self::Refused { column, .. } => {
                 let reason = ErrorReason::InvalidValue;
                 at(Code::InvalidArgument, domain, reason, message, entity, column.as_deref())
+            }
+            Self::NoSuchReference { column } => {
+                let metadata = [entity, ("column", column.as_str())];
+                let reason = ErrorReason::ReferenceNotFound;
+                status(Code::InvalidArgument, domain, reason, message, metadata)
             }
             Self::ReadOnly { column } => {
                 let metadata = [entity, ("column", column.as_str())];

@@ -8,6 +8,7 @@ use tonic::{Code, Status};
 
 use crate::authority::Privilege;
 use crate::binding::Binding;
+use crate::error::Error;
 
 /// Leave to read rows of one entity: all of them, or those of some legal entities.
 #[derive(Clone, Debug)]
@@ -41,6 +42,15 @@ pub struct Denied {
     user: String,
     entity: String,
     privilege: &'static str,
+}
+
+impl Refused {
+    pub(crate) fn into_error(self, entity: &str) -> Error {
+        match self {
+            Self::Unknown => Error::EntityNotFound(entity.to_owned()),
+            Self::Denied(denied) => Error::Denied(denied),
+        }
+    }
 }
 
 impl Grant {

@@ -1,15 +1,25 @@
 //! Connections to one database. sqlx's own pool asks the server whether it is there before and
 //! after every statement, which triples the round trips of a read; this one does not ask. A
 //! connection that was left in the middle of something is closed, not repaired.
+//!
+//! Writes may wait for locks, and last as long as their client lets them. So they never have all
+//! connections, and no caller's writes have all those of writes: whoever reads finds one.
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use deadpool::managed::{self, Metrics, RecycleResult, TimeoutType, Timeouts};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{ConnectOptions as _, Connection as _};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::log::LevelFilter;
+use uuid::Uuid;
 
 use crate::error::Error;
+
+/// How long a write waits for its turn, before it is told that the database is busy.
+const WRITE_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Size and patience of a pool.
 #[derive(Clone, Debug)]
@@ -31,6 +41,7 @@ pub struct PoolOptions {
 pub struct Pool {
     inner: managed::Pool<Manager>,
     lock_timeout: Duration,
+    turns: Arc<Turns>,
 }
 
 /// A connection on loan. Goes back to the pool only when its work was done to the end.
@@ -39,6 +50,24 @@ pub(crate) struct Lease {
     connection: Option<managed::Object<Manager>>,
     fresh: bool,
     done: bool,
+    /// Given back after the connection.
+    _turn: Option<Turn>,
+}
+
+/// Who may write at the same time.
+#[derive(Debug)]
+struct Turns {
+    all: Arc<Semaphore>,
+    /// Those of a caller exist as long as somebody holds or awaits one.
+    callers: Mutex<HashMap<Uuid, Weak<Semaphore>>>,
+    per_caller: usize,
+}
+
+/// A caller's turn to write, among its own writes and among everybody's.
+#[derive(Debug)]
+struct Turn {
+    _all: OwnedSemaphorePermit,
+    _own: OwnedSemaphorePermit,
 }
 
 #[derive(Debug)]
@@ -91,7 +120,18 @@ impl Pool {
             .runtime(deadpool::Runtime::Tokio1)
             .build()
             .map_err(|_| Error::Missing("runtime"))?;
-        Ok(Self { inner, lock_timeout: options.lock_timeout })
+        let turns = Arc::new(Turns::new(options.max_size));
+        Ok(Self { inner, lock_timeout: options.lock_timeout, turns })
+    }
+
+    /// A connection to write with, when it is the caller's turn. Whoever waits for a turn holds no
+    /// connection.
+    pub(crate) async fn lease_to_write(&self, caller: Uuid) -> Result<Lease, sqlx::Error> {
+        let turn = tokio::time::timeout(WRITE_PATIENCE, self.turns.take(caller)).await;
+        let turn = turn.unwrap_or(Err(sqlx::Error::PoolTimedOut))?;
+        let mut lease = self.lease().await?;
+        lease._turn = Some(turn);
+        Ok(lease)
     }
 
     pub(crate) async fn lease(&self) -> Result<Lease, sqlx::Error> {
@@ -103,7 +143,7 @@ impl Pool {
             _ => sqlx::Error::PoolClosed,
         })?;
         let fresh = managed::Object::metrics(&connection).recycle_count == 0;
-        Ok(Lease { connection: Some(connection), fresh, done: false })
+        Ok(Lease { connection: Some(connection), fresh, done: false, _turn: None })
     }
 
     /// After this the server gives up on a lock.
@@ -114,6 +154,34 @@ impl Pool {
     /// Forgets idle connections: one of them was broken, so all may be.
     pub(crate) fn forget_idle(&self) {
         self.inner.retain(|_, _| false);
+    }
+}
+
+impl Turns {
+    /// Three quarters of the connections are for writes, and half of those for one caller's.
+    fn new(connections: usize) -> Self {
+        let all = (connections * 3 / 4).clamp(1, Semaphore::MAX_PERMITS);
+        let callers = Mutex::default();
+        Self { all: Arc::new(Semaphore::new(all)), callers, per_caller: (all / 2).max(1) }
+    }
+
+    async fn take(&self, caller: Uuid) -> Result<Turn, sqlx::Error> {
+        let closed = |_| sqlx::Error::PoolClosed;
+        // Its own first: whoever waits for that takes nothing from others.
+        let own = self.of(caller).acquire_owned().await.map_err(closed)?;
+        let all = Arc::clone(&self.all).acquire_owned().await.map_err(closed)?;
+        Ok(Turn { _all: all, _own: own })
+    }
+
+    fn of(&self, caller: Uuid) -> Arc<Semaphore> {
+        let mut callers = self.callers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = callers.get(&caller).and_then(Weak::upgrade) {
+            return known;
+        }
+        callers.retain(|_, it| it.strong_count() > 0);
+        let new = Arc::new(Semaphore::new(self.per_caller));
+        callers.insert(caller, Arc::downgrade(&new));
+        new
     }
 }
 

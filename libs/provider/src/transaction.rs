@@ -17,6 +17,9 @@ use crate::pool::Lease;
 use crate::provider::Provider;
 use crate::write::{self, Session};
 
+/// A rollback that takes longer is not worth the connection.
+const ROLLBACK_PATIENCE: Duration = Duration::from_secs(1);
+
 /// A transaction that is open, on behalf of one caller.
 #[derive(Debug)]
 pub struct Transaction {
@@ -26,6 +29,8 @@ pub struct Transaction {
     deadline: Instant,
     /// Something went wrong: the database would roll back where a commit is asked for, and call it done.
     failed: bool,
+    /// Nobody knows what the connection is in the middle of.
+    in_doubt: bool,
 }
 
 // === impl Transaction ===
@@ -37,8 +42,9 @@ impl Transaction {
     ///
     /// When the database does not answer, or the deadline passes.
     pub async fn begin(provider: &Provider, context: &CallContext) -> Result<Self, Error> {
+        let user = context.caller.system_user_id;
         let opened = async {
-            let mut lease = provider.pool().lease().await?;
+            let mut lease = provider.pool().lease_to_write(user).await?;
             let begun = sqlx::raw_sql("BEGIN").execute(lease.connection()?).await;
             if let Err(error) = begun {
                 if lease.is_fresh() {
@@ -47,14 +53,21 @@ impl Transaction {
                 // Idle connections may have broken; nothing was done on them yet.
                 drop(lease);
                 provider.pool().forget_idle();
-                lease = provider.pool().lease().await?;
+                lease = provider.pool().lease_to_write(user).await?;
                 sqlx::raw_sql("BEGIN").execute(lease.connection()?).await?;
             }
             Ok(lease)
         };
         let lease = within(context.remaining(), opened).await?.map_err(Error::database)?;
         let (provider, caller) = (provider.clone(), Arc::clone(&context.caller));
-        Ok(Self { lease, provider, caller, deadline: context.deadline, failed: false })
+        Ok(Self {
+            lease,
+            provider,
+            caller,
+            deadline: context.deadline,
+            failed: false,
+            in_doubt: false,
+        })
     }
 
     /// Does one thing, as the caller and with the leave that `authority` gives. After an error the
@@ -68,7 +81,9 @@ impl Transaction {
         authority: &dyn Authority,
         operation: pb::Operation,
     ) -> Result<pb::OperationResult, Error> {
+        let known = !std::mem::replace(&mut self.in_doubt, true);
         let done = self.perform(authority, operation).await;
+        self.in_doubt = !known || done.as_ref().is_err_and(leaves_in_doubt);
         self.failed |= done.is_err();
         done
     }
@@ -100,6 +115,18 @@ impl Transaction {
         self.lease.connection()
     }
 
+    /// Undoes it, and keeps the connection where it is known to be healthy. Dropping does the first only.
+    pub async fn rollback(mut self) {
+        if self.in_doubt {
+            return;
+        }
+        let Ok(connection) = self.lease.connection() else { return };
+        let undone = sqlx::raw_sql("ROLLBACK").execute(connection);
+        if let Ok(Ok(_)) = tokio::time::timeout(ROLLBACK_PATIENCE, undone).await {
+            self.lease.finish();
+        }
+    }
+
     /// Makes it durable and seen.
     ///
     /// # Errors
@@ -126,10 +153,15 @@ impl Transaction {
         }
         let remaining = self.remaining();
         let connection = self.lease.connection().map_err(Error::database)?;
+        // In a failed transaction the database answers the end by a rollback, but a statement by an
+        // error.
+        let sql = format!("SELECT; {sql}");
         let end = sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection);
-        within(remaining, end).await?.map_err(Error::database)?;
-        self.lease.finish();
-        Ok(())
+        let ended = within(remaining, end).await?.map_err(Error::database);
+        if !ended.as_ref().is_err_and(leaves_in_doubt) {
+            self.lease.finish();
+        }
+        ended.map(drop)
     }
 
     /// On whose behalf it is.
@@ -149,6 +181,11 @@ impl Transaction {
     fn remaining(&self) -> Duration {
         self.deadline.saturating_duration_since(Instant::now())
     }
+}
+
+/// Whether nobody knows, after this, what the connection is in the middle of.
+fn leaves_in_doubt(error: &Error) -> bool {
+    matches!(error, Error::DeadlineExceeded | Error::Unavailable(_) | Error::Failed(_))
 }
 
 /// What is not done in time is dropped: a connection in the middle of something is closed.

@@ -7,6 +7,7 @@
 //! statements from `statement`. What the database refuses is told in the model's words by `violation`.
 //! Start with [`execute`].
 
+mod clear;
 mod create;
 mod delete;
 mod digits;
@@ -15,6 +16,7 @@ mod given;
 mod memory;
 mod order;
 mod rules;
+mod same;
 mod statement;
 mod table;
 mod update;

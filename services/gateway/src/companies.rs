@@ -34,6 +34,13 @@ impl Companies {
         Self { cache: Cache::builder().max_capacity(10_000).time_to_live(FRESH_FOR).build() }
     }
 
+    /// Forgets what it knows, if the table is the one that it knows from.
+    pub(crate) fn forget(&self, table: &Table) {
+        if table.logical_name == TABLE {
+            self.cache.invalidate_all();
+        }
+    }
+
     /// The codes of all companies that the caller may see.
     pub(crate) async fn codes(
         &self,

@@ -134,6 +134,12 @@ pub(crate) enum GatewayError {
     UrlTooLong(usize),
     #[error("{0}")]
     InvalidModel(String),
+    /// What is there cannot take this now.
+    #[error("{0}")]
+    Conflict(String),
+    /// Of one user.
+    #[error("{0}")]
+    TooMany(String),
     #[error("{0}")]
     Unavailable(String),
     #[error("The request was not answered in time.")]
@@ -147,9 +153,10 @@ impl GatewayError {
         Self::UnknownColumn { column: column.to_owned(), table: table.logical_name.clone() }
     }
 
-    /// `privilege` as providers name it: `read`, `write`.
+    /// `privilege` as providers name it: `read`, `update`.
     pub(crate) fn missing_privilege(table: &Table, privilege: &str) -> Self {
         let table = &table.logical_name;
+        let privilege = if privilege == "update" { "write" } else { privilege };
         let (first, rest) = privilege.split_at_checked(1).unwrap_or_default();
         let privilege = format!("prv{}{rest}{table}", first.to_ascii_uppercase());
         let message =
@@ -213,6 +220,8 @@ impl GatewayError {
             Self::BodyTooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "0x80048d19"),
             Self::UrlTooLong(_) => (StatusCode::URI_TOO_LONG, "0x80060888"),
             Self::InvalidModel(_) => (StatusCode::BAD_REQUEST, "0x80048d0b"),
+            Self::Conflict(_) => (StatusCode::CONFLICT, "0x80040203"),
+            Self::TooMany(_) => (StatusCode::TOO_MANY_REQUESTS, "0x80072326"),
             Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "0x80048d0b"),
             Self::Timeout => (StatusCode::GATEWAY_TIMEOUT, "0x80044151"),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "0x80040216"),

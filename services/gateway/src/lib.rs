@@ -3,8 +3,9 @@
 //! A request passes through `http` (who is calling, what was asked); `odata_read`, or `fetchxml` by way
 //! of `serve`, makes one tree of it in the platform's vocabulary; `query` translates the tree into a
 //! provider's, joins across providers and reads the rows; `serve` puts the finished rows between
-//! brackets. `grpc` takes such trees as they are. Tables are known from `metadata`, held in memory and
-//! pushed by those who own them. Start with [`Gateway`].
+//! brackets. What clients want written becomes one change set in `write`, whichever dialect says it, and
+//! is executed there: all of it or nothing. `grpc` takes such trees and changes as they are. Tables are
+//! known from `metadata`, held in memory and pushed by those who own them. Start with [`Gateway`].
 //!
 //! Invariant: this crate, `odata` and `fetchxml` are the only ones that know the Web API's dialect.
 //! Nothing here is durable, and nothing here decides what a user may see: providers do, from the
@@ -66,6 +67,10 @@ pub struct Config {
     pub join_bytes: usize,
     /// Bytes of one level of rows that have expanded rows of their own statements.
     pub expand_bytes: usize,
+    /// `HOST` or `HOST:PORT` that may be told when background operations have ended.
+    pub callback_hosts: Vec<String>,
+    /// No other gateway writes to the same stores.
+    pub alone: bool,
 }
 
 /// Ways to the services behind the gateway.
@@ -102,6 +107,7 @@ pub(crate) struct Core {
     /// Where transactions over both end.
     pub(crate) both_stores: BothStores,
     pub(crate) bulk_deletes: serve::Jobs,
+    pub(crate) background: serve::Background,
 }
 
 // === impl Config ===
@@ -119,6 +125,8 @@ impl Config {
             join_rows: 50_000,
             join_bytes: 16 << 20,
             expand_bytes: 64 << 20,
+            callback_hosts: Vec::new(),
+            alone: false,
         }
     }
 }
@@ -142,7 +150,7 @@ impl Gateway {
         let metadata = Arc::new(Metadata::new(&clients));
         let mut watchers = metadata.watch();
         let both_stores = BothStores::new(&clients);
-        watchers.push(tokio::spawn(recovery::recover(both_stores.clone())));
+        watchers.push(tokio::spawn(recovery::recover(both_stores.clone(), config.alone)));
         let core = Arc::new(Core {
             metadata,
             providers: Providers::new(&clients),
@@ -152,8 +160,10 @@ impl Gateway {
             page_tokens: PageTokens::new(&config.page_token_secret),
             both_stores,
             bulk_deletes: serve::Jobs::new(),
+            background: serve::Background::new(&clients, &config),
             config,
         });
+        watchers.push(tokio::spawn(serve::renew_leases(Arc::clone(&core))));
         Self { core, clients, watchers }
     }
 

@@ -25,9 +25,11 @@ pub(crate) struct BothStores {
     erp: TransactionServiceClient<Channel>,
 }
 
-/// Ends what is left of transactions, now and from time to time.
-pub(crate) async fn recover(stores: BothStores) {
-    commit::recover(stores, RecoveryOptions::default()).await;
+/// Ends what is left of transactions, now and from time to time. Where no other gateway writes,
+/// those from before the start are ended at once.
+pub(crate) async fn recover(stores: BothStores, alone: bool) {
+    let alone_since = alone.then(SystemTime::now);
+    commit::recover(stores, RecoveryOptions { alone_since, ..Default::default() }).await;
 }
 
 impl BothStores {

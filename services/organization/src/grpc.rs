@@ -1,7 +1,9 @@
 //! The wire. Messages become the store's terms here, and nowhere else.
 
+mod background;
 mod directory;
 mod metadata;
 
+pub(crate) use background::Background;
 pub(crate) use directory::Directory;
 pub(crate) use metadata::Metadata;

@@ -17,6 +17,7 @@ use authority::PlatformRights;
 pub use config::Config;
 pub use error::{Error, StartError};
 use native::NativeTables;
+use proto::organization::v1::background_operation_service_server::BackgroundOperationServiceServer;
 use proto::organization::v1::organization_service_server::OrganizationServiceServer;
 use proto::query::v1::metadata_provider_service_server::MetadataProviderServiceServer;
 use provider::{ChangeTracking, Pool, PoolOptions, Provider, Role};
@@ -57,7 +58,9 @@ impl Organization {
     #[must_use]
     pub fn register(&self, server: rpc::Server) -> rpc::Server {
         let metadata = grpc::Metadata::new(Arc::clone(&self.tables));
+        let background = grpc::Background::new(self.store.clone());
         let server = server
+            .with(BackgroundOperationServiceServer::new(background))
             .with(OrganizationServiceServer::new(grpc::Directory::new(self.store.clone())))
             .with(MetadataProviderServiceServer::new(metadata));
         self.changes.register(self.rows.register(server))

@@ -1,5 +1,7 @@
 //! Native rows in PostgreSQL, schema `organization`.
 
+mod background;
+
 use std::time::Duration;
 
 use sqlx::PgPool;
@@ -7,6 +9,7 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use uuid::Uuid;
 
+pub(crate) use self::background::{NewOperation, Operation, Outcome, Reader, State};
 use crate::error::StartError;
 
 const SCHEMA: &str = "organization";
@@ -14,11 +17,12 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const SAMPLE_DATA: &str = include_str!("../sql/sample_data.sql");
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(30);
 /// In order; what has been released is never changed.
-const MIGRATIONS: [(i64, &str, &str); 4] = [
+const MIGRATIONS: [(i64, &str, &str); 5] = [
     (1, "tables", include_str!("../migrations/0001_tables.sql")),
     (2, "user columns", include_str!("../migrations/0002_user_columns.sql")),
     (3, "accounts", include_str!("../migrations/0003_accounts.sql")),
     (4, "rules", include_str!("../migrations/0004_rules.sql")),
+    (5, "background operations", include_str!("../migrations/0005_background_operations.sql")),
 ];
 
 /// The store.

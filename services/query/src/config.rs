@@ -1,5 +1,6 @@
 //! Every setting of the adapter.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use provider::Retention;
@@ -20,6 +21,9 @@ pub struct Config {
     /// last.
     #[serde(default = "Config::default_change_retention_days")]
     pub change_retention_days: u16,
+    /// `http://HOST:PORT` of services that run actions, by the name that the model calls them.
+    #[serde(default)]
+    pub business_logic: BTreeMap<String, String>,
 }
 
 impl Config {
@@ -30,6 +34,7 @@ impl Config {
             erp_url,
             erp_connections: Self::default_erp_connections(),
             change_retention_days: Self::default_change_retention_days(),
+            business_logic: BTreeMap::new(),
         }
     }
 
@@ -52,6 +57,7 @@ impl std::fmt::Debug for Config {
         f.debug_struct("Config")
             .field("erp_connections", &self.erp_connections)
             .field("change_retention_days", &self.change_retention_days)
+            .field("business_logic", &self.business_logic)
             .finish_non_exhaustive()
     }
 }

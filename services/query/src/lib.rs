@@ -15,7 +15,7 @@ use std::sync::Arc;
 use authority::ErpRights;
 pub use config::Config;
 use definitions::Definitions;
-use provider::{ChangeTracking, Pool, PoolOptions, Provider, Role};
+use provider::{BusinessLogic, ChangeTracking, Pool, PoolOptions, Provider, Role};
 use tokio::task::JoinHandle;
 
 /// The service's name in errors.
@@ -36,10 +36,11 @@ impl Query {
     ///
     /// # Errors
     ///
-    /// When the ERP's URL is malformed.
+    /// When the ERP's URL is malformed, or the address of a business-logic service.
     pub fn start(config: &Config, catalog: rpc::Channel) -> Result<Self, provider::Error> {
         let options = PoolOptions { max_size: config.erp_connections, ..PoolOptions::default() };
-        let provider = Provider::new(Pool::new(&config.erp_url, &options)?, DOMAIN);
+        let provider = Provider::new(Pool::new(&config.erp_url, &options)?, DOMAIN)
+            .with_business_logic(BusinessLogic::new(&config.business_logic)?);
         let definitions = Arc::new(Definitions::new());
         let rights = Arc::new(ErpRights::new(Arc::clone(&definitions)));
         let changes =

@@ -61,12 +61,22 @@ pub(crate) struct DevArgs {
     /// Make accounts, contacts and views to try things with. Goes without saying for the demo ERP.
     #[arg(long)]
     pub(crate) sample_data: bool,
+    /// NAME=http://HOST:PORT of a service that runs actions of the model; may be repeated.
+    #[arg(long, value_name = "NAME=URL", value_parser = named_address)]
+    pub(crate) business_logic: Vec<(String, String)>,
     /// Written when everything is ready, as JSON with the addresses.
     #[arg(long)]
     pub(crate) ready_file: Option<PathBuf>,
     /// The folder of PostgreSQL's programs. Default: PATH, then Debian's, then what `make` fetched.
     #[arg(long, env = "TOMBOLO_PG_BIN")]
     pub(crate) pg_bin: Option<PathBuf>,
+}
+
+fn named_address(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, url)) if !name.is_empty() => Ok((name.to_owned(), url.to_owned())),
+        _ => Err("expected NAME=http://HOST:PORT".to_owned()),
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -52,8 +52,9 @@ async fn serve(
         Some(dir) => dir.clone(),
         None => demo_model::unpack(home)?,
     };
+    let erp = query_config(args, databases);
     let system = tokio::select! {
-        system = System::start(home, databases, &model_dir, &addresses.http) => system?,
+        system = System::start(home, databases, &erp, &model_dir, &addresses.http) => system?,
         () = shutdown.clone().asked() => return Ok(()),
     };
     let web = gateway::serve_http(http, system.web(), shutdown.clone().asked());
@@ -82,6 +83,11 @@ async fn serve(
         }
         how = databases.ended() => bail!("the private PostgreSQL ended by itself: {how}"),
     }
+}
+
+fn query_config(args: &DevArgs, databases: &Databases) -> query::Config {
+    let business_logic = args.business_logic.iter().cloned().collect();
+    query::Config { business_logic, ..query::Config::new(databases.erp_url().to_owned()) }
 }
 
 /// Where clients reach the system.

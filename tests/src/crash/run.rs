@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
+use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::STEPS;
@@ -19,8 +20,11 @@ const PAIRS_EACH: usize = 5;
 const MOST: usize = 200;
 /// A life that is to end by itself ends in this time.
 const LIFE: Duration = Duration::from_secs(30);
-/// Lives that others end are shorter than this.
-const LONGEST_MILLISECONDS: usize = 600;
+/// Lives that others end see fewer change sets than this, and then this long.
+const LONGEST_CHANGE_SETS: usize = 40;
+const LONGEST_MICROSECONDS: usize = 60_000;
+/// What the log says of each transaction that a start finds prepared.
+const RECOVERED: &str = "a transaction was recovered";
 /// Lines for those who see no bar.
 const LINES: usize = 10;
 
@@ -113,10 +117,10 @@ async fn life(
     }
     forget(clients);
     let seed = random.bits();
-    let work = clients
-        .iter_mut()
-        .enumerate()
-        .map(|(client, pairs)| write(&web, pairs, Random::new(seed ^ client as u64), MOST));
+    let acknowledged = watch::Sender::new(0);
+    let work = clients.iter_mut().enumerate().map(|(client, pairs)| {
+        write(&web, pairs, Random::new(seed ^ client as u64), MOST, &acknowledged)
+    });
     let work = futures::future::try_join_all(work);
     let counts = match step {
         Some(step) => {
@@ -124,12 +128,15 @@ async fn life(
             let counts = counts?.with_context(|| system.log())?;
             let ended = timeout(LIFE, system.ended()).await;
             ended.with_context(|| format!("{step} is never reached: {}", system.log()))??;
+            outcome.prepared += system.log().matches(RECOVERED).count();
             counts
         }
         None => {
-            let moment = Duration::from_millis(random.below(LONGEST_MILLISECONDS) as u64);
-            let (counts, killed) = futures::join!(work, kill_after(system, moment));
-            killed?;
+            let many = random.below(LONGEST_CHANGE_SETS);
+            let moment = Duration::from_micros(random.below(LONGEST_MICROSECONDS) as u64);
+            let kill = kill_after(system, acknowledged.subscribe(), many, moment);
+            let (counts, killed) = futures::join!(work, kill);
+            outcome.prepared += killed?.matches(RECOVERED).count();
             counts?
         }
     };
@@ -141,18 +148,27 @@ async fn life(
     Ok(())
 }
 
-async fn kill_after(system: System, moment: Duration) -> Result<()> {
+/// Kills when so many change sets are done, and a moment has passed. Returns the log.
+async fn kill_after(
+    system: System,
+    mut acknowledged: watch::Receiver<usize>,
+    many: usize,
+    moment: Duration,
+) -> Result<String> {
+    let enough = timeout(LIFE, acknowledged.wait_for(|it| *it >= many)).await;
+    enough.with_context(|| format!("{many} change sets take too long: {}", system.log()))??;
+    // Any moment will do: nothing is waited for.
     tokio::time::sleep(moment).await;
     let log = system.log();
     system.kill().await?;
     ensure!(!log.contains("panicked"), "{log}");
-    Ok(())
+    Ok(log)
 }
 
 /// Both databases agree, with each other and with what was answered. Says of change sets without an
 /// answer whether they were done.
 async fn compare(world: &World, clients: &mut [Vec<Pair>], outcome: &mut Outcome) -> Result<()> {
-    outcome.prepared += world.recovered().await?;
+    world.recovered().await?;
     let words = world.agreed().await?;
     for pair in clients.iter_mut().flatten() {
         let found = words.get(&pair.number).cloned();

@@ -1,6 +1,7 @@
 //! Clients that write pairs until the system is gone.
 
 use anyhow::{Context as _, Result, bail, ensure};
+use tokio::sync::watch;
 
 use super::pair::{Change, Pair};
 use crate::Web;
@@ -24,11 +25,13 @@ pub(super) struct Count {
 }
 
 /// Writes to these pairs, one change set after the other, until one is not answered or `limit` were.
+/// Tells all who write how many are done.
 pub(super) async fn write(
     web: &Web,
     pairs: &mut [Pair],
     mut random: Random,
     limit: usize,
+    acknowledged: &watch::Sender<usize>,
 ) -> Result<Count> {
     let mut count = Count::default();
     for _ in 0..limit {
@@ -46,6 +49,7 @@ pub(super) async fn write(
         match send(web, pair, &change).await? {
             Answered::Done => {
                 count.acknowledged += 1;
+                acknowledged.send_modify(|it| *it += 1);
                 pair.word = change.after;
             }
             Answered::Refused => count.refused += 1,

@@ -44,19 +44,18 @@ impl World {
         self.erp.stop().await
     }
 
-    /// Waits until no transaction is left in between. Returns how many there were.
-    pub(super) async fn recovered(&self) -> Result<usize> {
+    /// Waits until no transaction is left in between.
+    pub(super) async fn recovered(&self) -> Result<()> {
         let mut connection = self.platform.connect().await?;
         let sql = "SELECT gid FROM pg_prepared_xacts ORDER BY gid";
         let mut left: Vec<String> = sqlx::query_scalar(sql).fetch_all(&mut connection).await?;
-        let found = left.len();
         let started = Instant::now();
         while !left.is_empty() {
             ensure!(started.elapsed() < RECOVERED_WITHIN, "still prepared: {left:?}");
             tokio::time::sleep(LOOK_EVERY).await;
             left = sqlx::query_scalar(sql).fetch_all(&mut connection).await?;
         }
-        Ok(found)
+        Ok(())
     }
 
     /// What both databases say, which must be the same.

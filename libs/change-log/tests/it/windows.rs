@@ -8,12 +8,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use change_log::{Entry, Operation};
 use serde_json::Value;
 use sqlx::PgConnection;
+use tokio::sync::watch;
 
 use crate::world::{World, run};
 
 const WRITERS: u64 = 6;
 const ROUNDS: u64 = 60;
-const WINDOWS: usize = 5;
+const ROUNDS_A_WINDOW: u64 = 6;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn windows_over_and_over_give_the_table() {
@@ -22,13 +23,13 @@ async fn windows_over_and_over_give_the_table() {
     let mut position = world.position().await;
     let mut rows = table(&mut world.connection).await;
     let left = Arc::new(AtomicUsize::new(WRITERS as usize));
-    let windows = Arc::new(AtomicUsize::new(0));
+    let windows = watch::Sender::new(0);
     let mut writers = Vec::new();
     for seed in 1..=WRITERS {
         let (connection, left) = (world.another().await, Arc::clone(&left));
-        let windows = Arc::clone(&windows);
+        let windows = windows.subscribe();
         writers.push(tokio::spawn(async move {
-            write(connection, seed, &windows).await;
+            write(connection, seed, windows).await;
             left.fetch_sub(1, Ordering::SeqCst);
         }));
     }
@@ -40,7 +41,7 @@ async fn windows_over_and_over_give_the_table() {
             assert!(seen.insert(entry.cursor.entry), "{entry:?} came twice");
             apply(&mut rows, entry);
         }
-        windows.fetch_add(usize::from(!entries.is_empty()), Ordering::SeqCst);
+        windows.send_modify(|it| *it += 1);
         // A position survives being written down.
         position = change_log::Position::decode(&next.encode()).unwrap();
         if last {
@@ -61,17 +62,16 @@ async fn windows_over_and_over_give_the_table() {
 
 /// Transactions of several statements on rows that others write too, some undone in part or whole,
 /// some prepared, and the order of commits any.
-async fn write(mut connection: PgConnection, seed: u64, windows: &AtomicUsize) {
+async fn write(mut connection: PgConnection, seed: u64, mut windows: watch::Receiver<u64>) {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let mut random = move |below: u64| {
         state =
             state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 33) % below
     };
-    let mut round = 0;
-    // The writers are to be read while they write.
-    while round < ROUNDS || windows.load(Ordering::SeqCst) < WINDOWS {
-        round += 1;
+    for round in 0..ROUNDS {
+        // The reader is to read while others write, and nobody to run away from it.
+        windows.wait_for(|it| *it >= round / ROUNDS_A_WINDOW).await.unwrap();
         let mut sql = String::from("BEGIN;");
         // In ascending order, so that writers never wait for each other in a circle.
         let mut ids: Vec<u64> = (0..=random(4)).map(|_| 1 + random(30)).collect();

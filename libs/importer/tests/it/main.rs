@@ -98,7 +98,8 @@ async fn only_the_schemas_that_are_asked_for() {
 /// Changes and answers of everybody are nobody's rows.
 #[tokio::test]
 async fn what_tombolo_keeps_beside_the_rows_is_no_part_of_the_erp() {
-    const SQL: &str = "CREATE SCHEMA tombolo; CREATE TABLE tombolo.change_log (seq bigint PRIMARY KEY);
+    const SQL: &str =
+        "CREATE SCHEMA tombolo; CREATE TABLE tombolo.change_log (seq bigint PRIMARY KEY);
         CREATE TABLE own (id bigint PRIMARY KEY)";
     let world = World::of(SQL, &[]).await.unwrap();
     assert_eq!(world.names(), ["Own"]);

@@ -58,8 +58,8 @@ pub(super) const LIST: &str = "SELECT id, last[1], last[2], coalesce(visible, fa
      FROM \"the changed\" WHERE last > ARRAY[$5, $6]::bigint[] \
      ORDER BY \"the changed\".last LIMIT $7";
 
-/// Behind [`touched`].
-pub(super) const COUNT: &str = "SELECT count(*) FROM \"the changed\"";
+/// Behind [`touched`]: the rows that the caller may see or could, of whose change the caller is told.
+pub(super) const COUNT: &str = "SELECT count(*) FROM \"the changed\" WHERE visible";
 
 /// What decides whether the caller may see a row; absent where all are to be seen.
 fn company(binding: &Binding, restricted: bool) -> Option<&Field> {

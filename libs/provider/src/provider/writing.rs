@@ -9,7 +9,7 @@ use rpc::CallContext;
 use tonic::Status;
 
 use super::Provider;
-use crate::authority::Authority;
+use crate::authority::{Authority, judge};
 use crate::error::Error;
 use crate::transaction::Transaction;
 use crate::write::{self, Session};
@@ -67,7 +67,9 @@ impl Provider {
         authority: &dyn Authority,
         operation: pb::Operation,
     ) -> Result<pb::OperationResult, Error> {
-        let mut lease = self.pool.lease().await.map_err(Error::database)?;
+        judge(authority, &context.caller, &operation)?;
+        let leased = self.pool.lease_to_write(context.caller.system_user_id).await;
+        let mut lease = leased.map_err(Error::database)?;
         let mut session = Session {
             connection: lease.connection().map_err(Error::database)?,
             provider: self,
@@ -86,9 +88,13 @@ impl Provider {
         }
         lease.finish();
         let mut transaction = Transaction::begin(self, context).await?;
-        let done = transaction.execute(authority, operation).await?;
-        transaction.commit().await?;
-        Ok(done)
+        match transaction.execute(authority, operation).await {
+            Ok(done) => transaction.commit().await.map(|()| done),
+            Err(refused) => {
+                transaction.rollback().await;
+                Err(refused)
+            }
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 use tonic::{Code, Status};
 
 use super::Server;
+use crate::authority::{bare, judge};
 use crate::transaction::Transaction;
 
 /// Longest key that is kept.
@@ -17,6 +18,16 @@ const MAX_KEY_BYTES: usize = 1024;
 /// Before a write that met another transaction is tried again.
 const CONFLICT_DELAYS: [Duration; 3] =
     [Duration::from_millis(10), Duration::from_millis(50), Duration::from_millis(250)];
+
+/// What is kept of a request: an [`pb::OperationResults`], and what leave it takes to be told it.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct Recorded {
+    #[prost(message, repeated, tag = "1")]
+    pub(super) results: Vec<pb::OperationResult>,
+    /// Each entity and kind of operation once, without values.
+    #[prost(message, repeated, tag = "2")]
+    operations: Vec<pb::Operation>,
+}
 
 impl Server {
     /// One operation as a whole, or the answer that it had.
@@ -26,6 +37,7 @@ impl Server {
         key: String,
         operation: pb::Operation,
     ) -> Result<pb::OperationResult, Status> {
+        self.judge(context, &operation)?;
         let digest = Sha256::digest(operation.encode_to_vec()).to_vec();
         let request = self.once(context, key, digest)?;
         // Boxed: it holds the space of everything that a write may come to.
@@ -52,13 +64,22 @@ impl Server {
         operation: pb::Operation,
     ) -> Result<pb::OperationResult, Status> {
         let mut transaction = self.begin(context).await?;
-        if let Some(mut recorded) = self.recorded(&mut transaction, request).await? {
+        if let Some(mut recorded) = self.recorded(context, &mut transaction, request).await? {
+            transaction.rollback().await;
             let one = recorded.results.pop();
             return one.ok_or_else(|| Status::internal("the recorded answer is empty"));
         }
-        let done = self.execute(&mut transaction, operation).await?;
-        let results = pb::OperationResults { results: vec![done.clone()] };
-        self.record(&mut transaction, request, &results).await?;
+        let mut recorded = Recorded::default();
+        recorded.add_operation(&operation);
+        let done = match self.execute(&mut transaction, operation).await {
+            Ok(done) => done,
+            Err(refused) => {
+                transaction.rollback().await;
+                return Err(refused);
+            }
+        };
+        recorded.results.push(done.clone());
+        self.record(&mut transaction, request, &recorded).await?;
         self.commit_transaction(transaction).await?;
         Ok(done)
     }
@@ -78,9 +99,16 @@ impl Server {
         Ok(idempotency::Request { caller, key, digest })
     }
 
-    /// The answer of a request that was done before.
+    /// Refuses what the caller has no leave for, whatever its row is.
+    fn judge(&self, context: &CallContext, operation: &pb::Operation) -> Result<(), Status> {
+        let judged = judge(self.authority.as_ref(), &context.caller, operation);
+        judged.map_err(|error| self.refused(error, ""))
+    }
+
+    /// The answer of a request that was done before, while the caller may still ask for it.
     pub(super) async fn recorded(
         &self,
+        context: &CallContext,
         transaction: &mut Transaction,
         request: &idempotency::Request,
     ) -> Result<Option<pb::OperationResults>, Status> {
@@ -89,11 +117,14 @@ impl Server {
         match known.map_err(|error| self.not_taken(error))? {
             Known::Fresh => Ok(None),
             Known::Answered(answer) => {
-                let recorded = pb::OperationResults::decode(answer.as_slice());
-                recorded.map(Some).map_err(|error| {
+                let recorded = Recorded::decode(answer.as_slice()).map_err(|error| {
                     tracing::error!(%error, "a recorded answer cannot be read");
                     Status::internal("the recorded answer cannot be read")
-                })
+                })?;
+                for operation in &recorded.operations {
+                    self.judge(context, operation)?;
+                }
+                Ok(Some(pb::OperationResults { results: recorded.results }))
             }
             Known::Reused => {
                 let message = "the idempotency key came before with another request";
@@ -109,12 +140,22 @@ impl Server {
         &self,
         transaction: &mut Transaction,
         request: &idempotency::Request,
-        results: &pb::OperationResults,
+        recorded: &Recorded,
     ) -> Result<(), Status> {
         let connection = self.inside(transaction)?;
-        let answer = results.encode_to_vec();
+        let answer = recorded.encode_to_vec();
         let recorded = idempotency::finish(connection, request, &answer).await;
         recorded.map_err(|error| self.not_taken(error))
+    }
+}
+
+impl Recorded {
+    /// Remembers what leave it takes.
+    pub(super) fn add_operation(&mut self, operation: &pb::Operation) {
+        let operation = bare(operation);
+        if !self.operations.contains(&operation) {
+            self.operations.push(operation);
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use rpc::{CallContext, ErrorReason, status};
 use tonic::{Code, Status, Streaming};
 
 use super::Server;
+use super::once::Recorded;
 use super::status::of_operation;
 use crate::transaction::Transaction;
 
@@ -41,7 +42,7 @@ struct Open {
     transaction: Transaction,
     operations: usize,
     /// The request, and its answer as far as it got.
-    once: Option<(idempotency::Request, pb::OperationResults)>,
+    once: Option<(idempotency::Request, Recorded)>,
 }
 
 /// Answers each message by one. The stream is the one that works: dropping it drops the transaction.
@@ -84,9 +85,16 @@ impl Session {
                 Err(server.invalid_state("a transaction starts with `begin`", "new"))
             }
             (State::Open(mut open), Some(Step::Operations(operations))) => {
-                let results = open.run(&server, operations).await?;
-                self.state = State::Open(open);
-                Ok(Answer::Results(results))
+                match open.run(&server, operations).await {
+                    Ok(results) => {
+                        self.state = State::Open(open);
+                        Ok(Answer::Results(results))
+                    }
+                    Err(refused) => {
+                        open.transaction.rollback().await;
+                        Err(refused)
+                    }
+                }
             }
             (State::Open(open), Some(Step::Prepare(prepare))) => {
                 let id = server.transaction_id(&prepare.transaction_id)?;
@@ -129,11 +137,14 @@ impl Session {
         let request = server.once(&self.context, begin.idempotency_key, digest)?;
         server.ensure_schema().await?;
         let mut transaction = server.begin(&self.context).await?;
-        let recorded = server.recorded(&mut transaction, &request).await?;
+        let recorded = server.recorded(&self.context, &mut transaction, &request).await?;
         self.state = match recorded {
-            Some(_) => State::Recorded,
+            Some(_) => {
+                transaction.rollback().await;
+                State::Recorded
+            }
             None => {
-                let once = Some((request, pb::OperationResults::default()));
+                let once = Some((request, Recorded::default()));
                 State::Open(Box::new(Open { transaction, operations: 0, once }))
             }
         };
@@ -155,6 +166,9 @@ impl Open {
         }
         let mut results = Vec::with_capacity(operations.operations.len());
         for (index, operation) in operations.operations.into_iter().enumerate() {
+            if let Some((_, recorded)) = &mut self.once {
+                recorded.add_operation(&operation);
+            }
             let done = server.execute(&mut self.transaction, operation).await;
             results.push(done.map_err(|refused| of_operation(refused, index))?);
         }

@@ -64,6 +64,19 @@ pub(super) async fn create(
     }
 }
 
+/// Whether a row may be made with a GUID that was chosen; otherwise the database gives it one.
+pub(super) fn takes_record_id(entity: &Entity) -> Result<bool, Error> {
+    let is_integer = match &entity.binding.identity {
+        Identity::Uuid { .. } => false,
+        Identity::Integer { .. } => true,
+        Identity::Hash { .. } => return Ok(true),
+    };
+    let Some(name) = entity.binding.identity_columns.first() else { return Ok(true) };
+    let (_, table) = entity.source(0)?;
+    let column = statement::known(entity, table.column(name), name)?;
+    Ok(!column.is_generated && !(is_integer && column.has_default))
+}
+
 /// What the chosen GUID puts into the row.
 fn identity(entity: &Entity, id: Uuid) -> Result<Option<Cell>, Error> {
     let refused = |message: &str| Error::Refused { column: None, message: message.to_owned() };
@@ -79,10 +92,7 @@ fn identity(entity: &Entity, id: Uuid) -> Result<Option<Cell>, Error> {
         Identity::Hash { .. } => return Ok(None),
     };
     let Some(name) = entity.binding.identity_columns.first() else { return Ok(None) };
-    let (_, table) = entity.source(0)?;
-    let column = statement::known(entity, table.column(name), name)?;
-    let is_integer = matches!(value, Argument::Int(_));
-    if column.is_generated || (is_integer && column.has_default) {
+    if !takes_record_id(entity)? {
         return Err(refused("the record id cannot be chosen: its side gives record ids out"));
     }
     let column = Column { source: 0, name: name.clone() };

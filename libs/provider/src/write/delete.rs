@@ -41,18 +41,22 @@ pub(super) async fn delete(
     for &source in after.iter().rev() {
         let goes = source == 0 || depends(entity, source)?;
         if goes && is_own(entity, source, &locked) {
-            let gone = take(session, entity, source, &locked, "").await?;
+            let gone = take(session, entity, source, &locked).await?;
             if source == 0 && !gone {
                 return Err(dropped(entity));
             }
         }
     }
+    let mut left = Vec::new();
     for &source in before.iter().rev() {
-        if is_own(entity, source, &locked) && is_referred_to(entity, source)? {
-            release(session, entity, source, &locked).await?;
+        if is_own(entity, source, &locked)
+            && is_referred_to(entity, source)?
+            && !release(session, entity, &[source], &locked).await?
+        {
+            left.push(source);
         }
     }
-    Ok(())
+    release_circles(session, entity, left, &locked).await
 }
 
 /// There is a row in the source, and the entity writes it.
@@ -61,7 +65,7 @@ fn is_own(entity: &Entity, source: usize, locked: &Locked) -> bool {
 }
 
 /// Whether the source's rows belong to one row of the entity each.
-fn depends(entity: &Entity, source: usize) -> Result<bool, Error> {
+pub(super) fn depends(entity: &Entity, source: usize) -> Result<bool, Error> {
     let (table, facts) = entity.source(source)?;
     let pairs = table.join.iter().flat_map(|it| &it.pairs);
     let columns: Vec<&str> = pairs.map(|it| it.0.as_str()).collect();
@@ -70,7 +74,7 @@ fn depends(entity: &Entity, source: usize) -> Result<bool, Error> {
 }
 
 /// Whether the database knows that another of the entity's tables refers to the source.
-fn is_referred_to(entity: &Entity, source: usize) -> Result<bool, Error> {
+pub(super) fn is_referred_to(entity: &Entity, source: usize) -> Result<bool, Error> {
     let (table, facts) = entity.source(source)?;
     let mut pairs = table.join.iter().flat_map(|it| &it.pairs);
     Ok(pairs.any(|(_, other)| {
@@ -79,41 +83,130 @@ fn is_referred_to(entity: &Entity, source: usize) -> Result<bool, Error> {
     }))
 }
 
-async fn take(
+pub(super) async fn take(
     session: &mut Session<'_>,
     entity: &Entity,
     source: usize,
     locked: &Locked,
-    unless: &str,
 ) -> Result<bool, Error> {
     let mut arguments = Arguments::default();
     let condition = own_row(entity, source, &locked.links, &mut arguments)?;
-    let condition = format!("{condition}{unless}");
     statement::delete(session, entity, source, (arguments, &condition)).await
 }
 
-/// Deletes what the row referred to, unless somebody else needs it.
-async fn release(
+/// Rows that need each other can only go together; what they needed goes after them.
+async fn release_circles(
     session: &mut Session<'_>,
     entity: &Entity,
-    source: usize,
+    mut left: Vec<usize>,
     locked: &Locked,
 ) -> Result<(), Error> {
-    let (table, facts) = entity.source(source)?;
-    let mut unless = String::new();
-    // What the database would not refuse at once has to be asked for.
-    for referrer in facts.referrers.iter().filter(|it| it.is_soft) {
-        let _ = write!(unless, " AND NOT EXISTS ({})", needing(referrer, &table.alias));
+    while let Some(circle) = circles(entity, &left).into_iter().next() {
+        let is_released = release(session, entity, &circle, locked).await?;
+        left.retain(|it| !circle.contains(it));
+        if !is_released {
+            continue;
+        }
+        let mut still = Vec::new();
+        for source in left {
+            if !release(session, entity, &[source], locked).await? {
+                still.push(source);
+            }
+        }
+        left = still;
+    }
+    Ok(())
+}
+
+/// Those of the sources whose tables lead to each other and back by foreign keys.
+fn circles(entity: &Entity, sources: &[usize]) -> Vec<Vec<usize>> {
+    let refers = |from: usize, to: usize| {
+        let tables = entity.tables.get(from).zip(entity.tables.get(to));
+        tables.is_some_and(|(from, to)| from.references.iter().any(|it| it.leads_to(to)))
+    };
+    let reaches = |from: usize| {
+        let mut reached: Vec<usize> = Vec::new();
+        let mut at = vec![from];
+        while let Some(here) = at.pop() {
+            for &next in sources {
+                if refers(here, next) && !reached.contains(&next) {
+                    reached.push(next);
+                    at.push(next);
+                }
+            }
+        }
+        reached
+    };
+    let reached: Vec<_> = sources.iter().map(|&it| (it, reaches(it))).collect();
+    let mut circles: Vec<Vec<usize>> = Vec::new();
+    for (source, others) in &reached {
+        if circles.iter().flatten().any(|it| it == source) {
+            continue;
+        }
+        let back = |it: &&(usize, Vec<usize>)| others.contains(&it.0) && it.1.contains(source);
+        let circle: Vec<usize> = reached.iter().filter(back).map(|it| it.0).collect();
+        if circle.len() > 1 {
+            circles.push(circle);
+        }
+    }
+    circles
+}
+
+/// Deletes what the row referred to, all of it or nothing: not where somebody else needs any of it.
+pub(super) async fn release(
+    session: &mut Session<'_>,
+    entity: &Entity,
+    sources: &[usize],
+    locked: &Locked,
+) -> Result<bool, Error> {
+    let mut arguments = Arguments::default();
+    let mut rows = Vec::with_capacity(sources.len());
+    for &source in sources {
+        let (table, facts) = entity.source(source)?;
+        let mut condition = own_row(entity, source, &locked.links, &mut arguments)?;
+        // What the database would not refuse at once has to be asked for.
+        for referrer in facts.referrers.iter().filter(|it| it.is_soft) {
+            let mut needing = needing(referrer, &table.alias);
+            for &other in sources.iter().filter(|_| sources.len() > 1) {
+                needing += &but_not(entity, other, referrer, locked, &mut arguments)?;
+            }
+            let _ = write!(condition, " AND NOT EXISTS ({needing})");
+        }
+        rows.push((source, condition));
     }
     statement::run(session, "SAVEPOINT shared").await?;
-    match take(session, entity, source, locked, &unless).await {
-        Ok(_) => statement::run(session, "RELEASE SAVEPOINT shared").await,
-        Err(Error::InUse { .. } | Error::NotGranted(_)) => {
+    match statement::delete_all(session, entity, &rows, arguments).await {
+        Ok(true) => {
+            statement::run(session, "RELEASE SAVEPOINT shared").await?;
+            Ok(true)
+        }
+        Ok(false) | Err(Error::InUse { .. } | Error::NotGranted(_)) => {
             let undo = "ROLLBACK TO SAVEPOINT shared; RELEASE SAVEPOINT shared";
-            statement::run(session, undo).await
+            statement::run(session, undo).await?;
+            Ok(false)
         }
         Err(error) => Err(error),
     }
+}
+
+/// The referring row is not the one of a source that goes as well.
+fn but_not(
+    entity: &Entity,
+    source: usize,
+    referrer: &Reference,
+    locked: &Locked,
+    arguments: &mut Arguments,
+) -> Result<String, Error> {
+    let (table, facts) = entity.source(source)?;
+    if !referrer.leads_to(facts) {
+        return Ok(String::new());
+    }
+    let own = own_row(entity, source, &locked.links, arguments)?;
+    let (name, alias) = (&table.table, &table.alias);
+    Ok(format!(
+        " AND NOT EXISTS (SELECT 1 FROM {name} AS {alias} WHERE {own} AND \
+         ({alias}.tableoid, {alias}.ctid) = (r.tableoid, r.ctid))"
+    ))
 }
 
 /// Rows that refer to the one that `alias` is.

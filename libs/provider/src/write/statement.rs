@@ -1,6 +1,8 @@
 //! The statements of a write. Each tells the database who acts, in the same statement, so that triggers
 //! see it.
 
+use std::fmt::Write as _;
+
 use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{AssertSqlSafe, Row as _};
 use uuid::Uuid;
@@ -120,6 +122,31 @@ pub(super) async fn delete(
     let row = fetch(session.connection, &sql, arguments).await;
     let row = row.map_err(|error| violation::told(session, entity, error, true))?;
     Ok(row.is_some())
+}
+
+/// Deletes rows of several sources at once. Whether there was one of each.
+pub(super) async fn delete_all(
+    session: &mut Session<'_>,
+    entity: &Entity,
+    rows: &[(usize, String)],
+    mut arguments: Arguments,
+) -> Result<bool, Error> {
+    let mut sql = acting(session, &mut arguments);
+    let mut all = Vec::with_capacity(rows.len());
+    for (source, condition) in rows {
+        let (table, _) = entity.source(*source)?;
+        let (name, alias, gone) = (&table.table, &table.alias, format!("\"gone {source}\""));
+        let _ = write!(
+            sql,
+            ", {gone} AS (DELETE FROM {name} AS {alias} USING {ACTING} WHERE {condition} RETURNING \
+             true)"
+        );
+        all.push(format!("EXISTS (SELECT 1 FROM {gone})"));
+    }
+    let _ = write!(sql, " SELECT {}", all.join(" AND "));
+    let row = fetch(session.connection, &sql, arguments).await;
+    let row = row.map_err(|error| violation::told(session, entity, error, true))?;
+    Ok(row.map(|it| boolean(&it, 0)).transpose()?.flatten() == Some(true))
 }
 
 /// A statement that has no answer.

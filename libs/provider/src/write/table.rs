@@ -197,9 +197,7 @@ impl Table {
     /// A foreign key leads from these columns to another table.
     pub(super) fn refers_to(&self, columns: &[&str], other: &Self) -> bool {
         self.references.iter().any(|it| {
-            it.schema == other.schema
-                && it.table == other.name
-                && it.columns.iter().any(|it| columns.contains(&it.as_str()))
+            it.leads_to(other) && it.columns.iter().any(|it| columns.contains(&it.as_str()))
         })
     }
 }
@@ -228,6 +226,11 @@ impl TableColumn {
 }
 
 impl Reference {
+    /// The table is the one at the other end.
+    pub(super) fn leads_to(&self, table: &Table) -> bool {
+        self.schema == table.schema && self.table == table.name
+    }
+
     fn of(json: &Json) -> Option<Self> {
         Some(Self {
             name: text(json, "name")?,

@@ -5,10 +5,12 @@ use std::collections::HashMap;
 use proto::query::v1 as pb;
 use sqlx::postgres::PgRow;
 
+use super::clear::clear;
 use super::create::{self, Links, dropped, equal, insert, keep, keep_from, read_back, returning};
 use super::entity::Entity;
 use super::given::{Cell, Given, Purpose};
 use super::order::order;
+use super::same::without_own_key;
 use super::{Session, Written, rules, statement};
 use crate::binding::Column;
 use crate::error::Error;
@@ -42,7 +44,12 @@ pub(super) async fn update(
     values: &[pb::FieldValue],
     etag: &str,
 ) -> Result<Option<Written>, Error> {
-    let given = Given::of(entity, Purpose::Update, values)?;
+    let values = without_own_key(session, entity, key, values).await?;
+    let given = match Given::of(entity, Purpose::Update, &values) {
+        // What is not there may still be made, with all that can only be given then.
+        Err(Error::ReadOnly { .. }) if !exists(session, entity, key).await? => return Ok(None),
+        given => given?,
+    };
     given.check_company(entity, session.caller)?;
     let cells = given.cells(entity)?;
     let by_rules = entity.rules_on_update();
@@ -59,6 +66,19 @@ pub(super) async fn update(
     }
     change(session, entity, cells, &mut locked).await?;
     read_back(session, entity, &locked.links).await.map(Some)
+}
+
+/// Whether there is such a row that the caller may see.
+pub(super) async fn exists(
+    session: &mut Session<'_>,
+    entity: &Entity,
+    key: &pb::record_key::Key,
+) -> Result<bool, Error> {
+    let parts = row_parts(&entity.grant, Some(key))?;
+    let predicate = parts.predicate.unwrap_or_else(|| "false".to_owned());
+    let sql = format!("SELECT 1 FROM {} WHERE {predicate} LIMIT 1", parts.from);
+    let row = statement::fetch(session.connection, &sql, parts.arguments).await;
+    Ok(row.map_err(|error| Error::of(entity.name(), error))?.is_some())
 }
 
 /// Finds, compares and changes the row of one table in one statement.
@@ -259,7 +279,7 @@ async fn change(
         let is_own = |it: &&Cell| it.column.source == source;
         if locked.present.get(source) == Some(&true) {
             let own: Vec<&Cell> = cells.iter().filter(is_own).collect();
-            if own.is_empty() {
+            if own.is_empty() || clear(session, entity, source, &own, locked).await? {
                 continue;
             }
             let mut arguments = Arguments::default();

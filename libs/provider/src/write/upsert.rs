@@ -19,8 +19,12 @@ pub(super) async fn upsert(
         return Ok(answer(row, false));
     }
     let entity = session.entity(&request.entity_name, Privilege::Create).await?;
-    if request.create_only && exists(session, &entity, key).await? {
+    if request.create_only && update::exists(session, &entity, key).await? {
         return Err(Error::RecordExists { columns: key_names(&entity) });
+    }
+    let is_by_id = matches!(key, pb::record_key::Key::RecordId(_));
+    if is_by_id && !request.create_only && !create::takes_record_id(&entity)? {
+        return Err(Error::RecordNotFound);
     }
     statement::run(session, "SAVEPOINT missing").await?;
     match make(session, &entity, request, key).await {
@@ -39,19 +43,13 @@ pub(super) async fn upsert(
     }
 }
 
-/// Fields of the key that only say again which row it is are no change.
 async fn change(
     session: &mut Session<'_>,
     request: &pb::UpsertRequest,
     key: &pb::record_key::Key,
 ) -> Result<Option<Written>, Error> {
     let entity = session.entity(&request.entity_name, Privilege::Update).await?;
-    let same = |it: &&pb::FieldValue| match key {
-        pb::record_key::Key::Alternate(key) => key.values.contains(it),
-        pb::record_key::Key::RecordId(_) => false,
-    };
-    let values: Vec<_> = request.values.iter().filter(|it| !same(it)).cloned().collect();
-    update::update(session, &entity, key, &values, "").await
+    update::update(session, &entity, key, &request.values, "").await
 }
 
 async fn make(
@@ -71,18 +69,6 @@ async fn make(
         }
     }
     create::create(session, entity, id, &values).await
-}
-
-async fn exists(
-    session: &mut Session<'_>,
-    entity: &Entity,
-    key: &pb::record_key::Key,
-) -> Result<bool, Error> {
-    let parts = crate::plan::row_parts(&entity.grant, Some(key))?;
-    let predicate = parts.predicate.unwrap_or_else(|| "false".to_owned());
-    let sql = format!("SELECT 1 FROM {} WHERE {predicate} LIMIT 1", parts.from);
-    let row = statement::fetch(session.connection, &sql, parts.arguments).await;
-    Ok(row.map_err(|error| Error::of(entity.name(), error))?.is_some())
 }
 
 fn key_names(entity: &Entity) -> Vec<String> {

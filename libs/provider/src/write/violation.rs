@@ -53,7 +53,7 @@ fn refusal(entity: &Entity, error: &sqlx::Error, deleting: bool) -> Option<Error
             Some(Error::BusinessRule { column, message: error.message().to_owned() })
         }
         "23502" => refused("may not be empty"),
-        "23514" | "44000" => refused("is not what the ERP allows"),
+        "23514" | "44000" => refused("is not allowed"),
         "22001" => refused("is too long"),
         "22003" => refused("is out of range"),
         "22P02" | "22007" | "22008" => refused("has a form that cannot be stored"),
@@ -62,7 +62,7 @@ fn refusal(entity: &Entity, error: &sqlx::Error, deleting: bool) -> Option<Error
         "23503" if deleting || fields.is_empty() => {
             Some(Error::InUse { entity: entity.name().to_owned(), used_by: user(entity, error) })
         }
-        "23503" => refused("names a record that does not exist"),
+        "23503" => Some(Error::NoSuchReference { column: column? }),
         _ => None,
     }
 }

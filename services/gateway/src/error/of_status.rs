@@ -27,15 +27,23 @@ impl GatewayError {
                 Some(privilege) => Self::missing_privilege(table, &privilege),
                 None => Self::PrivilegeDenied(status.message().to_owned()),
             },
-            Some(ErrorReason::InvalidValue) => match metadata(status, "column") {
-                Some(column) => Self::invalid_value(status.message(), table, &column),
-                None => Self::of_service(status),
-            },
+            Some(ErrorReason::InvalidValue | ErrorReason::ReferenceNotFound) => {
+                match metadata(status, "column") {
+                    Some(column) => Self::invalid_value(status.message(), table, &column),
+                    None => Self::of_service(status),
+                }
+            }
             Some(ErrorReason::FieldReadOnly) => {
                 let column = logical(table, &metadata(status, "column").unwrap_or_default());
                 let table = table.logical_name.clone();
                 // Whether it was to be made or changed, it cannot be given a value.
                 Self::ReadOnly { action: "update", table, column }
+            }
+            Some(ErrorReason::InUse) => {
+                let table = &table.logical_name;
+                let used_by = metadata(status, "used_by").filter(|it| !it.is_empty());
+                let others = used_by.map_or("others".to_owned(), |it| format!("records of '{it}'"));
+                Self::InUse(format!("The record of '{table}' cannot be deleted: {others} need it."))
             }
             Some(ErrorReason::RecordExists) => match metadata(status, "columns") {
                 Some(columns) if !columns.is_empty() => {
@@ -70,19 +78,23 @@ impl GatewayError {
             Some(ErrorReason::PrivilegeDenied) => Self::PrivilegeDenied(message()),
             Some(ErrorReason::NoErpUser) => Self::UnknownUser,
             Some(ErrorReason::InvalidQuery) => Self::InvalidQuery(message()),
-            Some(ErrorReason::InvalidValue) => Self::InvalidValue(message()),
+            Some(ErrorReason::InvalidValue | ErrorReason::ReferenceNotFound) => {
+                Self::InvalidValue(message())
+            }
+            Some(ErrorReason::LimitExceeded)
+                if metadata(status, "limit").as_deref() == Some("operations") =>
+            {
+                let message = "The request means more operations than a transaction can have; \
+                               divide it into several.";
+                Self::InvalidQuery(message.to_owned())
+            }
             // Of reads, the only limit is that of the rows that an aggregate goes over.
             Some(ErrorReason::LimitExceeded) => Self::AggregateLimit,
             Some(ErrorReason::VersionMismatch) => Self::VersionMismatch,
             Some(ErrorReason::RecordExists) => Self::RecordExists,
             Some(ErrorReason::BusinessRule) => Self::BusinessRule(message()),
             Some(ErrorReason::InUse) => Self::InUse(message()),
-            Some(ErrorReason::WriteConflict | ErrorReason::TransactionAborted) => {
-                Self::WriteConflict(
-                    "Another transaction got in the way, and nothing was done; try again."
-                        .to_owned(),
-                )
-            }
+            Some(ErrorReason::WriteConflict | ErrorReason::TransactionAborted) => Self::conflict(),
             Some(ErrorReason::OutcomePending) => Self::OutcomePending(message()),
             Some(ErrorReason::IdempotencyKeyReused) => Self::KeyReused(message()),
             Some(ErrorReason::DeadlineExceeded) => Self::Timeout,
@@ -102,6 +114,11 @@ impl GatewayError {
             Some(_) => Self::internal(status),
             None => Self::of_transport(status),
         }
+    }
+
+    pub(crate) fn conflict() -> Self {
+        let message = "Another transaction got in the way, and nothing was done; try again.";
+        Self::WriteConflict(message.to_owned())
     }
 
     /// A status that no service made: the connection failed, or the wait ended.

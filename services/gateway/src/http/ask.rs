@@ -33,14 +33,20 @@ impl Ask {
         deadline: Instant,
         root: String,
         request_id: &str,
-    ) -> Self {
-        let [if_match, if_none_match] = CONDITIONS.map(|it| conditional(headers, &it));
+    ) -> Result<Self, GatewayError> {
+        let if_match = condition(headers, &header::IF_MATCH)?;
+        if if_match.as_deref() == Some("") {
+            return Err(unreadable(&header::IF_MATCH));
+        }
+        // Many clients send the word `null`, with every request, when they mean nothing.
+        let if_none_match = condition(headers, &header::IF_NONE_MATCH)?;
+        let if_none_match = if_none_match.filter(|it| !matches!(it.as_str(), "" | "null"));
         let prefer = Preferences::parse(headers);
         let request_id = request_id.to_owned();
         let client_request_id = headers.get("x-ms-client-request-id");
         let client_request_id = client_request_id.and_then(|it| it.to_str().ok());
         let client_request_id = client_request_id.filter(|it| !it.is_empty()).map(Into::into);
-        Self {
+        Ok(Self {
             session,
             deadline,
             root,
@@ -49,7 +55,7 @@ impl Ask {
             if_none_match,
             request_id,
             client_request_id,
-        }
+        })
     }
 
     pub(crate) fn call(&self) -> Call<'_> {
@@ -75,7 +81,7 @@ pub(crate) fn token(headers: &HeaderMap) -> Result<&str, GatewayError> {
 }
 
 /// The scheme and host that links must begin with to lead the client back here.
-pub(super) fn origin(headers: &HeaderMap, uri: &Uri) -> String {
+pub(crate) fn origin(headers: &HeaderMap, uri: &Uri) -> String {
     let forwarded = text(headers, &HeaderName::from_static("x-forwarded-proto"));
     let first = forwarded.and_then(|it| it.split(',').next()).map(str::trim);
     let scheme = match first.or(uri.scheme_str()) {
@@ -86,13 +92,50 @@ pub(super) fn origin(headers: &HeaderMap, uri: &Uri) -> String {
     format!("{scheme}://{}", host.unwrap_or("localhost"))
 }
 
-/// A conditional header. Many clients send the word `null` when they mean nothing.
-fn conditional(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
-    text(headers, name).map(str::trim).filter(|it| !it.is_empty() && *it != "null").map(Into::into)
+/// A condition of the request. One that cannot be read, or of which there are several, must not be taken
+/// for none: the request would be done unconditionally.
+fn condition(headers: &HeaderMap, name: &HeaderName) -> Result<Option<String>, GatewayError> {
+    let mut values = headers.get_all(name).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    let value = value.to_str().ok().filter(|_| values.next().is_none());
+    value.map(|it| Some(it.trim().to_owned())).ok_or_else(|| unreadable(name))
 }
 
-const CONDITIONS: [HeaderName; 2] = [header::IF_MATCH, header::IF_NONE_MATCH];
+fn unreadable(name: &HeaderName) -> GatewayError {
+    let name = match *name {
+        header::IF_MATCH => "If-Match",
+        _ => "If-None-Match",
+    };
+    let message =
+        format!("The header '{name}' takes one entity tag, or '*', and may be given once.");
+    GatewayError::InvalidQuery(message)
+}
 
 fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name).and_then(|it| it.to_str().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    fn if_match(values: &[&[u8]]) -> Result<Option<String>, GatewayError> {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(header::IF_MATCH, HeaderValue::from_bytes(value).unwrap());
+        }
+        condition(&headers, &header::IF_MATCH)
+    }
+
+    #[test]
+    fn a_condition_that_cannot_be_read_is_not_taken_for_none() {
+        assert_eq!(if_match(&[]).unwrap(), None);
+        assert_eq!(if_match(&[b" W/\"1\" "]).unwrap().as_deref(), Some("W/\"1\""));
+        assert_eq!(if_match(&[b""]).unwrap().as_deref(), Some(""));
+        for odd in [&[b"\xff".as_slice()][..], &[b"*", b"W/\"1\""], &[b"null", b"*"]] {
+            assert!(if_match(odd).is_err(), "{odd:?}");
+        }
+    }
 }

@@ -13,11 +13,8 @@ const RETRY_SECONDS: HeaderValue = HeaderValue::from_static("2");
 
 pub(super) fn response(error: &GatewayError, config: &Config, request_id: &str) -> Response {
     let (status, code) = error.platform();
-    let message = match error {
-        GatewayError::Internal => format!("{error} Request id: {request_id}"),
-        error => error.to_string(),
-    };
-    let body = format!("{{\"error\":{{\"code\":\"{code}\",\"message\":{}}}}}", quoted(&message));
+    let message = quoted(&message(error, request_id));
+    let body = format!("{{\"error\":{{\"code\":\"{code}\",\"message\":{message}}}}}");
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
     let headers = response.headers_mut();
@@ -41,10 +38,20 @@ pub(super) fn response(error: &GatewayError, config: &Config, request_id: &str) 
         GatewayError::InUse(_) => {
             headers.insert(ALLOW, HeaderValue::from_static("GET, PATCH, PUT"));
         }
-        GatewayError::Unavailable(_) | GatewayError::WriteConflict(_) => {
+        GatewayError::Unavailable(_)
+        | GatewayError::TooMany(_)
+        | GatewayError::WriteConflict(_) => {
             headers.insert(RETRY_AFTER, RETRY_SECONDS);
         }
         _ => {}
     }
     response
+}
+
+/// The words of a refusal.
+pub(crate) fn message(error: &GatewayError, request_id: &str) -> String {
+    match error {
+        GatewayError::Internal => format!("{error} Request id: {request_id}"),
+        error => error.to_string(),
+    }
 }

@@ -8,8 +8,9 @@ mod prefer;
 mod respond;
 mod routes;
 
-pub(crate) use ask::{Ask, token};
+pub(crate) use ask::{Ask, origin, token};
+pub(crate) use errors::message;
 pub use listener::serve_http;
 pub(crate) use prefer::{Annotations, Preferences};
 pub(crate) use respond::{Response, json, no_content, not_modified, plain, quoted, stream};
-pub(crate) use routes::router;
+pub(crate) use routes::{answer_as, router};

@@ -19,6 +19,10 @@ pub(crate) struct Preferences {
     pub(crate) representation: bool,
     /// `odata.track-changes`: a link to what changes from now on.
     pub(crate) track_changes: bool,
+    /// `respond-async`: an answer before the work is done.
+    pub(crate) respond_async: bool,
+    /// `odata.callback;url="…"`: who is told when it is.
+    pub(crate) callback: Option<String>,
     annotation_list: String,
 }
 
@@ -56,7 +60,8 @@ impl Preferences {
         for preference in lines.flat_map(split_outside_quotes) {
             let (name, value) = preference.split_once('=').unwrap_or((preference, ""));
             let value = value.trim().trim_matches('"');
-            match name.trim().to_ascii_lowercase().as_str() {
+            let name = name.to_ascii_lowercase().replace([' ', '\t'], "");
+            match name.as_str() {
                 "odata.maxpagesize" | "maxpagesize" => {
                     let size = value.parse::<u64>().ok().filter(|it| *it > 0);
                     let clamped = |it| i32::try_from(it).unwrap_or(i32::MAX).min(MAX_PAGE_SIZE);
@@ -67,6 +72,10 @@ impl Preferences {
                     preferences.annotation_list = value.to_owned();
                 }
                 "odata.track-changes" | "track-changes" => preferences.track_changes = true,
+                "respond-async" => preferences.respond_async = true,
+                "odata.callback;url" | "callback;url" => {
+                    preferences.callback = Some(value.trim_matches('\'').to_owned())
+                }
                 "tombolo.explain" => preferences.explain = true,
                 "return" => {
                     preferences.representation = value.eq_ignore_ascii_case("representation");
@@ -133,6 +142,19 @@ mod tests {
             Some("odata.maxpagesize=3,odata.include-annotations=\"*\""),
         );
         assert_eq!(parse(&["odata.maxpagesize=2"]).applied(false), None);
+    }
+
+    #[test]
+    fn who_would_rather_not_wait_says_so_and_whom_to_tell() {
+        let check = |lines: &[&'static str], later: bool, callback: Option<&str>| {
+            let found = parse(lines);
+            assert_eq!((found.respond_async, found.callback.as_deref()), (later, callback));
+        };
+        check(&["return=representation"], false, None);
+        check(&["respond-async"], true, None);
+        let url = Some("https://h/a?b=c,d");
+        check(&["Respond-Async, odata.callback; url=\"https://h/a?b=c,d\""], true, url);
+        check(&["respond-async", "odata.callback;url='https://h/'"], true, Some("https://h/"));
     }
 
     #[test]

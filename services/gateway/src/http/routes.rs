@@ -6,8 +6,8 @@ use std::time::Instant;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::Method;
 use axum::http::header::CONTENT_TYPE;
+use axum::http::{Method, Uri};
 use axum::routing::any;
 use futures::future::BoxFuture;
 use odata::{Key, QueryOptions, Resource, SystemOption, Tail};
@@ -17,8 +17,10 @@ use uuid::Uuid;
 use super::ask::{Ask, origin};
 use super::batch::batch;
 use super::errors;
+use super::prefer::Preferences;
 use super::respond::{JSON, JSON_WITH_STRINGS, Response, finish};
 use crate::Core;
+use crate::callers::Session;
 use crate::error::{GatewayError, NAMESPACE};
 use crate::metadata::{Snapshot, Table};
 use crate::schema;
@@ -26,6 +28,7 @@ use crate::serve::{self, Target};
 use crate::write::{Asked, bound_action, unbound_action};
 
 const PREFIX: &str = "/api/data/";
+const BACKGROUND: &str = "/api/backgroundoperation/";
 const DISCOVERY: &str = "/api/discovery/v2.0/";
 const VERSIONS: [&str; 6] = ["v9.0", "v9.1", "v9.2", "v8.0", "v8.1", "v8.2"];
 const MAX_URL: usize = 32_768;
@@ -73,10 +76,28 @@ async fn handle(State(core): State<Arc<Core>>, request: Request) -> Response {
     );
     rpc::adopt(&span, &parts.headers);
     let deadline = Instant::now() + core.config.request_timeout;
-    let answer = serve_request(&core, &parts, body, &request_id, deadline).instrument(span).await;
+    let answer = async {
+        match may_be_done_later(&core, &parts) {
+            true => serve::in_background(&core, &parts, body, &request_id, deadline).await,
+            false => serve_request(&core, &parts, body, &request_id, deadline).await,
+        }
+    };
+    let answer = answer.instrument(span).await;
     let response =
         answer.unwrap_or_else(|error| errors::response(&error, &core.config, &request_id));
     finish(response, &parts.headers, &request_id)
+}
+
+/// A client would rather not wait for a write. Batches are not taken apart, so they are waited for.
+fn may_be_done_later(core: &Core, parts: &axum::http::request::Parts) -> bool {
+    let resource = parts.uri.path().strip_prefix(PREFIX).and_then(|it| it.split_once('/'));
+    let resource = resource.filter(|(version, _)| VERSIONS.contains(version));
+    let resource = resource.and_then(|(_, path)| Resource::parse(path).ok());
+    matches!(resource, Some(Resource::Named { .. }))
+        && !is_read(&parts.method)
+        && !is_too_long(&parts.uri)
+        && core.metadata.is_ready()
+        && Preferences::parse(&parts.headers).respond_async
 }
 
 /// One request: a client's own, or one of a batch. Boxed, as the one of a batch runs within another.
@@ -98,19 +119,35 @@ async fn answer(
     deadline: Instant,
 ) -> Result<Response, GatewayError> {
     let uri = &parts.uri;
-    if uri.path_and_query().is_some_and(|it| it.as_str().len() > MAX_URL) {
+    if is_too_long(uri) {
         return Err(GatewayError::UrlTooLong(MAX_URL));
     }
     if !uri.path().starts_with("/api/") {
         return Err(no_route(parts));
     }
     let session = core.callers.resolve(&parts.headers, deadline).await?;
+    if let Some(id) = uri.path().strip_prefix(BACKGROUND) {
+        return serve::background_operation(core, &session, parts, id, deadline).await;
+    }
+    answer_as(core, session, parts, body, request_id, deadline).await
+}
+
+/// The same to every request, whoever waits for it.
+pub(crate) async fn answer_as(
+    core: &Core,
+    session: Arc<Session>,
+    parts: &axum::http::request::Parts,
+    body: Body,
+    request_id: &str,
+    deadline: Instant,
+) -> Result<Response, GatewayError> {
+    let uri = &parts.uri;
     let ask = |root: String| Ask::new(&parts.headers, session, deadline, root, request_id);
     let origin = origin(&parts.headers, uri);
     if let Some(path) = uri.path().strip_prefix(DISCOVERY) {
         require_read(&parts.method, "the discovery service")?;
         let options = QueryOptions::parse(uri.query().unwrap_or_default())?;
-        return serve::discovery(core, &ask(origin.clone()), &origin, (path, &options)).await;
+        return serve::discovery(core, &ask(origin.clone())?, &origin, (path, &options)).await;
     }
     let rest = uri.path().strip_prefix(PREFIX).ok_or_else(|| no_route(parts))?;
     let (version, path) = rest.split_once('/').unwrap_or((rest, ""));
@@ -121,10 +158,11 @@ async fn answer(
         let message = "The table definitions have not arrived yet; try again later.";
         return Err(GatewayError::Unavailable(message.to_owned()));
     }
-    let ask = ask(format!("{origin}{PREFIX}{version}"));
+    let ask = ask(format!("{origin}{PREFIX}{version}"))?;
     let resource = Resource::parse(path)?;
     let snapshot = core.metadata.current();
-    let response = dispatch(core, &ask, &snapshot, resource, (parts, path), body).await?;
+    let response = dispatch(core, &ask, &snapshot, resource, (parts, path), body);
+    let response = Box::pin(response).await?;
     Ok(if ask.prefer.numbers_as_strings { with_numbers_as_strings(response) } else { response })
 }
 
@@ -147,13 +185,13 @@ async fn dispatch(
             let options = QueryOptions::parse(parts.uri.query().unwrap_or_default())?;
             Ok(schema::metadata(ask, snapshot, &options))
         }
-        Resource::Batch => batch(core, ask, snapshot, parts, body).await,
+        Resource::Batch => Box::pin(batch(core, ask, snapshot, parts, body)).await,
         Resource::Named { name, key, tail } => {
             if let Some(table) = snapshot.by_set(&name) {
                 let query = parts.uri.query().unwrap_or_default();
                 if !is_read(method) {
                     let asked = Asked { method, path, query, body: &[] };
-                    return serve::write(core, ask, snapshot, table, asked, body).await;
+                    return Box::pin(serve::write(core, ask, snapshot, table, asked, body)).await;
                 }
                 if calls_action(table, &key, &tail) {
                     return Err(no_route(parts));
@@ -170,7 +208,7 @@ async fn dispatch(
             if let Some((table, _)) = unbound_action(snapshot, &name).filter(|_| tail.is_empty()) {
                 let query = parts.uri.query().unwrap_or_default();
                 let asked = Asked { method, path, query, body: &[] };
-                return serve::write(core, ask, snapshot, table, asked, body).await;
+                return Box::pin(serve::write(core, ask, snapshot, table, asked, body)).await;
             }
             let call = Call { name, key, tail };
             function(core, ask, snapshot, call, parts, body).await
@@ -209,7 +247,7 @@ async fn function(
             return Err(no_route(parts));
         }
         return match name.as_str() {
-            "BulkDelete" => serve::bulk_delete(core, ask, snapshot, body).await,
+            "BulkDelete" => Box::pin(serve::bulk_delete(core, ask, snapshot, body)).await,
             _ => serve::query_expression_to_fetch_xml(ask, body).await,
         };
     }
@@ -293,6 +331,10 @@ fn calls_action(table: &Table, key: &Key, tail: &[Tail]) -> bool {
     let [Tail::Name { name, .. }] = tail else { return false };
     let name = name.strip_prefix(NAMESPACE).and_then(|it| it.strip_prefix('.'));
     name.is_some_and(|it| bound_action(table, it, *key != Key::Absent).is_some())
+}
+
+fn is_too_long(uri: &Uri) -> bool {
+    uri.path_and_query().is_some_and(|it| it.as_str().len() > MAX_URL)
 }
 
 fn is_read(method: &Method) -> bool {

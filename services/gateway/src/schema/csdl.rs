@@ -1,6 +1,8 @@
 //! `$metadata`: the tables as an OData service describes itself, CSDL 4.0 in XML
 //! (spec lifecycle-and-web-api §2.2).
 
+mod actions;
+
 use std::fmt::Write as _;
 use std::sync::OnceLock;
 
@@ -67,6 +69,7 @@ impl Writer<'_> {
             self.entity_type(table);
         }
         self.push(FUNCTIONS);
+        self.actions();
         self.push("<EntityContainer Name=\"System\">");
         for table in &snapshot.tables {
             self.entity_set(table);
@@ -77,6 +80,7 @@ impl Writer<'_> {
                 "<FunctionImport Name=\"{name}\" Function=\"Microsoft.Dynamics.CRM.{name}\" />"
             );
         }
+        self.action_imports();
         self.push("</EntityContainer></Schema></edmx:DataServices></edmx:Edmx>");
         self.xml.into()
     }
@@ -110,11 +114,7 @@ impl Writer<'_> {
     }
 
     fn property(&mut self, column: &Column, definition: &pb::ColumnDefinition) {
-        let facet = match column.kind {
-            ColumnKind::Text => " Unicode=\"false\"",
-            ColumnKind::Decimal => " Scale=\"Variable\"",
-            _ => "",
-        };
+        let facet = facet(column);
         let name = escaped(&column.property);
         let _ = write!(self.xml, "<Property Name=\"{name}\" Type=\"{}\"{facet}", column.edm_type());
         if !self.annotated {
@@ -203,9 +203,12 @@ impl Writer<'_> {
             }
         }
         if self.annotated {
-            self.push(
+            let supported = table.definition.change_tracking_enabled;
+            let _ = write!(
+                self.xml,
                 "<Annotation Term=\"Org.OData.Capabilities.V1.ChangeTracking\"><Record>\
-                 <PropertyValue Property=\"Supported\" Bool=\"false\" /></Record></Annotation>",
+                 <PropertyValue Property=\"Supported\" Bool=\"{supported}\" /></Record>\
+                 </Annotation>"
             );
         }
         self.push("</EntitySet>");
@@ -219,6 +222,15 @@ impl Writer<'_> {
                 escaped(text)
             );
         }
+    }
+}
+
+/// What a type is told with.
+fn facet(column: &Column) -> &'static str {
+    match column.kind {
+        ColumnKind::Text => " Unicode=\"false\"",
+        ColumnKind::Decimal => " Scale=\"Variable\"",
+        _ => "",
     }
 }
 

@@ -23,11 +23,10 @@ const TYPE_CODES: [(&str, u32); 7] = [
 const PRIVILEGES: [&str; 4] = ["Create", "Read", "Write", "Delete"];
 
 /// What the platform offers for tables of its own and not for these (spec virtual-entities §4.2).
-const OFF: [&str; 40] = [
+const OFF: [&str; 39] = [
     "AutoCreateAccessTeams",
     "AutoRouteToOwnerQueue",
     "CanTriggerWorkflow",
-    "ChangeTrackingEnabled",
     "EnforceStateTransitions",
     "HasActivities",
     "HasEmailAddresses",
@@ -184,7 +183,9 @@ fn switches(table: &Table) -> Value {
         "OwningBusinessUnit": null,
         "IsCustomEntity": !is_native,
         "IsManaged": true,
-        "IsOptimisticConcurrencyEnabled": is_native,
+        "ChangeTrackingEnabled": table.definition.change_tracking_enabled,
+        // Rows have versions, which writes may ask for; those of the catalog's list have none.
+        "IsOptimisticConcurrencyEnabled": table.source != Source::Catalog,
         "IsValidForAdvancedFind": true,
     });
     if let Value::Object(members) = &mut value {

@@ -10,6 +10,7 @@ mod attribute;
 mod changes;
 mod condition;
 mod csdl;
+mod custom_api;
 mod entity;
 mod evaluate;
 mod message;

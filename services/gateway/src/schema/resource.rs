@@ -5,10 +5,20 @@ use serde_json::Value;
 
 use super::entity::{self, Parts};
 use super::evaluate::{NAVIGATIONS, Names, evaluate, member_type, project, read};
-use super::{message, option_set, parts, relationship};
+use super::{custom_api, message, option_set, parts, relationship};
 use crate::error::GatewayError;
 use crate::http::{Ask, Response, json, no_content, plain, quoted};
 use crate::metadata::Snapshot;
+
+/// Members that hold the id of an object of some set.
+const IDS: [&str; 6] = [
+    "MetadataId",
+    "sdkmessageid",
+    "sdkmessagefilterid",
+    "customapiid",
+    "customapirequestparameterid",
+    "customapiresponsepropertyid",
+];
 
 pub(super) const NAMESPACE_DOT: &str = "Microsoft.Dynamics.CRM.";
 
@@ -21,6 +31,9 @@ pub(crate) enum Set {
     ManagedProperties,
     Messages,
     MessageFilters,
+    CustomApis,
+    CustomApiParameters,
+    CustomApiProperties,
 }
 
 type Items<'a> = Box<dyn Iterator<Item = Value> + 'a>;
@@ -173,7 +186,7 @@ fn matches(item: &Value, key: &Key) -> bool {
         }),
         _ => key.guid().is_some_and(|id| {
             let id = id.to_string();
-            ["MetadataId", "sdkmessageid", "sdkmessagefilterid"].iter().any(|it| is(it, &id))
+            IDS.iter().any(|it| is(it, &id))
         }),
     }
 }
@@ -207,13 +220,16 @@ fn mentioned(options: &ExpandOptions, names: &mut Vec<String>) {
 }
 
 impl Set {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 9] = [
         Self::Entities,
         Self::Relationships,
         Self::OptionSets,
         Self::ManagedProperties,
         Self::Messages,
         Self::MessageFilters,
+        Self::CustomApis,
+        Self::CustomApiParameters,
+        Self::CustomApiProperties,
     ];
 
     /// The set of that name.
@@ -229,6 +245,9 @@ impl Set {
             Self::ManagedProperties => "ManagedPropertyDefinitions",
             Self::Messages => "sdkmessages",
             Self::MessageFilters => "sdkmessagefilters",
+            Self::CustomApis => "customapis",
+            Self::CustomApiParameters => "customapirequestparameters",
+            Self::CustomApiProperties => "customapiresponseproperties",
         }
     }
 
@@ -240,6 +259,9 @@ impl Set {
             Self::ManagedProperties => "ManagedPropertyMetadata",
             Self::Messages => "sdkmessage",
             Self::MessageFilters => "sdkmessagefilter",
+            Self::CustomApis => "customapi",
+            Self::CustomApiParameters => "customapirequestparameter",
+            Self::CustomApiProperties => "customapiresponseproperty",
         }
     }
 
@@ -251,8 +273,11 @@ impl Set {
             Self::Relationships => Box::new(relationship::all(snapshot)),
             Self::OptionSets => Box::new(option_set::global(snapshot)),
             Self::ManagedProperties => Box::new(parts::managed_properties()),
-            Self::Messages => Box::new(message::messages()),
+            Self::Messages => Box::new(message::messages(snapshot)),
             Self::MessageFilters => Box::new(message::filters(snapshot)),
+            Self::CustomApis => Box::new(custom_api::apis(snapshot)),
+            Self::CustomApiParameters => Box::new(custom_api::parameters(snapshot)),
+            Self::CustomApiProperties => Box::new(custom_api::properties(snapshot)),
         }
     }
 

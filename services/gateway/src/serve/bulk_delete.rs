@@ -37,6 +37,8 @@ const PAGE_SIZE: i32 = 5_000;
 const AT_ONCE: usize = 4;
 /// A job may take so much of the time that its caller's assertion holds.
 const LONGEST: Duration = Duration::from_secs(10 * 60);
+/// Clients name their own present moment as the start.
+const CLOCKS_DIFFER: chrono::TimeDelta = chrono::TimeDelta::minutes(5);
 /// Before the request's deadline, to answer in time.
 const TO_ANSWER: Duration = Duration::from_millis(100);
 
@@ -109,10 +111,25 @@ fn queries(body: &[u8]) -> Result<Vec<pb::QueryExpression>, GatewayError> {
     if body.get("RecurrencePattern").and_then(Value::as_str).is_some_and(|it| !it.is_empty()) {
         return Err(GatewayError::NotOffered("A recurring bulk deletion".to_owned()));
     }
+    if body.get("StartDateTime").is_some_and(is_later) {
+        return Err(GatewayError::NotOffered("A bulk deletion that starts later".to_owned()));
+    }
     let set = body.get("QuerySet").ok_or_else(|| missing("QuerySet"))?;
     let set = set.as_array().filter(|it| (1..=MAX_QUERIES).contains(&it.len()));
     let set = set.ok_or_else(|| wrong_type("QuerySet", "Collection(mscrm.QueryBase)"))?;
     set.iter().map(|it| fetchxml::from_json(it).map_err(GatewayError::from)).collect()
+}
+
+/// Whether the job is to wait; what cannot be read is not taken for now.
+fn is_later(start: &Value) -> bool {
+    let latest = chrono::Utc::now() + CLOCKS_DIFFER;
+    match start {
+        Value::Null => false,
+        Value::String(text) => {
+            chrono::DateTime::parse_from_rfc3339(text).map_or(true, |start| start > latest)
+        }
+        _ => true,
+    }
 }
 
 /// The rows that a query finds, behind those that were found before.
@@ -221,5 +238,21 @@ impl Job {
             Err(status) if rpc::reason(&status) == Some(ErrorReason::RecordNotFound) => Ok(()),
             Err(status) => Err(status),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn api_31_a_job_that_is_to_start_later_is_refused() {
+        let at = |minutes| {
+            let start = chrono::Utc::now() + chrono::TimeDelta::minutes(minutes);
+            is_later(&Value::String(start.to_rfc3339()))
+        };
+        assert!(!at(-60) && !at(1) && at(60));
+        assert!(!is_later(&Value::Null));
+        assert!(is_later(&Value::String("tomorrow".into())) && is_later(&Value::from(5)));
     }
 }

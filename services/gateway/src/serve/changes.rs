@@ -156,12 +156,15 @@ impl<'a> Tracked<'a> {
         let references = References::expanded(&request.read, &self.table, snapshot, &ask.root);
         let table = Arc::clone(&self.table);
         let writer = PageWriter { table, tail: Box::new(tail), references };
-        super::page::write(start, Some(self.applied()), writer, found)
+        super::page::write(start, self.applied(), writer, found)
     }
 
-    fn applied(&self) -> String {
+    /// The preferences that were applied.
+    fn applied(&self) -> Option<String> {
         let others = self.ask.prefer.applied(true);
-        others.map_or_else(|| TRACK_CHANGES.to_owned(), |it| format!("{it},{TRACK_CHANGES}"))
+        let tracking = self.ask.prefer.track_changes.then(|| TRACK_CHANGES.to_owned());
+        let applied: Vec<String> = others.into_iter().chain(tracking).collect();
+        (!applied.is_empty()).then(|| applied.join(","))
     }
 
     async fn position(&self) -> Result<DeltaToken, GatewayError> {

@@ -1,6 +1,8 @@
-//! One file per kind of answer: ask the provider, put its rows into an answer.
+//! One file per kind of answer: ask the provider, put its rows into an answer. `write` has requests that
+//! write executed, and `written` answers them.
 
 mod action;
+mod background;
 mod bulk_delete;
 mod changes;
 mod collection;
@@ -18,6 +20,7 @@ mod write;
 mod written;
 
 pub(crate) use action::RESULT;
+pub(crate) use background::{Background, background_operation, in_background, renew_leases};
 pub(crate) use bulk_delete::{Jobs, bulk_delete};
 pub(crate) use changes::{changes, changes_count, concerns_changes};
 pub(crate) use collection::{collection, count, references};

@@ -1,5 +1,7 @@
 //! Requests that write: planned, executed, answered.
 
+use std::sync::Arc;
+
 use axum::body::{Body, Bytes, to_bytes};
 use http_body_util::LengthLimitError;
 
@@ -11,7 +13,7 @@ use crate::serve::written;
 use crate::write::{self, Asked, ChangeSet, Failed, Once, Outcome, References, StepAction};
 
 /// Bytes of a body at most, of one row or of many.
-const MAX_BODY: usize = 16 << 20;
+pub(super) const MAX_BODY: usize = 16 << 20;
 
 /// One request to a table, or to something of it. `asked` lacks the body.
 pub(crate) async fn write(
@@ -44,7 +46,7 @@ pub(crate) async fn execute(
     changes: ChangeSet,
     once: Option<Once>,
 ) -> Result<Vec<Outcome>, Failed> {
-    let in_catalog = changes.steps.iter().any(|it| it.table.source == Source::Catalog);
+    let tables: Vec<_> = changes.steps.iter().map(|it| Arc::clone(&it.table)).collect();
     let only_created: Vec<bool> = changes
         .steps
         .iter()
@@ -55,7 +57,9 @@ pub(crate) async fn execute(
         let only_created = step.and_then(|it| only_created.get(it)).is_some_and(|it| *it);
         Failed { step, error: in_the_words_of_writes(error, only_created) }
     })?;
+    tables.iter().for_each(|it| core.companies.forget(it));
     // The client's next request may well be for the table that it has just made visible.
+    let in_catalog = tables.iter().any(|it| it.source == Source::Catalog);
     if in_catalog && let Err(status) = core.metadata.refresh_catalog(ask.deadline).await {
         tracing::warn!(error = %status, "the catalog changed but could not be read again");
     }

@@ -7,8 +7,9 @@ use proto::query::v1 as pb;
 use proto::query::v1::ActionTarget;
 use proto::query::v1::AttributeType;
 
-use super::change_set::{ChangeSet, RowRef, Step, StepAction};
+use super::change_set::{ChangeSet, RowRef, StepAction};
 use super::json::{Json, Object};
+use super::payload::push;
 use super::plan::Reply;
 use super::values;
 use crate::error::GatewayError;
@@ -50,11 +51,8 @@ pub(super) fn plan(
     changes: &mut ChangeSet,
 ) -> Result<Reply, GatewayError> {
     let parameters = parameters(table, action, body)?;
-    let step = changes.steps.len();
-    changes.steps.push(Step {
-        table: Arc::clone(table),
-        action: StepAction::Perform { action: action.external_name.clone(), row, parameters },
-    });
+    let step = StepAction::Perform { action: action.external_name.clone(), row, parameters };
+    let step = push(changes, table, step)?;
     Ok(match action.result() {
         AttributeType::Unspecified => Reply::Done,
         result => Reply::Result { step, action: action.unique_name.clone(), result },

@@ -7,15 +7,15 @@ use odata::{Key, Resource};
 use super::change_set::RowRef;
 use super::plan::Scene;
 use crate::error::GatewayError;
-use crate::metadata::{Snapshot, Table};
-use crate::translate;
+use crate::metadata::{Column, Snapshot, Table};
+use crate::translate::{self, RowKey};
 
 const API: &str = "/api/data/";
 
 /// The row at an address: `contacts(..)`, with a slash or all of the URL before it, or a Content-ID.
 pub(super) fn row(scene: Scene<'_>, address: &str) -> Result<(Arc<Table>, RowRef), GatewayError> {
     let path = within(address, &scene.ask.root).ok_or_else(|| invalid(address))?;
-    let path = path.split(['?', '#']).next().unwrap_or_default().trim_matches('/');
+    let path = path.trim_matches('/');
     if let Some(id) = path.strip_prefix('$') {
         let row = scene.references.get(id);
         return row.cloned().ok_or_else(|| GatewayError::UnknownContentId(id.to_owned()));
@@ -27,8 +27,7 @@ pub(super) fn row(scene: Scene<'_>, address: &str) -> Result<(Arc<Table>, RowRef
         return Err(invalid(address));
     }
     let table = table(scene.snapshot, &name)?;
-    let key = translate::row_key(table, &key)?;
-    Ok((Arc::clone(table), RowRef::Key(key)))
+    Ok((Arc::clone(table), RowRef::Key(key_of(table, &key)?)))
 }
 
 /// The row of this table at an address.
@@ -53,6 +52,22 @@ pub(super) fn table<'s>(
     set_name: &str,
 ) -> Result<&'s Arc<Table>, GatewayError> {
     snapshot.by_set(set_name).ok_or_else(|| GatewayError::UnknownSegment(set_name.to_owned()))
+}
+
+/// What stands in the parentheses behind an entity set.
+pub(super) fn key_of(table: &Table, key: &Key) -> Result<RowKey, GatewayError> {
+    let by_lookup = |name: &str| table.by_property(name).is_some_and(Column::is_lookup);
+    translate::row_key(table, key).map_err(|error| match key {
+        // Which row that is takes reading others.
+        Key::Named(pairs) if pairs.iter().any(|(name, _)| by_lookup(name)) => {
+            GatewayError::NotOffered("Writing to a row that is named by a lookup".to_owned())
+        }
+        Key::Parameters(pairs) => {
+            let pairs: Vec<_> = pairs.iter().map(|(name, it)| format!("{name}={it}")).collect();
+            GatewayError::BadKey { key: pairs.join(","), table: table.logical_name.clone() }
+        }
+        _ => error,
+    })
 }
 
 /// The table of this logical name.

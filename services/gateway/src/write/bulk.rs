@@ -10,7 +10,7 @@ use super::plan::{Reply, Scene};
 use super::{address, links, payload, rows};
 use crate::error::{GatewayError, NAMESPACE};
 use crate::metadata::Table;
-use crate::translate::{self, RowKey};
+use crate::translate::RowKey;
 
 /// A message, by its name without the namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,5 +99,5 @@ fn key(scene: Scene<'_>, table: &Table, target: &Object) -> Result<RowKey, Gatew
         let detail = format!("Each of 'Targets' needs '{}' or '@odata.id'.", table.primary_id);
         payload::payload(table, detail)
     })?;
-    translate::row_key(table, &Key::Single(Literal::String(id.to_owned())))
+    address::key_of(table, &Key::Single(Literal::String(id.to_owned())))
 }

@@ -6,6 +6,7 @@
 //! of is made again.
 
 mod attempt;
+mod found;
 mod lookups;
 mod messages;
 mod refusal;
@@ -100,6 +101,11 @@ impl Refusal {
     /// As a provider refused a step.
     fn of_status(status: &tonic::Status, step: usize, error: GatewayError) -> Self {
         Self { step: Some(step), error, again: refusal::is_conflict(status) }
+    }
+
+    /// As a store refused a step within an open transaction, which ends with that.
+    fn of_transaction(status: &tonic::Status, step: Option<usize>, error: GatewayError) -> Self {
+        Self { step, error, again: refusal::is_in_the_way(status) }
     }
 
     /// Of the whole, not of a step.

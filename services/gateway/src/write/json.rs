@@ -219,7 +219,30 @@ impl Reader<'_> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use serde::de::IgnoredAny;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn what_is_taken_is_json(text in r#"[\[\]{}:,"a\\u0-9.eE+\- tfn]{0,24}"#) {
+            if Json::parse(text.as_bytes()).is_ok() {
+                prop_assert!(serde_json::from_str::<IgnoredAny>(&text).is_ok(), "{text}");
+            }
+        }
+
+        #[test]
+        fn any_bytes_end_in_an_answer(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
+            let _ = Json::parse(&bytes);
+        }
+
+        #[test]
+        fn json_is_taken(numbers in prop::collection::vec(any::<i64>(), 0..8), text in ".{0,16}") {
+            let value = serde_json::json!({ "a": numbers, "b": { "c": text } });
+            prop_assert!(Json::parse(value.to_string().as_bytes()).is_ok());
+        }
+    }
 
     fn number(text: &str) -> Json {
         Json::Number(text.into())

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use odata::Key;
 
 use super::change_set::{Assignment, ChangeSet, RowRef, StepAction};
-use super::payload::{self, Purpose, push};
+use super::payload::{Purpose, push};
 use super::plan::Scene;
-use super::{address, rows};
+use super::{address, rows, writable};
 use crate::error::GatewayError;
 use crate::metadata::{Navigation, Table};
-use crate::translate::{self, RowKey};
+use crate::translate::RowKey;
 
 /// One end of a relationship, and where it leads.
 pub(super) struct Link<'a> {
@@ -55,7 +55,7 @@ impl Link<'_> {
         let other = match (key, id) {
             (Key::Absent, Some(address)) => Some(address::row_of(scene, &target, address)?),
             (Key::Absent, None) => None,
-            (key, None) => Some(RowRef::Key(translate::row_key(&target, key)?)),
+            (key, None) => Some(RowRef::Key(address::key_of(&target, key)?)),
             (_, Some(_)) => {
                 let message = "The row is named twice, by its key and by '$id'.".to_owned();
                 return Err(GatewayError::InvalidQuery(message));
@@ -87,8 +87,8 @@ fn lead_to(
 ) -> Result<(), GatewayError> {
     let navigation = table.navigation(name).filter(|it| !it.is_collection);
     let navigation = navigation.ok_or_else(|| GatewayError::UnknownSegment(name.to_owned()))?;
-    if !payload::is_writable(table, navigation, |it| it.valid_for_update) {
-        return Err(payload::read_only(table, name, Purpose::Update(&row)));
+    if !writable::is_writable(table, navigation, |it| it.valid_for_update) {
+        return Err(writable::read_only(table, name, Purpose::Update(&row)));
     }
     let values = vec![Assignment::Lookup { navigation: name.to_owned(), target }];
     push(changes, table, StepAction::Update { row, values, etag: None })?;

@@ -18,6 +18,7 @@ mod rows;
 #[cfg(test)]
 mod tests;
 mod values;
+mod writable;
 
 pub(crate) use action::{bound as bound_action, unbound as unbound_action};
 pub(crate) use change_set::{Assignment, ChangeSet, Once, Outcome, RowRef, Step, StepAction};

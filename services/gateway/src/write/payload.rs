@@ -10,14 +10,16 @@ use super::address;
 use super::change_set::{Assignment, ChangeSet, RowRef, Step, StepAction};
 use super::json::{Json, Object};
 use super::plan::Scene;
-use super::values::{null, typed};
+use super::values::{alike, null, typed};
+use super::writable::{check_company, is_writable, read_only};
 use crate::error::GatewayError;
 use crate::metadata::{Column, Navigation, Source, Table};
 use crate::translate::{RowKey, guid};
 
 const BIND: &str = "@odata.bind";
-/// Steps that one request, or one batch's change set, may mean.
-const MAX_STEPS: usize = 10_000;
+/// Steps that one request, or one batch's change set, may mean: the operations that a store takes in one
+/// transaction.
+const MAX_STEPS: usize = 5_000;
 
 /// What a body is for.
 #[derive(Clone, Copy, Debug)]
@@ -53,7 +55,7 @@ enum ChildKind<'j> {
 
 impl<'k> Purpose<'k> {
     /// For those who are told why not.
-    fn verb(self) -> &'static str {
+    pub(super) fn verb(self) -> &'static str {
         match self {
             Self::Create => "create",
             Self::Update(_) | Self::Upsert(_) => "update",
@@ -142,6 +144,11 @@ pub(super) fn read<'j>(
     purpose: Purpose<'_>,
     changes: &mut ChangeSet,
 ) -> Result<Content<'j>, GatewayError> {
+    if let Purpose::Upsert(RowKey::Id(id)) = purpose
+        && id.is_nil()
+    {
+        return Err(empty_id());
+    }
     let mut content = Content { id: None, values: Vec::new(), children: Vec::new() };
     let mut followed = HashSet::new();
     for (name, value) in members {
@@ -191,13 +198,17 @@ impl Content<'_> {
         }
         let value =
             FieldValue { field: field.to_owned(), value: Some(typed(table, column, value)?) };
-        if let Some(RowKey::Alternate(key)) = purpose.key()
-            && key.contains(&value)
-        {
-            return Ok(());
-        }
-        if !purpose.allows(column.valid_for_create, column.valid_for_update) {
-            return Err(read_only(table, &column.property, purpose));
+        let allowed = purpose.allows(column.valid_for_create, column.valid_for_update);
+        match purpose.key() {
+            Some(RowKey::Alternate(key)) if key.contains(&value) => return Ok(()),
+            // Of what cannot be changed, keys ignore the letter case.
+            Some(RowKey::Alternate(key)) if !allowed && key.iter().any(|it| alike(it, &value)) => {
+                return Ok(());
+            }
+            // Whether it stays as it is, only those know who have the row.
+            Some(RowKey::Id(_)) if !allowed && is_key(table, column) => {}
+            _ if !allowed => return Err(read_only(table, &column.property, purpose)),
+            _ => {}
         }
         self.values.push(Assignment::Field(value));
         Ok(())
@@ -217,7 +228,10 @@ impl Content<'_> {
             (Purpose::Create, _) => {
                 let text = value.text().unwrap_or_default().to_owned();
                 self.id = odata::Key::Single(odata::Literal::String(text)).guid();
-                Ok(())
+                match self.id {
+                    Some(id) if id.is_nil() => Err(empty_id()),
+                    _ => Ok(()),
+                }
             }
             (_, Some(RowKey::Id(id))) if guid(*id) == given => Ok(()),
             _ => Err(read_only(table, &column.property, purpose)),
@@ -303,12 +317,20 @@ impl Follow<'_, '_> {
         let navigation = self.navigation;
         let for_create = is_writable(self.table, navigation, |it| it.valid_for_create);
         let for_update = is_writable(self.table, navigation, |it| it.valid_for_update);
-        if !self.purpose.allows(for_create, for_update) {
+        // A row may be said to be of the company that it is of, which is found out later.
+        let stays =
+            target.is_some() && !matches!(self.purpose, Purpose::Create) && self.is_company();
+        if !stays && !self.purpose.allows(for_create, for_update) {
             return Err(read_only(self.table, &navigation.name, self.purpose));
         }
         let navigation = navigation.name.clone();
         content.values.push(Assignment::Lookup { navigation, target });
         Ok(())
+    }
+
+    fn is_company(&self) -> bool {
+        let lookup = self.table.by_name(&self.navigation.lookup);
+        lookup.is_some_and(|it| it.is(SystemColumn::CompanyId))
     }
 
     fn child<'j>(&self, table: &Arc<Table>, kind: ChildKind<'j>) -> Child<'j> {
@@ -324,56 +346,6 @@ impl Follow<'_, '_> {
         );
         payload(self.table, detail)
     }
-}
-
-/// Whether what holds a lookup may be set. The field that says whose row it is may stay as it is, so it
-/// forbids nothing where there are others.
-pub(super) fn is_writable(
-    table: &Table,
-    navigation: &Navigation,
-    allows: impl Fn(&Column) -> bool,
-) -> bool {
-    let lookup = table.by_name(&navigation.lookup).filter(|_| !navigation.is_collection);
-    if lookup.is_some_and(&allows) {
-        return true;
-    }
-    let company = table.columns.iter().find(|it| it.is(SystemColumn::CompanyId));
-    let company = company.and_then(|it| table.company_code(it));
-    let behind = |own: &proto::query::v1::ColumnRef| {
-        table.columns.iter().find(|it| it.external.column == own.column && it.field().is_some())
-    };
-    let columns: Option<Vec<&Column>> =
-        navigation.pairs.iter().map(|(own, _)| behind(own)).collect();
-    let Some(columns) = columns else { return false };
-    let is_company = |it: &Column| company.is_some_and(|code| code.logical_name == it.logical_name);
-    let only = columns.len() == 1;
-    !columns.is_empty() && columns.into_iter().all(|it| (is_company(it) && !only) || allows(it))
-}
-
-/// Refuses values for both columns over the company's one field.
-pub(super) fn check_company(
-    table: &Table,
-    values: &[Assignment],
-    action: &str,
-) -> Result<(), GatewayError> {
-    let lookup = table.columns.iter().find(|it| it.is(SystemColumn::CompanyId));
-    let Some((lookup, code)) = lookup.and_then(|it| Some((it, table.company_code(it)?))) else {
-        return Ok(());
-    };
-    let field = code.field().unwrap_or_default();
-    let by_code = |it: &Assignment| matches!(it, Assignment::Field(it) if it.field == field);
-    let by_lookup = |it: &Assignment| {
-        matches!(it, Assignment::Lookup { navigation, .. }
-            if table.navigation(navigation).is_some_and(|it| it.lookup == lookup.logical_name))
-    };
-    if values.iter().any(by_code) && values.iter().any(by_lookup) {
-        return Err(GatewayError::BusinessRule(format!(
-            "The same external field was defined by more than one logical field, which is not \
-             supported. LogicalFields:[{}, {}] ExternalField: {field} Action: {action}",
-            lookup.logical_name, code.logical_name
-        )));
-    }
-    Ok(())
 }
 
 /// A value that sets a column to nothing.
@@ -399,9 +371,13 @@ pub(super) fn payload(table: &Table, detail: String) -> GatewayError {
     GatewayError::Payload { set: table.set_name.clone(), detail }
 }
 
-pub(super) fn read_only(table: &Table, property: &str, purpose: Purpose<'_>) -> GatewayError {
-    let (table, column) = (table.logical_name.clone(), property.to_owned());
-    GatewayError::ReadOnly { action: purpose.verb(), table, column }
+fn is_key(table: &Table, column: &Column) -> bool {
+    column.valid_for_create
+        && table.alternate_keys.iter().any(|it| it.contains(&column.logical_name))
+}
+
+fn empty_id() -> GatewayError {
+    GatewayError::InvalidValue("Expected non-empty Guid.".to_owned())
 }
 
 fn require_once(table: &Table, values: &[Assignment], parent: &str) -> Result<(), GatewayError> {

@@ -18,7 +18,6 @@ use crate::error::{GatewayError, NAMESPACE};
 use crate::http::Ask;
 use crate::metadata::{Navigation, Snapshot, Source, Table};
 use crate::odata_read::{self, Place};
-use crate::translate;
 
 /// A request that writes, as it came.
 #[derive(Clone, Copy, Debug)]
@@ -144,7 +143,7 @@ impl Scene<'_> {
         if *key == Key::Absent {
             return Ok(Subject::Table(table));
         }
-        let row = RowRef::Key(translate::row_key(&table, key)?);
+        let row = RowRef::Key(address::key_of(&table, key)?);
         Ok(Subject::Row(table, row))
     }
 
@@ -202,7 +201,7 @@ impl Scene<'_> {
             let step = match *asked.method {
                 Method::PUT | Method::DELETE if table.source != Source::Catalog => {
                     let what = (asked.method, asked.body);
-                    rows::property(self, (table, row.clone()), name, what, changes)?
+                    rows::property(self, (table, row), name, what, changes)?
                 }
                 _ => return Err(not_allowed(asked, name, "GET, PUT, DELETE")),
             };
@@ -298,7 +297,6 @@ impl Scene<'_> {
             (Subject::Table(table), Some(bulk)) if table.source != Source::Catalog => {
                 bulk::plan(self, bulk, table, asked.body, changes)
             }
-            // Actions of tables and of rows begin here.
             _ => Err(GatewayError::UnknownSegment(name.to_owned())),
         }
     }

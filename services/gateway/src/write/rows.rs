@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use axum::http::Method;
+use proto::query::v1::FieldValue;
 
 use super::change_set::{Assignment, ChangeSet, RowRef, StepAction};
-use super::json::Json;
+use super::json::{Json, Object};
 use super::payload::{self, Purpose, push};
 use super::plan::Scene;
 use super::values::typed;
+use super::writable;
 use crate::error::GatewayError;
 use crate::http::Ask;
 use crate::metadata::{Source, Table};
@@ -43,7 +45,7 @@ pub(super) fn change_one_of_many(
     scene: Scene<'_>,
     table: &Arc<Table>,
     key: RowKey,
-    members: &super::json::Object,
+    members: &Object,
     may_create: bool,
     changes: &mut ChangeSet,
 ) -> Result<usize, GatewayError> {
@@ -55,7 +57,7 @@ fn write(
     scene: Scene<'_>,
     table: &Arc<Table>,
     row: RowRef,
-    members: &super::json::Object,
+    members: &Object,
     condition: Condition,
     changes: &mut ChangeSet,
 ) -> Result<usize, GatewayError> {
@@ -67,7 +69,7 @@ fn write(
     let upserted = upserted.filter(|_| table.source != Source::Catalog);
     let purpose = upserted.map_or(Purpose::Update(&row), Purpose::Upsert);
     let mut content = payload::read(scene, table, members, purpose, changes)?;
-    payload::check_company(table, &content.values, "Update")?;
+    writable::check_company(table, &content.values, "Update")?;
     if table.source == Source::Catalog && content.values.is_empty() {
         let detail = "The body names no property to update.".to_owned();
         return Err(payload::payload(table, detail));
@@ -112,7 +114,7 @@ pub(super) fn property(
     let column = table.by_property(name);
     let column = column.ok_or_else(|| GatewayError::unknown_column(table, name))?;
     let field = column.field().filter(|_| column.valid_for_update && !column.is_lookup());
-    let field = field.ok_or_else(|| payload::read_only(table, name, purpose))?;
+    let field = field.ok_or_else(|| writable::read_only(table, name, purpose))?;
     let value = match *method == Method::DELETE {
         true => payload::cleared(field),
         false => {
@@ -122,7 +124,7 @@ pub(super) fn property(
                 payload::payload(table, "The body has no property 'value'.".to_owned())
             })?;
             let (field, value) = (field.to_owned(), Some(typed(table, column, value)?));
-            Assignment::Field(proto::query::v1::FieldValue { field, value })
+            Assignment::Field(FieldValue { field, value })
         }
     };
     let etag = version(scene.ask)?;
@@ -146,7 +148,10 @@ fn version(ask: &Ask) -> Result<Option<String>, GatewayError> {
     match condition(ask)? {
         Condition::None | Condition::Exists => Ok(None),
         Condition::Version(etag) => Ok(Some(etag)),
-        Condition::Absent => Err(GatewayError::RecordExists),
+        Condition::Absent => {
+            let message = "'If-None-Match: *' has no meaning for requests that need the record.";
+            Err(GatewayError::InvalidQuery(message.to_owned()))
+        }
     }
 }
 
@@ -154,6 +159,10 @@ fn condition(ask: &Ask) -> Result<Condition, GatewayError> {
     match (ask.if_match.as_deref(), ask.if_none_match.as_deref()) {
         (None, None) => Ok(Condition::None),
         (Some("*"), None) => Ok(Condition::Exists),
+        (Some(etag), None) if is_list(etag) => {
+            let message = "'If-Match' takes one entity tag, or '*'.";
+            Err(GatewayError::InvalidQuery(message.to_owned()))
+        }
         (Some(etag), None) => Ok(Condition::Version(etag.to_owned())),
         (None, Some("*")) => Ok(Condition::Absent),
         // A write that is only to be done where the row has changed is nobody's wish.
@@ -166,4 +175,9 @@ fn condition(ask: &Ask) -> Result<Condition, GatewayError> {
             Err(GatewayError::InvalidQuery(message.to_owned()))
         }
     }
+}
+
+/// Entity tags have two quotes each.
+fn is_list(etag: &str) -> bool {
+    etag.bytes().filter(|it| *it == b'"').count() > 2
 }

@@ -61,10 +61,20 @@ pub(super) fn null() -> pb::Value {
     value(Kind::NullValue(pb::NullMarker {}))
 }
 
+/// Whether both give the same text to the same field, whatever the letter case.
+pub(super) fn alike(key: &pb::FieldValue, given: &pb::FieldValue) -> bool {
+    let text = |it: &pb::FieldValue| match it.value.as_ref().and_then(|it| it.kind.as_ref()) {
+        Some(Kind::StringValue(text)) => Some(text.to_lowercase()),
+        _ => None,
+    };
+    key.field == given.field && text(given).is_some() && text(key) == text(given)
+}
+
 /// A value of another type than the column's.
 fn mismatch(table: &Table, column: &Column, json: &Json) -> GatewayError {
     let given = match json {
         Json::Number(digits) => digits.chars().take(40).collect(),
+        Json::Text(text) => format!("'{}'", text.chars().take(40).collect::<String>()),
         json => json.kind().to_owned(),
     };
     let detail = format!(

@@ -11,10 +11,12 @@ use futures::stream::{self, BoxStream, StreamExt as _};
 use gateway::{Clients, Config, Gateway};
 use http_body_util::BodyExt as _;
 use proto::organization::v1 as org;
+use proto::organization::v1::background_operation_service_server::BackgroundOperationServiceServer;
 use proto::organization::v1::organization_service_server::{
     OrganizationService, OrganizationServiceServer,
 };
 use proto::query::v1 as pb;
+use proto::query::v1::change_tracking_service_server::ChangeTrackingServiceServer;
 use proto::query::v1::data_provider_service_server::{
     DataProviderService, DataProviderServiceServer,
 };
@@ -36,6 +38,7 @@ use tonic::{Code, Request, Response, Status};
 use tower::ServiceExt as _;
 use uuid::Uuid;
 
+use crate::background::{Operations, Remembered};
 use crate::fixture;
 use crate::ledger::{Ledger, Transactions};
 
@@ -67,6 +70,7 @@ pub(crate) struct World {
     pub(crate) query: Arc<Provider>,
     pub(crate) catalog: Arc<Provider>,
     pub(crate) organization: Arc<Provider>,
+    pub(crate) operations: Arc<Operations>,
     pub(crate) resolved: Arc<AtomicUsize>,
 }
 
@@ -118,6 +122,8 @@ impl World {
             Channel::local(routes, ServiceIdentity::new("gateway", key.clone()))
         };
         let organization = Arc::new(organization);
+        let operations: Arc<Operations> = Arc::default();
+        let remembered = Remembered(Arc::clone(&operations));
         let users = Users { issuer, resolved: Arc::clone(&resolved) };
         let clients = Clients {
             catalog: local(server().with(rows(&catalog)).with(tables(fixture::catalog()))),
@@ -126,9 +132,15 @@ impl World {
                     .with(rows(&organization))
                     .with(transactions(&organization))
                     .with(tables(fixture::organization()))
+                    .with(BackgroundOperationServiceServer::new(remembered))
                     .with(OrganizationServiceServer::new(Organization)),
             ),
-            query: local(server().with(rows(&query)).with(transactions(&query))),
+            query: local(
+                server()
+                    .with(rows(&query))
+                    .with(transactions(&query))
+                    .with(ChangeTrackingServiceServer::new(crate::changes::Changes)),
+            ),
             user_context: local(server().with(UserContextServiceServer::new(users))),
         };
         let mut config =
@@ -137,7 +149,7 @@ impl World {
         configure(&mut config);
         let gateway = Gateway::new(clients, config);
         gateway.ready().await;
-        Self { gateway, query, catalog, organization, resolved }
+        Self { gateway, query, catalog, organization, operations, resolved }
     }
 
     /// GET below `/api/data/v9.2/`, as a known user.

@@ -99,8 +99,38 @@ fn customers() -> pb::TableDefinition {
             exact: false,
             origin: pb::RelationshipOrigin::Company.into(),
         }],
+        actions: actions(),
+        change_tracking_enabled: true,
         ..Default::default()
     }
+}
+
+/// One of a row, one of the table, one of nothing.
+fn actions() -> Vec<pb::ActionDefinition> {
+    use pb::ActionTarget::{Entity, EntityCollection, Global};
+    let action = |name: &str, target: pb::ActionTarget, parameters: &[_], result: Type| {
+        let parameter = |&(name, r#type, required): &(&str, Type, bool)| {
+            let r#type = r#type.into();
+            pb::ActionParameterDefinition { name: name.into(), r#type, required }
+        };
+        pb::ActionDefinition {
+            unique_name: format!("mserp_CustCustomerV3Entity_{name}"),
+            external_name: name.into(),
+            display_name: format!("{name} & more"),
+            description: String::new(),
+            target: target.into(),
+            parameters: parameters.iter().map(parameter).collect(),
+            result: result.into(),
+        }
+    };
+    let amount = ("Amount", Type::Decimal, true);
+    let all = [amount, ("Reason", Type::String, false), ("Until", Type::Date, false)];
+    vec![
+        action("RaiseCredit", Entity, &all, Type::Decimal),
+        action("Hold", Entity, &[], Type::Unspecified),
+        action("Count", EntityCollection, &[], Type::BigInt),
+        action("Ping", Global, &[("Text", Type::String, false)], Type::String),
+    ]
 }
 
 fn orders() -> pb::TableDefinition {

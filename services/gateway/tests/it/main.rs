@@ -2,8 +2,11 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod actions;
+mod background;
 mod batch;
 mod bulk_delete;
+mod changes;
 mod cross;
 mod errors;
 mod fakes;

@@ -1,5 +1,8 @@
 //! Several operations as one, on one store and on both.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use proto::gateway::v1 as pb;
 use proto::gateway::v1::gateway_service_client::GatewayServiceClient;
 use proto::gateway::v1::transaction_operation::Operation as Asked;
@@ -196,6 +199,39 @@ async fn a_lookup_is_the_values_that_lead_to_its_row_as_the_transaction_sees_it(
 }
 
 #[tokio::test]
+async fn a_row_that_many_lead_to_is_read_once_until_it_is_written() {
+    let world = World::new(erp("usmf")).await;
+    let order =
+        |number| create(ORDER, vec![text("mserp_number", number), to_row("mserp_customer_id", 5)]);
+    let operations = vec![
+        order("1"),
+        order("2"),
+        update(CUSTOMER, 6, vec![text("mserp_alias", "x")]),
+        order("3"),
+        update(CUSTOMER, 5, vec![text("mserp_alias", "y")]),
+        order("4"),
+    ];
+    execute(&world, "", operations).await.unwrap();
+    let sent = world.query.ledger.operations();
+    let kinds: String = sent
+        .iter()
+        .map(|it| match it {
+            Operation::Retrieve(_) => 'r',
+            Operation::Create(_) => 'c',
+            Operation::Update(_) => 'u',
+            _ => '?',
+        })
+        .collect();
+    assert_eq!(kinds, "rccucurc");
+    let orders: Vec<_> = sent.iter().filter(|it| matches!(it, Operation::Create(_))).collect();
+    for (order, number) in orders.into_iter().zip(["1", "2", "3", "4"]) {
+        let expected = [("Number", number), ("Company", "usmf"), ("CustomerAccount", "US-1")];
+        let expected = expected.map(|(field, text)| (field.to_owned(), Some(text.to_owned())));
+        assert_eq!(fields(order), expected);
+    }
+}
+
+#[tokio::test]
 async fn a_lookup_is_cleared_by_nulls() {
     let world = World::new(Provider::empty()).await;
     let operations = vec![
@@ -282,6 +318,45 @@ async fn a_conflict_is_tried_again_from_the_beginning() {
     let events = world.query.ledger.events();
     let begun = events.iter().filter(|it| matches!(it, Event::Begin(_))).count();
     assert_eq!((begun, world.query.ledger.operations().len()), (3, 6));
+}
+
+#[tokio::test]
+async fn a_row_that_another_change_set_holds_is_waited_for_anew() {
+    let tries = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&tries);
+    let erp = Provider::empty().with(Ledger::answering(move |_| {
+        let first = counted.fetch_add(1, Ordering::Relaxed) == 0;
+        first.then(|| Err(rpc::busy("query", "another transaction holds the row")))
+    }));
+    let world = World::new(erp).await;
+    execute(&world, "", vec![delete(CUSTOMER, 5), delete(CUSTOMER, 6)]).await.unwrap();
+    let events = world.query.ledger.events();
+    let count = |of: fn(&Event) -> bool| events.iter().filter(|it| of(it)).count();
+    assert_eq!(count(|it| matches!(it, Event::Begin(_))), 2);
+    assert_eq!(count(|it| matches!(it, Event::Commit(_))), 1);
+}
+
+#[tokio::test]
+async fn rows_that_are_held_for_good_are_told() {
+    let erp = Provider::empty().with(Ledger::answering(|_| {
+        Some(Err(rpc::busy("query", "another transaction holds the row")))
+    }));
+    let world = World::new(erp).await;
+    let refused = execute(&world, "", vec![delete(CUSTOMER, 5), delete(CUSTOMER, 6)]).await;
+    assert_eq!(reason(&refused.unwrap_err()), ErrorReason::StoreUnavailable);
+    let events = world.query.ledger.events();
+    let begun = events.iter().filter(|it| matches!(it, Event::Begin(_))).count();
+    assert!((2..=6).contains(&begun), "tries are counted: {begun}");
+}
+
+#[tokio::test]
+async fn a_store_without_room_for_a_transaction_is_not_asked_again() {
+    let world = World::new(Provider::empty()).await;
+    let busy = rpc::busy("query", "all connections are in use");
+    world.query.ledger.refused_begins.lock().unwrap().push_back(busy);
+    let refused = execute(&world, "", vec![delete(CUSTOMER, 5), delete(CUSTOMER, 6)]).await;
+    assert_eq!(reason(&refused.unwrap_err()), ErrorReason::StoreUnavailable);
+    assert!(world.query.ledger.operations().is_empty());
 }
 
 #[tokio::test]

@@ -1,10 +1,13 @@
 //! Writing over HTTP: what providers are told, and what clients are answered.
 
+use std::sync::{Arc, Mutex};
+
 use axum::body::{Body, Bytes};
 use axum::http::Request;
 use futures::stream;
 use proto::query::v1 as pb;
 use proto::query::v1::operation::Operation;
+use proto::query::v1::operation_result::Result as Found;
 use rpc::ErrorReason;
 use tonic::Code;
 use uuid::Uuid;
@@ -124,6 +127,9 @@ const ROOT: &str = "http://org.test:8080/api/data/v9.2";
 const MADE: u128 = 0xC0;
 const ALIAS: &str = "{\"mserp_alias\":\"x\"}";
 
+/// Metadata that says nothing to clients.
+const NOTHING: [(&str, &str); 1] = [("entity", "x")];
+
 fn customer(id: u128) -> String {
     format!("{CUSTOMERS}({})", Uuid::from_u128(id))
 }
@@ -137,11 +143,10 @@ async fn refusing(
     code: Code,
     reason: ErrorReason,
     message: &'static str,
-    metadata: &'static [(&'static str, &'static str)],
+    metadata: [(&'static str, &'static str); 1],
 ) -> World {
-    let refused = move |_: &Operation| {
-        Some(Err(rpc::status(code, "fake", reason, message, metadata.iter().copied())))
-    };
+    let refused =
+        move |_: &Operation| Some(Err(rpc::status(code, "fake", reason, message, metadata)));
     World::new(Provider::empty().with(Ledger::answering(refused))).await
 }
 
@@ -206,10 +211,13 @@ async fn what_was_written_is_shown_to_those_who_prefer_it() {
     assert_eq!(made.header("etag"), "W/\"1\"");
     assert_eq!(made.header("odata-entityid"), format!("{ROOT}/{}", customer(MADE)));
     let alike = [("prefer", "return=representation"), ("if-match", "*")];
+    let changed = world.send("PATCH", &customer(5), &alike, ALIAS).await;
+    assert_eq!((changed.status, changed.header("location")), (200, ""), "{}", changed.body);
+    assert_eq!(changed.header("preference-applied"), "return=representation");
     let nothing =
         world.send("PATCH", &format!("{}?$select=nope", customer(5)), &alike, ALIAS).await;
     assert_eq!(nothing.error().0, 400);
-    assert_eq!(world.query.ledger.operations().len(), 1, "nothing was written");
+    assert_eq!(world.query.updates.lock().unwrap().len(), 1, "nothing was written");
 }
 
 #[tokio::test]
@@ -283,20 +291,70 @@ async fn properties_and_references_are_written() {
     assert_eq!(values, [field("Alias", text), field("Alias", null)]);
 }
 
+fn found(texts: &[&str]) -> Found {
+    let column = |it: &&str| pb::ColumnValues {
+        values: Some(pb::column_values::Values::Strings(pb::StringArray {
+            values: vec![(*it).to_owned()],
+        })),
+        ..Default::default()
+    };
+    let rows = pb::ColumnBatch { columns: texts.iter().map(column).collect() };
+    let rows = Some(pb::row_batch::Rows::Columns(rows));
+    let batch = Some(pb::RowBatch { row_count: 1, rows, ..Default::default() });
+    Found::Retrieve(pb::RetrieveResponse { batch })
+}
+
+/// An ERP where rows have the version 7, and the first update finds another one. Tells of the versions
+/// that updates name.
+fn overtaken(named: Arc<Mutex<Vec<String>>>) -> Ledger {
+    Ledger::answering(move |it| match it {
+        Operation::Retrieve(it) if it.columns.len() == 3 => {
+            Some(Ok(found(&["usmf", "US-1", "W/\"7\""])))
+        }
+        Operation::Retrieve(_) => Some(Ok(found(&["usmf", "US-1"]))),
+        Operation::Update(it) => {
+            let mut named = named.lock().unwrap();
+            named.push(it.etag.clone());
+            let reason = ErrorReason::VersionMismatch;
+            (named.len() == 1).then(|| Err(rpc::status(Code::Aborted, "fake", reason, "no", [])))
+        }
+        _ => None,
+    })
+}
+
+#[tokio::test]
+async fn rows_are_taken_apart_as_they_were_found_to_be_related() {
+    let order = Uuid::from_u128(9);
+    let of_many = format!("{}/mserp_Orders({order})/$ref", customer(5));
+    let of_one = format!("{ORDERS}({order})/mserp_Customer/$ref?$id={}", customer(5));
+    for path in [of_many, of_one] {
+        let named = Arc::new(Mutex::new(Vec::new()));
+        let world = World::new(Provider::empty().with(overtaken(Arc::clone(&named)))).await;
+        let answer = world.send("DELETE", &path, &[], "").await;
+        assert_eq!(answer.status, 204, "{}", answer.body);
+        assert_eq!(*named.lock().unwrap(), ["W/\"7\"", "W/\"7\""], "{path}");
+    }
+}
+
 #[tokio::test]
 async fn refusals_of_providers_are_told_in_the_platforms_words() {
     use ErrorReason as Reason;
     type Case = (
-        (Code, ErrorReason, &'static str, &'static [(&'static str, &'static str)]),
+        (Code, ErrorReason, &'static str, [(&'static str, &'static str); 1]),
         (u16, &'static str, &'static str),
     );
-    let cases: [Case; 13] = [
+    let cases: [Case; 14] = [
         (
-            (Code::FailedPrecondition, Reason::BusinessRule, "No quantity for item D0004.", &[]),
+            (
+                Code::FailedPrecondition,
+                Reason::BusinessRule,
+                "No quantity for item D0004.",
+                NOTHING,
+            ),
             (400, "0x80048d0b", "No quantity for item D0004."),
         ),
         (
-            (Code::InvalidArgument, Reason::FieldReadOnly, "no", &[("column", "Alias")]),
+            (Code::InvalidArgument, Reason::FieldReadOnly, "no", [("column", "Alias")]),
             (
                 400,
                 "0x80048d0b",
@@ -308,20 +366,20 @@ async fn refusals_of_providers_are_told_in_the_platforms_words() {
                 Code::InvalidArgument,
                 Reason::InvalidValue,
                 "the value of `Credit` is too large",
-                &[("column", "Credit")],
+                [("column", "Credit")],
             ),
             (400, "0x80040203", "the value of 'mserp_credit' is too large"),
         ),
         (
-            (Code::InvalidArgument, Reason::InvalidValue, "too large", &[("column", "Credit")]),
+            (Code::InvalidArgument, Reason::InvalidValue, "too large", [("column", "Credit")]),
             (400, "0x80040203", "'mserp_credit': too large"),
         ),
         (
-            (Code::AlreadyExists, Reason::RecordExists, "no", &[]),
+            (Code::AlreadyExists, Reason::RecordExists, "no", NOTHING),
             (412, "0x80040237", "A record with matching key values already exists."),
         ),
         (
-            (Code::AlreadyExists, Reason::RecordExists, "no", &[("columns", "dataAreaId,Account")]),
+            (Code::AlreadyExists, Reason::RecordExists, "no", [("columns", "dataAreaId,Account")]),
             (
                 412,
                 "0x80060892",
@@ -329,11 +387,16 @@ async fn refusals_of_providers_are_told_in_the_platforms_words() {
             ),
         ),
         (
-            (Code::FailedPrecondition, Reason::InUse, "an order needs it", &[]),
-            (405, "0x80040227", "an order needs it"),
+            (Code::FailedPrecondition, Reason::InUse, "no", [("used_by", "Order")]),
+            (
+                405,
+                "0x80040227",
+                "The record of 'mserp_custcustomerv3entity' cannot be deleted: records of 'Order' \
+                 need it.",
+            ),
         ),
         (
-            (Code::Aborted, Reason::VersionMismatch, "no", &[]),
+            (Code::Aborted, Reason::VersionMismatch, "no", NOTHING),
             (
                 412,
                 "0x80060882",
@@ -341,7 +404,7 @@ async fn refusals_of_providers_are_told_in_the_platforms_words() {
             ),
         ),
         (
-            (Code::NotFound, Reason::RecordNotFound, "no", &[]),
+            (Code::NotFound, Reason::RecordNotFound, "no", NOTHING),
             (
                 404,
                 "0x80040217",
@@ -350,11 +413,11 @@ async fn refusals_of_providers_are_told_in_the_platforms_words() {
             ),
         ),
         (
-            (Code::FailedPrecondition, Reason::IdempotencyKeyReused, "again", &[]),
+            (Code::FailedPrecondition, Reason::IdempotencyKeyReused, "again", NOTHING),
             (400, "0x80040203", "again"),
         ),
         (
-            (Code::PermissionDenied, Reason::PrivilegeDenied, "no", &[("privilege", "write")]),
+            (Code::PermissionDenied, Reason::PrivilegeDenied, "no", [("privilege", "write")]),
             (
                 403,
                 "0x80040220",
@@ -363,11 +426,20 @@ async fn refusals_of_providers_are_told_in_the_platforms_words() {
             ),
         ),
         (
-            (Code::DeadlineExceeded, Reason::OutcomePending, "wait", &[]),
+            (Code::DeadlineExceeded, Reason::OutcomePending, "wait", NOTHING),
             (504, "0x80044151", "wait"),
         ),
         (
-            (Code::InvalidArgument, Reason::ColumnNotFound, "no", &[("column", "Gone")]),
+            (Code::FailedPrecondition, Reason::LimitExceeded, "no", [("limit", "operations")]),
+            (
+                400,
+                "0x80060888",
+                "The request means more operations than a transaction can have; divide it into \
+                 several.",
+            ),
+        ),
+        (
+            (Code::InvalidArgument, Reason::ColumnNotFound, "no", [("column", "Gone")]),
             (
                 400,
                 "0x0",
@@ -385,12 +457,12 @@ async fn refusals_of_providers_are_told_in_the_platforms_words() {
 
 #[tokio::test]
 async fn conflicts_may_be_tried_again() {
-    let world = refusing(Code::Aborted, ErrorReason::WriteConflict, "no", &[]).await;
+    let world = refusing(Code::Aborted, ErrorReason::WriteConflict, "no", NOTHING).await;
     let answer = world.send("PATCH", &customer(5), &[], ALIAS).await;
     assert_eq!((answer.error().0, answer.error().1.as_str()), (503, "0x80044150"));
     assert_eq!(answer.header("retry-after"), "2");
     let world =
-        refusing(Code::AlreadyExists, ErrorReason::RecordExists, "no", &[("columns", "Account")]);
+        refusing(Code::AlreadyExists, ErrorReason::RecordExists, "no", [("columns", "Account")]);
     let world = world.await;
     let prevented = world.send("PATCH", &customer(5), &[("if-none-match", "*")], ALIAS).await;
     let (status, code, message) = prevented.error();

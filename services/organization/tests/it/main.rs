@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod background;
 mod transact;
 mod transactions;
 mod writes;
@@ -29,6 +30,7 @@ struct World {
     scratch: Scratch,
     channel: Channel,
     assertion: String,
+    issuer: AssertionIssuer,
 }
 
 impl World {
@@ -65,7 +67,7 @@ impl World {
         let server = organization.register(Server::new(key.clone(), Arc::new(verifier)));
         let (routes, _) = server.build().unwrap();
         let channel = Channel::local(routes, ServiceIdentity::new("test", key));
-        Self { scratch, channel, assertion }
+        Self { scratch, channel, assertion, issuer }
     }
 
     async fn connect(&self, database: &str) -> PgConnection {

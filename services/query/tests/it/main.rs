@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 mod catalog;
+mod credit_service;
 mod transact;
 mod transactions;
 mod world;

@@ -40,6 +40,7 @@ impl System {
     pub(super) async fn start(
         home: &Home,
         databases: &Databases,
+        erp: &query::Config,
         model_dir: &Path,
         organization_url: &str,
     ) -> Result<Self> {
@@ -60,8 +61,7 @@ impl System {
                 .await?;
         let definitions = shared.serve(|it| Ok(catalog.register(it))).await?;
 
-        let config = query::Config::new(databases.erp_url().to_owned());
-        let query = Query::start(&config, shared.channel(&definitions, "query"))?;
+        let query = Query::start(erp, shared.channel(&definitions, "query"))?;
         let rows = shared.serve(|it| Ok(query.register(it))).await?;
 
         let config = organization::Config::new(databases.platform_url());
@@ -69,11 +69,13 @@ impl System {
         let native = shared.serve(|it| Ok(organization.register(it))).await?;
 
         let authorization_uri = user_context.authorization_uri().unwrap_or_default().to_owned();
-        let config = gateway::Config::new(
+        let mut config = gateway::Config::new(
             authorization_uri,
             organization_url.to_owned(),
             home.secret("page-token.key")?,
         );
+        // The data directory is this process's alone.
+        config.alone = true;
         let clients = Clients {
             catalog: shared.channel(&definitions, "gateway"),
             organization: shared.channel(&native, "gateway"),

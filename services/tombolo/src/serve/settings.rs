@@ -46,6 +46,9 @@ pub(super) struct GatewaySettings {
     join_bytes: Option<usize>,
     /// Bytes of one level of rows that have expanded rows of their own statements.
     expand_bytes: Option<usize>,
+    /// `HOST` or `HOST:PORT` that may be told when background operations have ended.
+    #[serde(default)]
+    callback_hosts: Vec<String>,
 }
 
 impl Settings {
@@ -69,6 +72,7 @@ impl GatewaySettings {
             join_rows: self.join_rows.unwrap_or(config.join_rows),
             join_bytes: self.join_bytes.unwrap_or(config.join_bytes),
             expand_bytes: self.expand_bytes.unwrap_or(config.expand_bytes),
+            callback_hosts: self.callback_hosts.clone(),
             ..config
         })
     }

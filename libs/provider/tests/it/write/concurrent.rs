@@ -115,3 +115,71 @@ async fn a_lock_that_is_not_to_be_had_ends_with_the_deadline() {
     world.write(changing).await.unwrap();
     assert_eq!(world.one("SELECT name FROM items").await.unwrap(), "ours");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn writers_that_wait_leave_connections_to_readers_and_to_other_writers() {
+    let mut world = World::new().await;
+    let values = [("company", text("A1")), ("code", text("I1"))];
+    let made = world.create("Items", &values).await.unwrap();
+    world.run("BEGIN; SELECT FROM items FOR UPDATE").await;
+    let waiting = "SELECT count(*)::text FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
+    let writes = async {
+        let change = update("Items", &made.record_id, &[("name", text("x"))], "");
+        futures::future::join_all((0..24).map(|_| world.write(change.clone()))).await
+    };
+    let mut observer = world.connect().await;
+    let others = async {
+        let count = async |connection: &mut sqlx::PgConnection| {
+            let count: String = sqlx::query_scalar(waiting).fetch_one(connection).await.unwrap();
+            count
+        };
+        while count(&mut observer).await != "6" {
+            tokio::task::yield_now().await;
+        }
+        let mut other = anybody();
+        let mut caller = (*other.caller).clone();
+        caller.system_user_id = uuid::Uuid::max();
+        other.caller = std::sync::Arc::new(caller);
+        let values = [("company", text("A1")), ("code", text("I2"))];
+        world.write_as(&other, create("Items", &values)).await.unwrap();
+        assert_eq!(count(&mut observer).await, "6", "half of what writes may have");
+        sqlx::raw_sql(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+            WHERE state = 'idle in transaction'",
+        )
+        .execute(&mut observer)
+        .await
+        .unwrap();
+    };
+    let (written, ()) = tokio::join!(writes, others);
+    assert!(written.iter().all(Result::is_ok), "{written:?}");
+}
+
+#[tokio::test]
+async fn a_refusal_keeps_its_connection() {
+    let mut world = World::new().await;
+    let sessions = "SELECT string_agg(pid::text, ',' ORDER BY pid) FROM pg_stat_activity
+                    WHERE backend_type = 'client backend'";
+    let values = [("company", text("A1")), ("account", text("C1")), ("name", text("Ann"))];
+    world.write_as(&only(&["A1"]), create("Customers", &values)).await.unwrap();
+    let before = world.one(sessions).await;
+    world.write_as(&only(&["B1"]), create("Customers", &values)).await.unwrap_err();
+    let exists = world.write_as(&only(&["A1"]), create("Customers", &values)).await;
+    exists.unwrap_err();
+    let mut nobody = anybody();
+    let mut caller = (*nobody.caller).clone();
+    caller.rights.entities.clear();
+    nobody.caller = std::sync::Arc::new(caller);
+    let denied = world.write_as(&nobody, create("Customers", &values)).await.unwrap_err();
+    assert_eq!(why(&denied, "").0, "PRIVILEGE_DENIED");
+    assert_eq!(world.one(sessions).await, before);
+}
+
+#[tokio::test]
+async fn a_commit_that_the_database_answers_by_a_rollback_is_none() {
+    let world = World::new().await;
+    let mut transaction = world.begin().await;
+    let failed = sqlx::raw_sql("SELECT 1 / 0").execute(transaction.connection().unwrap()).await;
+    failed.unwrap_err();
+    assert!(transaction.commit().await.is_err());
+}

@@ -203,6 +203,94 @@ async fn an_upsert_changes_or_makes() {
 }
 
 #[tokio::test]
+async fn an_upsert_makes_a_row_with_what_can_only_be_given_then() {
+    let mut world = World::new().await;
+    let upsert = |key: pb::RecordKey, code: &str| {
+        Kind::Upsert(pb::UpsertRequest {
+            entity_name: "Items".into(),
+            key: Some(key),
+            values: fields(&[
+                ("code", text(code)),
+                ("company", text("A1")),
+                ("price", number("1")),
+            ]),
+            ..Default::default()
+        })
+    };
+    let nobody = provider::record_guid(100, 5);
+    // The GUIDs of items are given out: one that is not there cannot be made.
+    let missing = world.write(upsert(by_id(nobody.as_bytes()), "I1")).await;
+    assert_eq!(why(&missing.unwrap_err(), "").0, "RECORD_NOT_FOUND");
+    let missing = world.update("Items", nobody.as_bytes(), &[("code", text("x"))]).await;
+    assert_eq!(why(&missing.unwrap_err(), "").0, "RECORD_NOT_FOUND");
+    assert_eq!(world.one("SELECT code FROM items").await, None);
+    let by_code = |code| by_key(&[("company", text("A1")), ("code", text(code))]);
+    let Outcome::Upsert(made) = world.write(upsert(by_code("I1"), "I1")).await.unwrap() else {
+        panic!("no upsert")
+    };
+    assert!(made.created);
+    // The row is there: its code is as it was made.
+    for key in [by_id(&made.record_id), by_code("I1")] {
+        let refused = world.write(upsert(key, "I2")).await.unwrap_err();
+        assert_eq!(why(&refused, "column"), ("FIELD_READ_ONLY".into(), "code".into()));
+    }
+
+    let label = |label: &str| {
+        Kind::Upsert(pb::UpsertRequest {
+            entity_name: "Tags".into(),
+            key: Some(by_id(Uuid::from_u128(77).as_bytes())),
+            values: fields(&[("label", text(label)), ("once", text(label))]),
+            ..Default::default()
+        })
+    };
+    let Outcome::Upsert(made) = world.write(label("x")).await.unwrap() else { panic!("no upsert") };
+    assert!(made.created);
+    assert_eq!(&made.record_id[..], Uuid::from_u128(77).as_bytes());
+    let refused = world.write(label("y")).await.unwrap_err();
+    assert_eq!(why(&refused, "column"), ("FIELD_READ_ONLY".into(), "once".into()));
+    assert_eq!(world.one("SELECT label || once FROM tags").await.unwrap(), "xx");
+}
+
+#[tokio::test]
+async fn a_rows_own_key_is_no_change() {
+    let world = World::new().await;
+    let key = |company, code| [("company", text(company)), ("code", text(code))];
+    let made = world.create("Items", &key("A1", "I1")).await.unwrap();
+    let keys = || [by_id(&made.record_id), by_key(&key("A1", "I1")), by_key(&key("a1", "i1"))];
+    for (price, address) in (2_i64..).zip(keys()) {
+        let mut values = key("a1", "i1").to_vec();
+        values.push(("price", Value::Int64Value(price)));
+        let request = pb::UpdateRequest {
+            entity_name: "Items".into(),
+            key: Some(address.clone()),
+            values: fields(&values),
+            ..Default::default()
+        };
+        world.write(Kind::Update(request)).await.unwrap();
+        let row = world.read("Items", &made.record_id, &["price", "code"]).await;
+        assert_eq!((&row["price"], &row["code"]), (&price.into(), &"I1".into()));
+        let request = pb::UpsertRequest {
+            entity_name: "Items".into(),
+            key: Some(address),
+            values: fields(&key("A1", "I2")),
+            ..Default::default()
+        };
+        let refused = world.write(Kind::Upsert(request)).await.unwrap_err();
+        assert_eq!(why(&refused, "column"), ("FIELD_READ_ONLY".into(), "code".into()));
+    }
+    // Where it can be changed, another letter case is a change.
+    let tag = world.create("Tags", &[("label", text("x"))]).await.unwrap();
+    let request = pb::UpdateRequest {
+        entity_name: "Tags".into(),
+        key: Some(by_key(&[("label", text("X"))])),
+        values: fields(&[("label", text("X"))]),
+        ..Default::default()
+    };
+    world.write(Kind::Update(request)).await.unwrap();
+    assert_eq!(world.read("Tags", &tag.record_id, &["label"]).await["label"], "X");
+}
+
+#[tokio::test]
 async fn rules_and_defaults_are_the_models() {
     let mut world = World::new().await;
     let values = |price: &str, pieces| {

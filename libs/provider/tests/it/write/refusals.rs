@@ -54,7 +54,7 @@ async fn each_constraint_names_its_field() {
     let cases: &[(&str, Value, &str)] = &[
         ("price", number("-1"), "INVALID_VALUE"),
         ("share", number("101"), "INVALID_VALUE"),
-        ("group", text("G9"), "INVALID_VALUE"),
+        ("group", text("G9"), "REFERENCE_NOT_FOUND"),
     ];
     for (column, value, reason) in cases {
         let refused = world.update("Items", &made.record_id, &[(column, value.clone())]).await;
@@ -64,6 +64,8 @@ async fn each_constraint_names_its_field() {
             assert!(!refused.message().contains(secret), "{}", refused.message());
         }
     }
+    let refused = world.update("Items", &made.record_id, &[("price", number("-1"))]).await;
+    assert_eq!(refused.unwrap_err().message(), "`price` is not allowed");
     world.update("Items", &made.record_id, &[("kind", Value::Int64Value(9))]).await.unwrap();
     let second = [("company", text("A1")), ("code", text("I2")), ("kind", Value::Int64Value(9))];
     let refused = world.create("Items", &second).await.unwrap_err();

@@ -78,6 +78,77 @@ async fn what_somebody_else_needs_stays() {
     assert_eq!(world.one(STATE).await.unwrap(), "B1/C9/100/Ann parties 2 notes 0");
 }
 
+const MEMBERS: &str = "INSERT INTO people VALUES (1, 'Ann'), (2, 'Bea');
+    INSERT INTO addresses VALUES (1, 'Aachen', 1), (2, 'Bonn', 2);
+    INSERT INTO mails VALUES (1, 'a@x', 5, 1), (2, 'b@x', 5, 2);
+    UPDATE people SET address = id, mail = id;
+    INSERT INTO members VALUES (1, 'M1', 1), (2, 'M2', 2)";
+
+const LEFT: &str = "SELECT concat_ws(' ',
+    (SELECT string_agg(code, ',' ORDER BY id) FROM members),
+    (SELECT string_agg(name, ',' ORDER BY id) FROM people),
+    (SELECT string_agg(city, ',' ORDER BY id) FROM addresses),
+    (SELECT string_agg(mail, ',' ORDER BY id) FROM mails))";
+
+#[tokio::test]
+async fn rows_that_need_each_other_go_together_or_stay_together() {
+    let mut world = World::new().await;
+    world.run(MEMBERS).await;
+    let member = |id| provider::record_guid(106, id);
+    world.write(delete("Members", member(1).as_bytes(), "")).await.unwrap();
+    assert_eq!(world.one(LEFT).await.unwrap(), "M2 Bea Bonn b@x");
+    // Her address is also where somebody else lives.
+    world.run("INSERT INTO people VALUES (3, 'Eve', 2)").await;
+    world.write(delete("Members", member(2).as_bytes(), "")).await.unwrap();
+    assert_eq!(world.one(LEFT).await.unwrap(), "Bea,Eve Bonn b@x");
+    // Another address of hers would go with her, though it is not of the member.
+    world
+        .run(
+            "DELETE FROM people WHERE id = 3; INSERT INTO addresses VALUES (4, 'Celle', 2);
+             INSERT INTO members VALUES (2, 'M2', 2)",
+        )
+        .await;
+    world.write(delete("Members", member(2).as_bytes(), "")).await.unwrap();
+    assert_eq!(world.one(LEFT).await.unwrap(), "Bea Bonn,Celle b@x");
+}
+
+#[tokio::test]
+async fn an_optional_row_goes_when_nothing_of_it_is_left() {
+    let mut world = World::new().await;
+    world.run(MEMBERS).await;
+    let member = |id| provider::record_guid(106, id);
+    let refused = world.update("Members", member(1).as_bytes(), &[("mail", null())]).await;
+    assert_eq!(why(&refused.unwrap_err(), "column"), ("INVALID_VALUE".into(), "mail".into()));
+    let half = [("mail", null()), ("priority", Value::Int64Value(7))];
+    let refused = world.update("Members", member(1).as_bytes(), &half).await;
+    assert_eq!(why(&refused.unwrap_err(), "column"), ("INVALID_VALUE".into(), "mail".into()));
+    assert_eq!(world.one(LEFT).await.unwrap(), "M1,M2 Ann,Bea Aachen,Bonn a@x,b@x");
+
+    let nothing = [("mail", null()), ("priority", null()), ("name", text("Amy"))];
+    let cleared = world.update("Members", member(1).as_bytes(), &nothing).await.unwrap();
+    assert_eq!(world.one(LEFT).await.unwrap(), "M1,M2 Amy,Bea Aachen,Bonn b@x");
+    let row = world.read("Members", member(1).as_bytes(), &["$version", "mail", "city"]).await;
+    assert_eq!(row["$version"], cleared.etag.as_str());
+    assert_eq!((&row["mail"], &row["city"]), (&serde_json::Value::Null, &"Aachen".into()));
+    world.update("Members", member(1).as_bytes(), &[("mail", text("new@x"))]).await.unwrap();
+    assert_eq!(world.one(LEFT).await.unwrap(), "M1,M2 Amy,Bea Aachen,Bonn new@x,b@x");
+
+    // Somebody else has the same: only the reference goes.
+    world.run("INSERT INTO people VALUES (3, 'Eve', NULL, 2)").await;
+    world.update("Members", member(2).as_bytes(), &nothing).await.unwrap();
+    let row = world.read("Members", member(2).as_bytes(), &["mail"]).await;
+    assert_eq!(row["mail"], serde_json::Value::Null);
+    assert_eq!(world.one(LEFT).await.unwrap(), "M1,M2 Amy,Amy,Eve Aachen,Bonn new@x,b@x");
+
+    // A part that refers to the row goes by itself.
+    world.run("ALTER TABLE notes ALTER text SET NOT NULL").await;
+    let mut values = customer("C1");
+    values.push(("note", text("new")));
+    let made = world.create("Customers", &values).await.unwrap();
+    world.update("Customers", &made.record_id, &[("note", null())]).await.unwrap();
+    assert_eq!(world.one(STATE).await.unwrap(), "A1/C1/100/G1/Ann parties 1 notes 0");
+}
+
 #[tokio::test]
 async fn a_refused_part_leaves_no_part() {
     let mut world = World::new().await;
@@ -85,7 +156,7 @@ async fn a_refused_part_leaves_no_part() {
     values.retain(|it| it.0 != "group");
     values.push(("group", text("G9")));
     let refused = world.create("Customers", &values).await.unwrap_err();
-    assert_eq!(why(&refused, "").0, "INVALID_VALUE");
+    assert_eq!(why(&refused, "").0, "REFERENCE_NOT_FOUND");
     let refused = world.write_as(&only(&["B1"]), create("Customers", &customer("C1"))).await;
     assert_eq!(why(&refused.unwrap_err(), "").0, "PRIVILEGE_DENIED");
     assert_eq!(world.one(STATE).await.unwrap(), " parties 0 notes 0");
@@ -103,7 +174,7 @@ async fn a_constraint_that_waits_for_the_end_is_no_success_before() {
     world.run("ALTER TABLE items ALTER CONSTRAINT in_group DEFERRABLE INITIALLY DEFERRED").await;
     let values = [("company", text("A1")), ("code", text("I1")), ("group", text("G9"))];
     let refused = world.create("Items", &values).await.unwrap_err();
-    assert_eq!(why(&refused, "").0, "INVALID_VALUE", "{refused:?}");
+    assert_eq!(why(&refused, "").0, "REFERENCE_NOT_FOUND", "{refused:?}");
     let mut transaction = world.begin().await;
     world.within(&mut transaction, create("Items", &values)).await.unwrap();
     let refused = transaction.commit().await.unwrap_err();

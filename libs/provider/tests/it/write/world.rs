@@ -95,7 +95,16 @@ const SCHEMA: &str = "
     CREATE TRIGGER log AFTER INSERT OR UPDATE OR DELETE ON notes
         FOR EACH ROW EXECUTE FUNCTION party_log();
 
-    CREATE TABLE tags (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), label text UNIQUE);
+    CREATE TABLE tags (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), label text UNIQUE, once text);
+    CREATE TABLE people (id serial PRIMARY KEY, name text, address integer, mail integer);
+    CREATE TABLE addresses (id serial PRIMARY KEY, city text,
+        person integer NOT NULL DEFAULT 0 REFERENCES people ON DELETE CASCADE);
+    CREATE TABLE mails (id serial PRIMARY KEY, mail text NOT NULL UNIQUE,
+        priority integer NOT NULL DEFAULT 5, person integer REFERENCES people);
+    ALTER TABLE people ADD FOREIGN KEY (address) REFERENCES addresses;
+    ALTER TABLE people ADD FOREIGN KEY (mail) REFERENCES mails;
+    CREATE TABLE members (id serial PRIMARY KEY, code text NOT NULL UNIQUE,
+        person integer REFERENCES people);
     CREATE TABLE pairs (a text NOT NULL, b integer NOT NULL, note text, PRIMARY KEY (a, b));
     CREATE TABLE numbers (id bigint PRIMARY KEY, note text);";
 
@@ -128,6 +137,12 @@ impl World {
         let pool = Pool::new(&url, &PoolOptions::default()).unwrap();
         let provider = Provider::new(pool, "test");
         Self { _scratch: scratch, provider, connection, rights: entities() }
+    }
+
+    /// A connection of its own, to look on with.
+    pub(crate) async fn connect(&self) -> PgConnection {
+        let options = self._scratch.cluster().connect_options("test");
+        PgConnection::connect_with(&options).await.unwrap()
     }
 
     pub(crate) async fn run(&mut self, sql: &'static str) {
@@ -394,7 +409,7 @@ fn entities() -> Entities {
         (Identity::Uuid, &["id"]),
         &["label"],
         &[source("t", "tags", None)],
-        &[("label", Text, "t.label")],
+        &[("label", Text, "t.label"), ("once", Text, "t.once")],
         |it| it,
     );
     let pairs = entity(
@@ -415,7 +430,28 @@ fn entities() -> Entities {
         &[("note", Text, "t.note")],
         |it| it,
     );
+    let members = entity(
+        "Members",
+        106,
+        (Identity::Integer, &["id"]),
+        &["code"],
+        &[
+            source("m", "members", None),
+            source("p", "people", Some((false, &[("id", "m", "person")]))),
+            source("a", "addresses", Some((true, &[("id", "p", "address")]))),
+            source("e", "mails", Some((true, &[("id", "p", "mail")]))),
+        ],
+        &[
+            ("code", Text, "m.code"),
+            ("name", Text, "p.name"),
+            ("city", Text, "a.city"),
+            ("mail", Text, "e.mail"),
+            ("priority", Integer, "e.priority"),
+        ],
+        |it| it,
+    );
     Entities(BTreeMap::from([
+        ("Members", members),
         ("Items", items),
         ("Ruled", ruled),
         ("Customers", customers),
@@ -481,7 +517,7 @@ fn entity(
             min_value: if *name == "kind" { "1".into() } else { String::new() },
             max_value: if *name == "kind" { "9".into() } else { String::new() },
             allow_edit_on_create: *name != "stamp",
-            allow_edit: !matches!(*name, "stamp" | "code"),
+            allow_edit: !matches!(*name, "stamp" | "code" | "once"),
             ..Default::default()
         }
     };

@@ -55,7 +55,7 @@ pub(super) async fn delta(
     let rows = rows(tracked, snapshot, shape, &listed.changes).await?;
     let head = format!("{{\"@odata.context\":{},\"value\":[", quoted(&format!("{context}/$delta")));
     let mut response = json([head.as_bytes(), &rows, tail.as_bytes()].concat());
-    if let Some(Ok(applied)) = tracked.ask.prefer.applied(true).map(TryInto::try_into) {
+    if let Some(Ok(applied)) = tracked.applied().map(TryInto::try_into) {
         response.headers_mut().insert("preference-applied", applied);
     }
     Ok(response)

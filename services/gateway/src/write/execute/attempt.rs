@@ -139,7 +139,7 @@ fn outcomes(context: Context<'_>, mut recorded: Recorded) -> Result<Vec<Outcome>
         let store = Store::of(step.table.source);
         let answer = store.and_then(|it| recorded.of(it).pop_front()).and_then(|it| it.result);
         let row = messages::row(&step.action).and_then(|it| messages::key(it, &outcomes));
-        let sent = Sent { step: at, row };
+        let sent = Sent { step: at, row, judged: false };
         let outcome = answer.and_then(|it| messages::outcome(&it, &sent));
         // A side that has no record, or another one, of what the other side has done.
         let outcome = outcome.ok_or_else(|| Refusal::of_all(refusal::senseless()))?;

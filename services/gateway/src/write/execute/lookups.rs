@@ -64,27 +64,37 @@ pub(super) async fn values(
     Ok(fields.given)
 }
 
-/// Refused unless the row leads to the other one.
+/// Refused unless the row leads to the other one. Answers the version of the one that holds what leads
+/// there, where it has one.
 pub(super) async fn require_related(
     run: &mut Run<'_>,
     at: usize,
     (table, row): (&Table, &RowKey),
     name: &str,
     other: &RowKey,
-) -> Result<(), Refusal> {
+) -> Result<Option<String>, Refusal> {
     let unknown = || Refusal::new(at, GatewayError::UnknownSegment(name.to_owned()));
     let navigation = table.navigation(name).ok_or_else(unknown)?;
     let target = Arc::clone(run.context.snapshot.by_name(&navigation.target).ok_or_else(unknown)?);
-    let own: Vec<_> = navigation.pairs.iter().map(|(own, _)| own).collect();
-    let theirs: Vec<_> = navigation.pairs.iter().map(|(_, theirs)| theirs).collect();
-    let own = run.read(at, (table, row), &own).await?;
-    let theirs = run.read(at, (&target, other), &theirs).await?;
+    let version = pb::ColumnRef {
+        column: Some(External::System(SystemColumn::RowVersion.into())),
+        ..Default::default()
+    };
+    let (mut own, mut theirs): (Vec<_>, Vec<_>) =
+        navigation.pairs.iter().map(|(own, theirs)| (own, theirs)).unzip();
+    let holder = if navigation.is_collection { &mut theirs } else { &mut own };
+    holder.push(&version);
+    let mut own = run.read_anew(at, (table, row), &own).await?;
+    let mut theirs = run.read_anew(at, (&target, other), &theirs).await?;
+    let holder = if navigation.is_collection { &mut theirs } else { &mut own };
+    let version = holder.pop().flatten().map(|it| values::text(&it));
     let related = own.iter().zip(&theirs).all(|pair| match pair {
         (Some(own), Some(theirs)) => values::equal(own, theirs, navigation.exact),
         _ => false,
     });
     match related && !own.is_empty() {
-        true => Ok(()),
+        // Of what has no version, the tag is empty.
+        true => Ok(version.filter(|it| it.len() > "W/\"\"".len())),
         false => Err(Refusal::new(at, other.not_found(&target))),
     }
 }

@@ -15,6 +15,8 @@ pub(super) struct Sent {
     pub(super) step: usize,
     /// Absent where there is no row yet, or none at all.
     pub(super) row: Option<RowKey>,
+    /// It depends on what was read of the row before, and so on its version then.
+    pub(super) judged: bool,
 }
 
 /// The row that a step is about, where it names one. That of an upsert is told by its key alone.

@@ -5,6 +5,7 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
 use super::super::change_set::{RowRef, Step, StepAction};
+use super::lookups;
 use crate::error::GatewayError;
 use crate::metadata::Table;
 use crate::translate::RowKey;
@@ -17,7 +18,25 @@ pub(super) fn of_step(status: &Status, step: &Step, row: Option<&RowKey>) -> Gat
         (StepAction::Update { row: RowRef::Key(key), .. }, None) => Some(key),
         _ => None,
     };
-    of_row(status, &step.table, named)
+    match rpc::reason(status) {
+        Some(ErrorReason::ReferenceNotFound) => missing_target(status, step),
+        _ => None,
+    }
+    .unwrap_or_else(|| of_row(status, &step.table, named))
+}
+
+/// The row that a lookup of the step was to lead to, where the store says that it is not there.
+fn missing_target(status: &Status, step: &Step) -> Option<GatewayError> {
+    let details = status.get_details_error_info()?;
+    let column = details.metadata.get("column")?;
+    lookups::of(&step.action).find_map(|(navigation, target)| {
+        let (table, row) = target?;
+        let field = lookups::direct(&step.table, navigation, target?)?;
+        match row {
+            RowRef::Key(key) if field == column => Some(key.not_found(table)),
+            RowRef::Key(_) | RowRef::Step(_) => None,
+        }
+    })
 }
 
 /// Of reading or writing the row of this key.
@@ -39,6 +58,17 @@ pub(super) fn is_conflict(status: &Status) -> bool {
         rpc::reason(status),
         Some(ErrorReason::WriteConflict | ErrorReason::TransactionAborted)
     )
+}
+
+/// [`is_conflict`], within an open transaction: it has its connection already, so that what is busy there
+/// is a row, whose holder may wait for one of ours.
+pub(super) fn is_in_the_way(status: &Status) -> bool {
+    is_conflict(status) || rpc::is_busy(status)
+}
+
+/// The row has another version than the one that was named.
+pub(super) fn is_changed(status: &Status) -> bool {
+    rpc::reason(status) == Some(ErrorReason::VersionMismatch)
 }
 
 /// The call ended without an answer of the service, so that nobody knows what it did.

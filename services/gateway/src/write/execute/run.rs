@@ -7,6 +7,7 @@ use tonic::Status;
 
 use super::super::change_set::{Outcome, RowRef, Step, StepAction};
 use super::attempt::Stores;
+use super::found::Found;
 use super::messages::{self, Sent};
 use super::{Context, Refusal, lookups, refusal, values};
 use crate::error::GatewayError;
@@ -26,6 +27,14 @@ pub(super) struct Run<'a> {
     /// Of the steps that were sent; absent for those that wait.
     outcomes: Vec<Option<Outcome>>,
     waiting: Waiting,
+    found: Found,
+    judged: Option<Judged>,
+}
+
+/// A row that was found to be related, and that the step behind this one takes apart: as it was then.
+struct Judged {
+    step: usize,
+    version: String,
 }
 
 /// What is to be sent next, all to one store.
@@ -40,7 +49,8 @@ struct Waiting {
 impl<'a> Run<'a> {
     pub(super) fn new(context: Context<'a>, stores: Stores) -> Self {
         let outcomes = vec![None; context.steps.len()];
-        Self { context, stores, outcomes, waiting: Waiting::default() }
+        let (waiting, found) = (Waiting::default(), Found::default());
+        Self { context, stores, outcomes, waiting, found, judged: None }
     }
 
     /// All steps. The transactions are open still.
@@ -66,16 +76,27 @@ impl<'a> Run<'a> {
             (&step.action, &row)
         {
             let other = self.key(at, other).await?;
-            lookups::require_related(self, at, (&step.table, row), navigation, &other).await?;
+            let version =
+                lookups::require_related(self, at, (&step.table, row), navigation, &other).await?;
+            self.judged = version.map(|version| Judged { step: at, version });
             return self.done(at, Outcome::default());
         }
         let values = lookups::values(self, at, step, row.as_ref()).await?;
-        let operation = messages::operation(step, row.as_ref(), values);
+        let mut operation = messages::operation(step, row.as_ref(), values);
+        let judged = self.judged.take().filter(|it| it.step + 1 == at);
+        let judged = match (judged, &mut operation) {
+            (Some(Judged { version, .. }), Some(Operation::Update(it))) if it.etag.is_empty() => {
+                it.etag = version;
+                true
+            }
+            _ => false,
+        };
         let store = Store::of(step.table.source);
         let (Some(operation), Some(store)) = (operation, store) else {
             return Err(Refusal::of_all(refusal::senseless()));
         };
-        self.send_later(store, operation, Sent { step: at, row }).await
+        self.found.forget(step, row.as_ref());
+        self.send_later(store, operation, Sent { step: at, row, judged }).await
     }
 
     /// The key of a row of an earlier step is known once that was sent.
@@ -100,11 +121,27 @@ impl<'a> Run<'a> {
         (table, key): (&Table, &RowKey),
         columns: &[&pb::ColumnRef],
     ) -> Result<Vec<Option<pb::Value>>, Refusal> {
+        if let Some(values) = self.found.get((table, key), columns) {
+            return Ok(values);
+        }
+        let values = self.read_anew(at, (table, key), columns).await?;
+        self.found.remember((table, key), columns, &values);
+        Ok(values)
+    }
+
+    /// [`Self::read`], as of now.
+    pub(super) async fn read_anew(
+        &mut self,
+        at: usize,
+        (table, key): (&Table, &RowKey),
+        columns: &[&pb::ColumnRef],
+    ) -> Result<Vec<Option<pb::Value>>, Refusal> {
         if self.waiting.store.is_some_and(|it| Some(it) == Store::of(table.source)) {
             self.flush().await?;
         }
         let request = values::request(table.external_name.clone(), key, columns);
         let transaction = Store::of(table.source).and_then(|it| self.stores.of(it).as_mut());
+        let within = transaction.is_some();
         let batch = match transaction {
             Some(transaction) => {
                 let operation = Some(Operation::Retrieve(request));
@@ -120,7 +157,11 @@ impl<'a> Run<'a> {
             }
         };
         let batch = batch.map_err(|status| {
-            Refusal::of_status(&status, at, refusal::of_row(&status, table, Some(key)))
+            let error = refusal::of_row(&status, table, Some(key));
+            match within {
+                true => Refusal::of_transaction(&status, Some(at), error),
+                false => Refusal::of_status(&status, at, error),
+            }
         })?;
         let values = batch.and_then(|it| values::read(it, columns.len()));
         values.ok_or_else(|| Refusal::of_all(refusal::senseless()))
@@ -173,14 +214,18 @@ impl<'a> Run<'a> {
         let at = refusal::operation(status).or((sent.len() == 1).then_some(0));
         let failed = at.and_then(|at| sent.get(at));
         let step = failed.and_then(|it| Some((it, self.context.steps.get(it.step)?)));
+        if let Some((sent, _)) = step.filter(|(it, _)| it.judged && refusal::is_changed(status)) {
+            // The client named no version; what it wants has to be judged again.
+            return Refusal { step: Some(sent.step), error: GatewayError::conflict(), again: true };
+        }
         match (step, sent.first().and_then(|it| self.context.steps.get(it.step))) {
             (Some((sent, step)), _) => {
                 let error = refusal::of_step(status, step, sent.row.as_ref());
-                Refusal::of_status(status, sent.step, error)
+                Refusal::of_transaction(status, Some(sent.step), error)
             }
             (None, Some(step)) => {
                 let error = GatewayError::of_provider(status, &step.table);
-                Refusal { step: None, error, again: refusal::is_conflict(status) }
+                Refusal::of_transaction(status, None, error)
             }
             (None, None) => Refusal::of_all(refusal::senseless()),
         }

@@ -20,7 +20,7 @@ pub(super) async fn run(context: Context<'_>, step: &Step) -> Result<Outcome, Re
     let values = lookups::values(&mut run, 0, step, row.as_ref()).await?;
     let operation = messages::operation(step, row.as_ref(), values);
     let operation = operation.ok_or_else(|| Refusal::of_all(refusal::senseless()))?;
-    let sent = Sent { step: 0, row };
+    let sent = Sent { step: 0, row, judged: false };
     let key = context.once.map(|it| it.key.clone()).unwrap_or_default();
     let answer = call(context, step, operation, key).await;
     let answer = answer.map_err(|status| {
