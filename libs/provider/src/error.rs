@@ -158,7 +158,7 @@ impl Error {
             "23505" | "23P01" => Self::RecordExists { columns: Vec::new() },
             code if code.starts_with("23") => {
                 tracing::info!(entity, %error, "a constraint does not hold");
-                let message = "the change is not what the ERP allows between its records";
+                let message = "the change is not allowed between the records";
                 Self::Refused { column: None, message: message.to_owned() }
             }
             code if is_raised(code) => {

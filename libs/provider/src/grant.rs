@@ -7,14 +7,22 @@ use rpc::{Access, Caller, Companies, ErrorReason, status};
 use tonic::{Code, Status};
 
 use crate::authority::Privilege;
-use crate::binding::Binding;
+use crate::binding::{Binding, Field};
 use crate::error::Error;
 
-/// Leave to read rows of one entity: all of them, or those of some legal entities.
+/// Leave to touch rows of one entity: all of them, or those of which one field holds what it may, such
+/// as those of some legal entities.
 #[derive(Clone, Debug)]
 pub struct Grant {
     binding: Arc<Binding>,
-    companies: Option<Vec<String>>,
+    restriction: Option<Restriction>,
+}
+
+#[derive(Clone, Debug)]
+struct Restriction {
+    /// Its number in the binding.
+    field: usize,
+    allowed: Vec<String>,
 }
 
 /// Leave to read every entity that a query names: its own, those of its links, and those that its
@@ -57,7 +65,22 @@ impl Grant {
     /// Leave to read every row. For tables that every known user may read.
     #[must_use]
     pub fn unrestricted(binding: Arc<Binding>) -> Self {
-        Self { binding, companies: None }
+        Self { binding, restriction: None }
+    }
+
+    /// Leave to touch the rows of which a field of text or of GUIDs holds one of these.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such field.
+    pub fn restricted(
+        binding: Arc<Binding>,
+        field: &str,
+        allowed: Vec<String>,
+    ) -> Result<Self, Refused> {
+        let field = binding.fields.iter().position(|it| it.name == field);
+        let field = field.ok_or(Refused::Unknown)?;
+        Ok(Self { binding, restriction: Some(Restriction { field, allowed }) })
     }
 
     /// Leave to read what the caller's ERP rights cover.
@@ -93,7 +116,9 @@ impl Grant {
             Companies::All => None,
             Companies::Only(codes) => Some(codes.clone()),
         };
-        Ok(Self { binding, companies })
+        let restriction = companies.zip(binding.company);
+        let restriction = restriction.map(|(allowed, field)| Restriction { field, allowed });
+        Ok(Self { binding, restriction })
     }
 
     pub(crate) fn binding(&self) -> &Binding {
@@ -104,9 +129,18 @@ impl Grant {
         Arc::clone(&self.binding)
     }
 
-    /// Legal entities that rows must belong to; `None` for any.
-    pub(crate) fn companies(&self) -> Option<&[String]> {
-        self.companies.as_deref()
+    /// The number of the field that must hold one of the [`Self::allowed`]; `None` for any row.
+    pub(crate) fn restricted_by(&self) -> Option<usize> {
+        self.restriction.as_ref().map(|it| it.field)
+    }
+
+    pub(crate) fn restricted_field(&self) -> Option<&Field> {
+        self.restricted_by().and_then(|it| self.binding.fields.get(it))
+    }
+
+    /// What the field may hold.
+    pub(crate) fn allowed(&self) -> &[String] {
+        self.restriction.as_ref().map_or(&[], |it| &it.allowed)
     }
 }
 

@@ -100,7 +100,7 @@ pub(super) async fn count(
         .bind(window.after().snapshot())
         .bind(window.until().snapshot())
         .bind(relations(grant.binding()))
-        .bind(companies(grant));
+        .bind(allowed(grant));
     let counted = query.fetch_one(connection).await;
     counted.map_err(|error| Failure::Provider(Error::of(grant.binding().name(), error)))
 }
@@ -111,7 +111,7 @@ async fn statement(connection: &mut PgConnection, grant: &Grant) -> Result<Strin
         Failure::Provider(Error::SchemaMismatch { entity: binding.name().to_owned(), source })
     };
     let types = types(connection, binding).await.map_err(mismatch)?;
-    touched(binding, &types, grant.companies().is_some())
+    touched(binding, &types, grant.restricted_field())
         .map_err(|NoColumn(name)| mismatch(sqlx::Error::ColumnNotFound(name)))
 }
 
@@ -124,14 +124,14 @@ fn bind<'q>(
         .bind(window.after().snapshot())
         .bind(window.until().snapshot())
         .bind(relations(grant.binding()))
-        .bind(companies(grant))
+        .bind(allowed(grant))
 }
 
 /// In the letter case in which they are compared.
-fn companies(grant: &Grant) -> Vec<String> {
-    let exact = grant.binding().company_field().is_some_and(|it| it.casing == Casing::Exact);
-    let companies = grant.companies().unwrap_or_default().iter();
-    companies.map(|it| if exact { it.clone() } else { it.to_lowercase() }).collect()
+fn allowed(grant: &Grant) -> Vec<String> {
+    let exact = grant.restricted_field().is_some_and(|it| it.casing == Casing::Exact);
+    let allowed = grant.allowed().iter();
+    allowed.map(|it| if exact { it.clone() } else { it.to_lowercase() }).collect()
 }
 
 async fn types(connection: &mut PgConnection, binding: &Binding) -> Result<Types, sqlx::Error> {

@@ -19,12 +19,12 @@ pub(super) type Types = HashMap<usize, Vec<(String, String)>>;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct NoColumn(pub(super) String);
 
-/// `$1` and `$2` are the window, `$3` the relations, `$4` the companies whose rows the caller may see,
-/// where that is not all; `touched` has a row for each image.
+/// `$1` and `$2` are the window, `$3` the relations, `$4` what the decisive field holds in rows that
+/// the caller may see, where that is not all; `touched` has a row for each image.
 pub(super) fn touched(
     binding: &Binding,
     types: &Types,
-    restricted: bool,
+    decisive: Option<&Field>,
 ) -> Result<String, NoColumn> {
     let mut sql = format!(
         "WITH \"the entries\" AS MATERIALIZED (
@@ -41,7 +41,7 @@ pub(super) fn touched(
         if index > 0 {
             sql.push_str(" UNION ALL ");
         }
-        let branch = Branch { binding, index, source, company: company(binding, restricted) };
+        let branch = Branch { binding, index, source, decisive };
         branch.write(&mut sql, types)?;
     }
     sql.push_str(
@@ -61,23 +61,19 @@ pub(super) const LIST: &str = "SELECT id, last[1], last[2], coalesce(visible, fa
 /// Behind [`touched`]: the rows that the caller may see or could, of whose change the caller is told.
 pub(super) const COUNT: &str = "SELECT count(*) FROM \"the changed\" WHERE visible";
 
-/// What decides whether the caller may see a row; absent where all are to be seen.
-fn company(binding: &Binding, restricted: bool) -> Option<&Field> {
-    binding.company_field().filter(|_| restricted)
-}
-
 /// Images of one source, and the rows of the entity that they are of.
 struct Branch<'a> {
     binding: &'a Binding,
     index: usize,
     source: &'a Source,
-    company: Option<&'a Field>,
+    /// Decides whether the caller may see a row; absent where all are to be seen.
+    decisive: Option<&'a Field>,
 }
 
 impl Branch<'_> {
     fn write(&self, sql: &mut String, types: &Types) -> Result<(), NoColumn> {
         let path = self.closure([self.index]);
-        let others: BTreeSet<usize> = match self.company {
+        let others: BTreeSet<usize> = match self.decisive {
             Some(field) => {
                 let needed = (0..self.binding.sources.len()).filter(|it| field.needs.contains(*it));
                 self.closure(needed).difference(&path).copied().collect()
@@ -146,7 +142,7 @@ impl Branch<'_> {
     }
 
     fn visible(&self) -> String {
-        match self.company {
+        match self.decisive {
             // Every parameter is to have a type.
             None => "(true OR $4::text[] IS NULL)".to_owned(),
             Some(field) if field.casing == Casing::Exact => {
@@ -178,7 +174,7 @@ impl Branch<'_> {
             }
         }
         let known = types.get(&self.index).map_or(&[][..], Vec::as_slice);
-        match self.company.map(|it| &it.column) {
+        match self.decisive.map(|it| &it.column) {
             Some(Some(column)) if column.source == self.index => {
                 needed.insert(&column.name);
             }

@@ -10,6 +10,7 @@ use super::column::{GuidForm, RowGuid};
 use super::condition::{comparable, folded};
 use super::scope::{Body, Place, ROOT};
 use super::{Planner, and};
+use crate::binding::Kind;
 use crate::error::Error;
 use crate::ids;
 
@@ -110,13 +111,17 @@ impl Planner<'_> {
         let Some(Body::Entity(grant)) = self.scopes.get(scope).map(|it| &it.body) else {
             return None;
         };
-        let companies = grant.companies()?.to_vec();
-        let binding = grant.shared_binding();
-        let field = binding.company_field()?;
-        let Ok(column) = self.field(scope, &field.name, Place::within(scope)) else {
+        let field = grant.restricted_field()?.name.clone();
+        let allowed = grant.allowed().to_vec();
+        let Ok(column) = self.field(scope, &field, Place::within(scope)) else {
             return Some("false".to_owned());
         };
-        let list = self.arguments.push(Argument::Texts(companies));
+        if matches!(column.kind, Kind::Guid) {
+            let guids = allowed.iter().filter_map(|it| it.parse().ok()).collect();
+            let list = self.arguments.push(Argument::Guids(guids));
+            return Some(format!("{} = ANY({list}::uuid[])", column.sql));
+        }
+        let list = self.arguments.push(Argument::Texts(allowed));
         Some(format!("{} = ANY({})", comparable(&column), folded(&list, column.casing)))
     }
 }

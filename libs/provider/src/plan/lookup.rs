@@ -187,11 +187,16 @@ fn identifying(own: &Binding, lookup: &Lookup, target: &Grant) -> Option<Vec<Str
         }
         fields.push(name.clone());
     }
-    let company = binding.company_field();
-    let is_company =
-        |(_, related): &(String, String)| company.is_some_and(|it| it.name == *related);
-    let sees_all = target.companies().is_none() || company.is_none();
-    (sees_all || lookup.pairs.iter().any(is_company)).then_some(fields)
+    // Rows of a company refer to rows of the same one, of which the caller may then see all.
+    let sees_all = match target.restricted_by() {
+        None => true,
+        by if by == binding.company => {
+            let company = binding.company_field();
+            lookup.pairs.iter().any(|(_, it)| company.is_some_and(|field| field.name == *it))
+        }
+        Some(_) => false,
+    };
+    sees_all.then_some(fields)
 }
 
 /// What the hash of a row with these values is; null where one of them is.

@@ -74,7 +74,8 @@ pub(super) fn takes_record_id(entity: &Entity) -> Result<bool, Error> {
     let Some(name) = entity.binding.identity_columns.first() else { return Ok(true) };
     let (_, table) = entity.source(0)?;
     let column = statement::known(entity, table.column(name), name)?;
-    Ok(!column.is_generated && !(is_integer && column.has_default))
+    let is_given = column.is_generated || (is_integer && column.has_default);
+    Ok(!is_given)
 }
 
 /// What the chosen GUID puts into the row.

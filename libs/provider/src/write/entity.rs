@@ -66,9 +66,9 @@ impl Entity {
         table.kind == TableKind::Plain || (table.kind == TableKind::View && !source.has_version)
     }
 
-    /// The caller may touch some legal entities' rows only.
+    /// The caller may touch some rows only.
     pub(super) fn is_restricted(&self) -> bool {
-        self.grant.companies().is_some() && self.binding.company.is_some()
+        self.grant.restricted_by().is_some()
     }
 
     /// A row that is given a GUID has it, for certain, when it is made.
@@ -81,10 +81,10 @@ impl Entity {
         self.binding.rules.iter().any(|it| it.on_update)
     }
 
-    /// Whether the write may put the row into a company that the caller may not touch.
+    /// Whether the write may make the row one that the caller may not touch.
     pub(super) fn may_move(&self, values: &[pb::FieldValue]) -> bool {
-        let company = self.binding.company_field();
-        let given = company.is_some_and(|it| values.iter().any(|value| value.field == it.name));
+        let decisive = self.grant.restricted_field();
+        let given = decisive.is_some_and(|it| values.iter().any(|value| value.field == it.name));
         self.is_restricted() && (given || self.tables.iter().any(|it| it.has_triggers))
     }
 
@@ -134,7 +134,7 @@ impl Entity {
         fields.find(|it| it.column.as_ref().is_some_and(is_it))
     }
 
-    /// The row is, or would be, another company's.
+    /// The row is, or would be, one that the caller may not touch.
     pub(super) fn denied(&self, caller: &Caller) -> Error {
         Error::Denied(Denied::new(caller, self.name(), self.privilege))
     }

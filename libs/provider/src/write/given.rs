@@ -98,19 +98,22 @@ impl Given {
         cells.collect()
     }
 
-    /// Refuses a company that the caller may not touch, before the database could tell what it has
+    /// Refuses a company, or an owner, that the caller may not touch, before the database could tell what it has
     /// there. What the row became is compared when it is written.
     pub(super) fn check_company(&self, entity: &Entity, caller: &Caller) -> Result<(), Error> {
-        let Some((companies, index)) = entity.grant.companies().zip(entity.binding.company) else {
-            return Ok(());
-        };
-        let is_exact = entity.binding.company_field().is_some_and(|it| it.casing == Casing::Exact);
+        let Some(index) = entity.grant.restricted_by() else { return Ok(()) };
+        let allowed = entity.grant.allowed();
+        let field = entity.grant.restricted_field();
+        let is_exact = field.is_some_and(|it| it.casing == Casing::Exact);
         let same = |one: &str, other: &str| match is_exact {
             true => one == other,
             false => one.to_lowercase() == other.to_lowercase(),
         };
         match self.get(index).and_then(|it| it.kind.as_ref()) {
-            Some(Value::StringValue(it)) if !companies.iter().any(|own| same(own, it)) => {
+            Some(Value::StringValue(it)) if !allowed.iter().any(|own| same(own, it)) => {
+                Err(entity.denied(caller))
+            }
+            Some(Value::GuidValue(it)) if !allowed.iter().any(|own| is_guid(own, it)) => {
                 Err(entity.denied(caller))
             }
             _ => Ok(()),
@@ -248,4 +251,9 @@ fn check_range(field: &Field, number: &str) -> Result<(), Error> {
         return Err(refused(field, format_args!("is {max} at most")));
     }
     Ok(())
+}
+
+/// Whether the text is the GUID of these bytes.
+fn is_guid(text: &str, bytes: &[u8]) -> bool {
+    text.parse::<uuid::Uuid>().is_ok_and(|it| it.as_bytes() == bytes)
 }

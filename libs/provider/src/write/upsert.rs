@@ -3,6 +3,7 @@
 use proto::query::v1 as pb;
 
 use super::entity::Entity;
+use super::violation::discreet;
 use super::{Session, Written, create, key, record_id, statement, update};
 use crate::authority::Privilege;
 use crate::error::Error;
@@ -37,9 +38,9 @@ pub(super) async fn upsert(
             let undo = "ROLLBACK TO SAVEPOINT missing; RELEASE SAVEPOINT missing";
             statement::run(session, undo).await?;
             let row = change(session, request, key).await?;
-            row.map(|it| answer(it, false)).ok_or(error)
+            row.map(|it| answer(it, false)).ok_or_else(|| discreet(&entity, error))
         }
-        Err(error) => Err(error),
+        Err(error) => Err(discreet(&entity, error)),
     }
 }
 
@@ -49,7 +50,8 @@ async fn change(
     key: &pb::record_key::Key,
 ) -> Result<Option<Written>, Error> {
     let entity = session.entity(&request.entity_name, Privilege::Update).await?;
-    update::update(session, &entity, key, &request.values, "").await
+    let row = update::update(session, &entity, key, &request.values, "").await;
+    row.map_err(|error| discreet(&entity, error))
 }
 
 async fn make(

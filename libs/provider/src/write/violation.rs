@@ -67,6 +67,21 @@ fn refusal(entity: &Entity, error: &sqlx::Error, deleting: bool) -> Option<Error
     }
 }
 
+/// What must be unique in all companies would tell a caller of rows that are none of theirs.
+pub(super) fn discreet(entity: &Entity, error: Error) -> Error {
+    let Error::RecordExists { columns } = &error else { return error };
+    let company = entity.binding.company_field().map(|it| &it.name);
+    if !entity.is_restricted() || company.is_some_and(|it| columns.contains(it)) {
+        return error;
+    }
+    let column = columns.first().cloned();
+    let message = match &column {
+        Some(column) => format!("`{column}` cannot be used"),
+        None => "a value cannot be used".to_owned(),
+    };
+    Error::Refused { column, message }
+}
+
 /// Names of the fields that the constraint is about.
 fn fields(entity: &Entity, error: &PgDatabaseError) -> Vec<String> {
     let mut fields = Vec::new();

@@ -272,6 +272,12 @@ async fn only_who_saw_a_row_is_told_that_it_is_gone() {
     assert_eq!(world.customers(&clerk_of("USMF"), &start).await, ["2", "(4)", "1", "(7)"]);
     assert_eq!(world.customers(&clerk_of("demf"), &start).await, ["(2)", "4", "1", "(7)"]);
     assert_eq!(world.customers(&clerk_of("X"), &start).await, ["(2)", "(4)", "(1)", "(7)"]);
+    // What is counted is what is told.
+    for (caller, told) in [(admin(), 4), (clerk_of("USMF"), 2), (clerk_of("X"), 0)] {
+        let count =
+            pb::ListEntityChangesRequest { count_only: true, ..request("customer", &start) };
+        assert_eq!(world.list(&caller, count).await.unwrap().total_count, told);
+    }
     let nobody = Arc::new(Caller {
         rights: Rights { entities: BTreeMap::new(), ..clerk_of("USMF").rights.clone() },
         ..(*clerk_of("USMF")).clone()

@@ -1,5 +1,7 @@
 //! Every refusal names what was wrong, in the model's words, and changes nothing.
 
+use proto::query::v1 as pb;
+use proto::query::v1::operation::Operation as Kind;
 use proto::query::v1::value::Kind as Value;
 use tonic::Code;
 
@@ -75,6 +77,43 @@ async fn each_constraint_names_its_field() {
     let refused = world.write(delete("Items", &made.record_id, "")).await.unwrap_err();
     assert_eq!(refused.code(), Code::FailedPrecondition);
     assert_eq!(why(&refused, "entity"), ("IN_USE".into(), "Items".into()));
+}
+
+#[tokio::test]
+async fn what_is_unique_everywhere_does_not_tell_of_other_companies() {
+    let mut world = World::new().await;
+    world.run("ALTER TABLE items ADD UNIQUE (guid)").await;
+    let taken = Value::GuidValue(vec![7; 16].into());
+    let values = |company: &str, code: &str| {
+        [("company", text(company)), ("code", text(code)), ("guid", taken.clone())]
+    };
+    world.create("Items", &values("B1", "I1")).await.unwrap();
+    let seen = world.create("Items", &values("A1", "I1")).await.unwrap_err();
+    assert_eq!(why(&seen, "columns"), ("RECORD_EXISTS".into(), "guid".into()));
+
+    let own = world.create("Items", &values("A1", "I2")[..2]).await.unwrap();
+    let upsert = |code: &str| {
+        Kind::Upsert(pb::UpsertRequest {
+            entity_name: "Items".into(),
+            key: Some(by_key(&values("A1", code)[..2])),
+            values: fields(&values("A1", code)[2..]),
+            ..Default::default()
+        })
+    };
+    let attempts = [
+        create("Items", &values("A1", "I3")),
+        update("Items", &own.record_id, &values("A1", "I2")[2..], ""),
+        upsert("I2"),
+        upsert("I3"),
+    ];
+    for attempt in attempts {
+        let refused = world.write_as(&only(&["A1"]), attempt).await.unwrap_err();
+        assert_eq!(why(&refused, "column"), ("INVALID_VALUE".into(), "guid".into()));
+        assert_eq!(refused.message(), "`guid` cannot be used");
+    }
+    let own = create("Items", &values("A1", "I2")[..2]);
+    let known = world.write_as(&only(&["A1"]), own).await.unwrap_err();
+    assert_eq!(why(&known, "columns"), ("RECORD_EXISTS".into(), "company,code".into()));
 }
 
 #[tokio::test]
