@@ -324,7 +324,6 @@ async fn ve_078_ve_079_virtual_tables_say_what_they_cannot_do_and_where_their_ro
     ensure!(table["DataSourceId"] == "47c40dcb-35d6-e911-a95e-000d3a110bbd");
     ensure!(table["DataProviderId"].as_str().is_some_and(|it| it.len() == 36));
     for off in [
-        "ChangeTrackingEnabled",
         "IsAvailableOffline",
         "CanTriggerWorkflow",
         "IsActivity",
@@ -333,12 +332,15 @@ async fn ve_078_ve_079_virtual_tables_say_what_they_cannot_do_and_where_their_ro
         "AutoCreateAccessTeams",
         "IsKnowledgeManagementEnabled",
         "IsSLAEnabled",
-        "IsOptimisticConcurrencyEnabled",
         "IsQuickCreateEnabled",
         "IsStateModelAware",
         "HasNotes",
     ] {
         ensure!(table[off] == false, "{off}: {}", table[off]);
+    }
+    // Better than generic virtual tables: these are true of ours.
+    for on in ["ChangeTrackingEnabled", "IsOptimisticConcurrencyEnabled"] {
+        ensure!(table[on] == true, "{on}: {}", table[on]);
     }
     for off in [
         "IsAuditEnabled",

@@ -1,9 +1,9 @@
 //! Who may do what with native rows.
 //!
-//! Every known user may read all of them but other users' own views, and may write those of business tables such as accounts and
-//! contacts: native tables have no security roles of their own yet. The tables that say who
-//! users are, and what the organization and its companies are, and the views that everybody has, are
-//! written by administrators only.
+//! Every known user may read all of them but other users' own views, and may write those of business
+//! tables such as accounts and contacts: native tables have no security roles of their own yet. The
+//! tables that say who users are, and what the organization and its companies are, and the views that
+//! everybody has, are written by administrators only.
 
 use std::sync::Arc;
 

@@ -122,6 +122,9 @@ impl Scene<'_> {
             (subject, [Tail::Name { name, .. }]) if subject.action(name).is_some() => {
                 Err(unresolved())
             }
+            (Subject::Table(table), [Tail::Count | Tail::Ref]) => {
+                Err(not_allowed(asked, &table.set_name, "GET"))
+            }
             (Subject::Table(_), [segment, ..]) => Err(unknown(segment)),
             (Subject::Row(table, row), [Tail::Name { name, key }, rest @ ..]) => {
                 self.within((&table, row), (name, key, rest), asked, changes)
