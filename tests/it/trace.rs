@@ -21,6 +21,8 @@ const PARENT_SPAN: [u8; 8] = [0x00, 0xf0, 0x67, 0xaa, 0x0b, 0xa9, 0x02, 0xb7];
 /// A session lives for half a minute, and so its end may fall among these reads.
 const MOST_RENEWALS: usize = 1;
 const EXPORTED_WITHIN: Duration = Duration::from_secs(20);
+/// The upkeep of change tracking runs once in a while, and may fall among the reads of a try, not of all.
+const TRIES: usize = 3;
 
 async fn each_read_is_one_hop_and_one_statement(world: &World) -> Result<()> {
     let row = world.admin.json(&format!("{}?$top=1", CUSTOMERS.set)).await?;
@@ -65,19 +67,23 @@ async fn each_read_is_one_hop_and_one_statement(world: &World) -> Result<()> {
 
 /// Reads in a trace of our own. PostgreSQL must count one statement, or none for what is not the ERP's.
 async fn read_once(world: &World, path: &str) -> Result<Uuid> {
-    world.erp.forget_statements().await?;
-    let trace_id = Uuid::new_v4();
-    let parent = format!("00-{}-00f067aa0ba902b7-01", trace_id.simple());
-    let answer =
-        world.admin.send(reqwest::Method::GET, path, &[("traceparent", &parent)], None).await?;
-    ensure!(answer.status == 200, "{answer:?}");
-
-    let statements = world.erp.statements().await?;
-    let calls: i64 = statements.iter().map(|(_, calls)| calls).sum();
     let expected = i64::from(path != "WhoAmI");
-    ensure!(calls == expected, "{calls} statements: {statements:#?}");
-
-    Ok(trace_id)
+    let mut tries = 1..=TRIES;
+    loop {
+        let last = tries.next().is_none_or(|it| it == TRIES);
+        world.erp.forget_statements().await?;
+        let trace_id = Uuid::new_v4();
+        let parent = format!("00-{}-00f067aa0ba902b7-01", trace_id.simple());
+        let headers = [("traceparent", parent.as_str())];
+        let answer = world.admin.send(reqwest::Method::GET, path, &headers, None).await?;
+        ensure!(answer.status == 200, "{answer:?}");
+        let statements = world.erp.statements().await?;
+        let calls: i64 = statements.iter().map(|(_, calls)| calls).sum();
+        if calls == expected {
+            return Ok(trace_id);
+        }
+        ensure!(!last, "{calls} statements: {statements:#?}");
+    }
 }
 
 fn has_server_span(spans: &[Span]) -> bool {
@@ -109,12 +115,18 @@ async fn a_list_of_all_columns_counts_in_the_same_statement(world: &World) -> Re
     let set = CUSTOMERS.set;
     let path = format!("{set}?$count=true&$orderby=mserp_organizationname");
     world.admin.json(&path).await?;
-    world.erp.forget_statements().await?;
-    for _ in 0..10 {
-        world.admin.json(&path).await?;
+    let mut tries = 1..=TRIES;
+    loop {
+        let last = tries.next().is_none_or(|it| it == TRIES);
+        world.erp.forget_statements().await?;
+        for _ in 0..10 {
+            world.admin.json(&path).await?;
+        }
+        let statements = world.erp.statements().await?;
+        // One text, run ten times: nothing around it, and it stays prepared.
+        if statements.len() == 1 && statements[0].1 == 10 {
+            return Ok(());
+        }
+        ensure!(!last, "{statements:#?}");
     }
-    let statements = world.erp.statements().await?;
-    // One text, run ten times: nothing around it, and it stays prepared.
-    ensure!(statements.len() == 1 && statements[0].1 == 10, "{statements:#?}");
-    Ok(())
 }
