@@ -1,19 +1,28 @@
 //! The calling side. A service is given a [`Channel`] and cannot tell whether the other end is in
 //! the same process or across the network.
 
+use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::header::AUTHORIZATION;
-use http::{Request, Response};
+use http::{Request, Response, Uri};
+use hyper_util::rt::TokioIo;
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 use tonic::body::Body;
 use tonic::service::Routes;
 use tonic::transport::Endpoint;
 use tower::Service;
 use tracing::Instrument as _;
 
-use crate::service_token::ServiceIdentity;
+use crate::service_token::{Proof, ServiceIdentity, TokenSource};
+use crate::tls::TlsError;
 use crate::trace;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -26,7 +35,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(20);
 #[derive(Clone, Debug)]
 pub struct Channel {
     transport: Transport,
-    identity: ServiceIdentity,
+    tokens: Option<Arc<TokenSource>>,
 }
 
 #[derive(Clone, Debug)]
@@ -37,33 +46,92 @@ enum Transport {
 
 /// An address that cannot be one.
 #[derive(Debug, thiserror::Error)]
-#[error("`{address}` is not a service address; expected http://HOST:PORT")]
-pub struct ConnectError {
-    address: String,
-    source: tonic::transport::Error,
+pub enum ConnectError {
+    /// It is malformed.
+    #[error("`{address}` is not a service address; expected http(s)://HOST:PORT")]
+    Malformed {
+        /// The address.
+        address: String,
+        /// Why not.
+        source: tonic::transport::Error,
+    },
+    /// What it is to be trusted by cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// It says `http` where services show certificates, or `https` where they have none.
+    #[error("`{address}` must begin with {expected}, as services here prove themselves")]
+    Scheme {
+        /// The address.
+        address: String,
+        /// How it has to begin.
+        expected: &'static str,
+    },
 }
 
 impl Channel {
-    /// To a service in this process: a function call with the network's manners.
+    /// To a service in this process, by its name: a function call with the network's manners.
     #[must_use]
-    pub fn local(routes: Routes, identity: ServiceIdentity) -> Self {
-        Self { transport: Transport::Local(routes.prepare()), identity }
+    pub fn local(routes: Routes, callee: &str, identity: &ServiceIdentity) -> Self {
+        let tokens = identity.tokens(callee).map(Arc::new);
+        Self { transport: Transport::Local(routes.prepare()), tokens }
     }
 
-    /// To `http://HOST:PORT`. Connects when first used and again whenever the connection is lost.
+    /// To the service of this name at `http://HOST:PORT`, or `https://HOST:PORT` where services show
+    /// certificates. Connects when first used and again whenever the connection is lost.
     ///
     /// # Errors
     ///
-    /// When the address is malformed.
-    pub fn tcp(address: &str, identity: ServiceIdentity) -> Result<Self, ConnectError> {
-        let endpoint = Endpoint::from_shared(address.to_owned())
-            .map_err(|source| ConnectError { address: address.to_owned(), source })?
-            .connect_timeout(CONNECT_TIMEOUT)
-            .tcp_nodelay(true)
-            .http2_keep_alive_interval(KEEP_ALIVE)
-            .keep_alive_while_idle(true);
-        Ok(Self { transport: Transport::Tcp(endpoint.connect_lazy()), identity })
+    /// When the address is malformed, or of the wrong kind.
+    pub fn tcp(
+        address: &str,
+        callee: &str,
+        identity: &ServiceIdentity,
+    ) -> Result<Self, ConnectError> {
+        let require = |expected: &'static str| match address.starts_with(expected) {
+            true => Ok(()),
+            false => Err(ConnectError::Scheme { address: address.to_owned(), expected }),
+        };
+        let channel = match identity.proof() {
+            Proof::Key(_) => {
+                require("http://")?;
+                endpoint(address)?.connect_lazy()
+            }
+            Proof::Certificate(tls) => {
+                require("https://")?;
+                let tls = tls.clone();
+                connect_lazy(address, move || tls.client_config())?
+            }
+        };
+        let tokens = identity.tokens(callee).map(Arc::new);
+        Ok(Self { transport: Transport::Tcp(channel), tokens })
     }
+}
+
+fn endpoint(address: &str) -> Result<Endpoint, ConnectError> {
+    let endpoint = Endpoint::from_shared(address.to_owned())
+        .map_err(|source| ConnectError::Malformed { address: address.to_owned(), source })?;
+    Ok(endpoint
+        .connect_timeout(CONNECT_TIMEOUT)
+        .tcp_nodelay(true)
+        .http2_keep_alive_interval(KEEP_ALIVE)
+        .keep_alive_while_idle(true))
+}
+
+/// Under TLS, each connection with the configuration of its moment.
+pub(crate) fn connect_lazy(
+    address: &str,
+    config: impl Fn() -> Arc<ClientConfig> + Send + 'static,
+) -> Result<tonic::transport::Channel, ConnectError> {
+    let connect = move |uri: Uri| connect(TlsConnector::from(config()), uri);
+    Ok(endpoint(address)?.connect_with_connector_lazy(tower::service_fn(connect)))
+}
+
+async fn connect(tls: TlsConnector, uri: Uri) -> io::Result<TokioIo<TlsStream<TcpStream>>> {
+    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+    let stream = TcpStream::connect((host.as_str(), uri.port_u16().unwrap_or(443))).await?;
+    stream.set_nodelay(true)?;
+    let name = ServerName::try_from(host).map_err(io::Error::other)?;
+    Ok(TokioIo::new(tls.connect(name, stream).await?))
 }
 
 impl Service<Request<Body>> for Channel {
@@ -88,7 +156,9 @@ impl Service<Request<Body>> for Channel {
             rpc.method = path,
         );
         let headers = request.headers_mut();
-        headers.insert(AUTHORIZATION, self.identity.authorization());
+        if let Some(tokens) = &self.tokens {
+            headers.insert(AUTHORIZATION, tokens.authorization());
+        }
         trace::inject(&span, headers);
         match &mut self.transport {
             Transport::Local(routes) => {

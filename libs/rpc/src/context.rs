@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::{Code, Request, Status};
 
-use crate::caller::{CALLER_HEADER, Caller};
+use crate::assertion::CALLER_HEADER;
+use crate::caller::Caller;
 use crate::status::{ErrorReason, status};
 
 /// Who is calling, and until when an answer is wanted.

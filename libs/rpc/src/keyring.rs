@@ -1,43 +1,39 @@
-//! Keeps an [`AssertionVerifier`] supplied with the keys that user-context signs with, which change
-//! whenever user-context restarts.
+//! Keeps an [`AssertionVerifier`] supplied with what user-context says of assertions: its keys, what roles
+//! grant, and whose assertions are revoked.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use proto::user_context::v1::GetAssertionKeysRequest;
+use proto::user_context::v1::WatchTrustRequest;
 use proto::user_context::v1::user_context_service_client::UserContextServiceClient;
 use tokio::task::JoinHandle;
-use tonic::{Request, Status};
+use tonic::Status;
 
-use crate::caller::AssertionVerifier;
+use crate::assertion::AssertionVerifier;
 use crate::channel::Channel;
 
-const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
 const FIRST_RETRY: Duration = Duration::from_millis(100);
-const LAST_RETRY: Duration = Duration::from_secs(5);
-/// Between two fetches, so that forged assertions cannot make user-context busy. Shorter than a
-/// call waits for newer keys.
-const LEAST_PAUSE: Duration = Duration::from_secs(1);
-/// Between two fetches when nobody asks: bounds how long a withdrawn key is believed.
-const REFRESH: Duration = Duration::from_secs(300);
+const LAST_RETRY: Duration = Duration::from_secs(2);
+/// The grants of a large ERP's roles are some megabytes.
+const MAX_BYTES: usize = 64 * 1024 * 1024;
 
-/// Keys are fetched until this is dropped.
+/// Trust is kept until this is dropped.
 #[derive(Debug)]
-#[must_use = "keys are fetched until this is dropped"]
-pub struct KeyKeeper {
+#[must_use = "trust is kept until this is dropped"]
+pub struct TrustKeeper {
     verifier: Arc<AssertionVerifier>,
     task: JoinHandle<()>,
 }
 
-/// Fetches the assertion keys from the user-context service behind `channel`: now, with back-off
-/// until it answers; again when an assertion comes with an unknown key; and every few minutes.
-pub fn keep_keys(verifier: Arc<AssertionVerifier>, channel: Channel) -> KeyKeeper {
+/// Follows what the user-context service behind `channel` says, with back-off while it does not answer.
+pub fn keep_trust(verifier: Arc<AssertionVerifier>, channel: Channel) -> TrustKeeper {
     verifier.set_kept(true);
-    let task = tokio::spawn(keep(Arc::clone(&verifier), UserContextServiceClient::new(channel)));
-    KeyKeeper { verifier, task }
+    let client = UserContextServiceClient::new(channel).max_decoding_message_size(MAX_BYTES);
+    let task = tokio::spawn(keep(Arc::clone(&verifier), client));
+    TrustKeeper { verifier, task }
 }
 
-impl Drop for KeyKeeper {
+impl Drop for TrustKeeper {
     fn drop(&mut self) {
         self.task.abort();
         self.verifier.set_kept(false);
@@ -47,35 +43,29 @@ impl Drop for KeyKeeper {
 async fn keep(verifier: Arc<AssertionVerifier>, mut client: UserContextServiceClient<Channel>) {
     let mut retry = FIRST_RETRY;
     loop {
-        match fetch(&verifier, &mut client).await {
-            Ok(()) => {
-                retry = FIRST_RETRY;
-                tokio::time::sleep(LEAST_PAUSE).await;
-                // Whether it was asked for or its time has come, the next fetch is the same.
-                let _ = tokio::time::timeout(REFRESH, verifier.wanted()).await;
-            }
+        match follow(&verifier, &mut client, &mut retry).await {
+            Ok(()) => {}
             Err(status) => {
                 let (code, message) = (status.code(), status.message());
-                tracing::warn!(?code, message, "could not fetch the assertion keys; trying again");
-                tokio::time::sleep(retry).await;
-                retry = (retry * 2).min(LAST_RETRY);
+                tracing::warn!(?code, message, "user-context does not answer; trying again");
             }
         }
+        tokio::time::sleep(retry).await;
+        retry = (retry * 2).min(LAST_RETRY);
     }
 }
 
-async fn fetch(
+async fn follow(
     verifier: &AssertionVerifier,
     client: &mut UserContextServiceClient<Channel>,
+    retry: &mut Duration,
 ) -> Result<(), Status> {
-    let mut request = Request::new(GetAssertionKeysRequest {});
-    request.set_timeout(FETCH_TIMEOUT);
-    // The channel may be one within this process, which does not look at the request's timeout.
-    let response =
-        tokio::time::timeout(FETCH_TIMEOUT, client.get_assertion_keys(request))
-            .await
-            .map_err(|_| Status::deadline_exceeded("user-context did not answer in time"))??;
-    verifier
-        .set_keys(&response.into_inner().jwks)
-        .map_err(|error| Status::internal(format!("user-context sent unusable keys: {error}")))
+    let mut news = client.watch_trust(WatchTrustRequest {}).await?.into_inner();
+    while let Some(news) = news.message().await? {
+        verifier.apply(&news).map_err(|error| {
+            Status::internal(format!("user-context sent unusable keys: {error}"))
+        })?;
+        *retry = FIRST_RETRY;
+    }
+    Ok(())
 }

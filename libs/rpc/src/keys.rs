@@ -50,6 +50,12 @@ impl SigningKey {
         Ok(Self { encoding, jwk, key_id })
     }
 
+    /// What tokens name the key by: the SHA-256 thumbprint of its public half (RFC 7638).
+    #[must_use]
+    pub fn key_id(&self) -> &str {
+        &self.key_id
+    }
+
     /// The public half.
     #[must_use]
     pub fn jwk(&self) -> &Jwk {

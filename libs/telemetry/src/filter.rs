@@ -35,7 +35,16 @@ pub(crate) fn traces() -> Targets {
     OURS.iter().fold(Targets::new(), |targets, it| targets.with_target(*it, Level::INFO))
 }
 
-/// What is logged: as `RUST_LOG` says; without it, ours from `level` and others' warnings.
+/// The target of audit entries, as `rpc::audit` names it.
+const AUDIT: &str = "audit";
+
+/// Every audit entry, and nothing else.
+pub(crate) fn audit() -> Targets {
+    Targets::new().with_target(AUDIT, Level::INFO)
+}
+
+/// What is logged: as `RUST_LOG` says; without it, ours from `level` and others' warnings, and of the
+/// audit what was denied, which is at WARN.
 pub(crate) fn logs(rust_log: Option<&str>, level: Level) -> anyhow::Result<EnvFilter> {
     if let Some(directives) = rust_log {
         return EnvFilter::try_new(directives).context("RUST_LOG cannot be understood");

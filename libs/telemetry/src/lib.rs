@@ -4,12 +4,16 @@
 //! |---|---|
 //! | `RUST_LOG` | what is logged; default: our crates from the level in [`Options`], others' warnings |
 //! | `TOMBOLO_LOG_FORMAT` | `text` (default) or `json` |
+//! | `TOMBOLO_AUDIT_FILE` | a file to which the audit is appended, a JSON object per line; absent: only what was denied is logged |
 //! | `OTEL_EXPORTER_OTLP_ENDPOINT` | where spans go (gRPC); absent: nowhere |
 //! | `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES`, `OTEL_TRACES_SAMPLER(_ARG)`, `OTEL_BSP_*`, `OTEL_EXPORTER_OTLP_*` | as OpenTelemetry defines them |
 
 mod filter;
 
+use std::fs::{File, OpenOptions};
 use std::io::IsTerminal as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -26,6 +30,7 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 const FORMAT_VARIABLE: &str = "TOMBOLO_LOG_FORMAT";
+const AUDIT_VARIABLE: &str = "TOMBOLO_AUDIT_FILE";
 const ENDPOINT_VARIABLE: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 /// A collector that does not answer must not keep a process from ending.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(3);
@@ -100,6 +105,7 @@ pub fn init(service: &str, options: Options) -> anyhow::Result<Guard> {
     let traces = provider.as_ref().map(traces);
     tracing_subscriber::registry()
         .with(logs(format()?, options)?)
+        .with(audit_file()?.map(audit))
         .with(traces)
         .try_init()
         .context("logs are installed already")?;
@@ -120,6 +126,28 @@ where
         Format::Json => layer.json().boxed(),
     };
     Ok(layer.with_filter(filter))
+}
+
+/// Each entry is one write to the file's end, so that several processes may share it.
+fn audit<S>(file: File) -> impl Layer<S>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    tracing_subscriber::fmt::layer()
+        .json()
+        .flatten_event(true)
+        .with_current_span(false)
+        .with_span_list(false)
+        .with_target(false)
+        .with_writer(Arc::new(file))
+        .with_filter(filter::audit())
+}
+
+/// Its owner's alone.
+fn audit_file() -> anyhow::Result<Option<File>> {
+    let Some(path) = variable(AUDIT_VARIABLE)? else { return Ok(None) };
+    let opened = OpenOptions::new().append(true).create(true).mode(0o600).open(&path);
+    opened.map(Some).with_context(|| format!("{AUDIT_VARIABLE}: cannot append to {path}"))
 }
 
 fn traces<S>(provider: &SdkTracerProvider) -> impl Layer<S> + use<S>

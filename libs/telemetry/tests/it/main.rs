@@ -91,6 +91,8 @@ async fn child() {
         let _detail = tracing::debug_span!(target: "query", "detail").entered();
         tracing::info!(target: "query", "said by us");
         tracing::info!(target: "hyper", "said by another");
+        tracing::info!(target: "audit", operation = "read", decision = "allowed");
+        tracing::warn!(target: "audit", operation = "delete", decision = "denied");
     }
     guard.shutdown().await;
 }
@@ -134,4 +136,21 @@ async fn logs_are_ours_and_in_the_format_asked_for() {
     assert!(!text.contains('\u{1b}'), "not a terminal, so no colours: {text}");
     let json = run_child(&[("TOMBOLO_LOG_FORMAT", "json")]).await;
     assert!(json.contains(r#""message":"said by us""#), "{json}");
+}
+
+#[tokio::test]
+async fn the_audit_is_appended_to_its_file_and_denials_are_logged() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("audit.jsonl");
+    let variable = ("TOMBOLO_AUDIT_FILE", path.to_str().unwrap());
+    let log = run_child(&[variable]).await;
+    assert!(log.contains("denied") && !log.contains("allowed"), "{log}");
+    run_child(&[variable, ("RUST_LOG", "off")]).await;
+    let written = std::fs::read_to_string(&path).unwrap();
+    let entries: Vec<&str> = written.lines().collect();
+    assert_eq!(entries.len(), 4, "{written}");
+    for (entry, decision) in entries.iter().zip(["allowed", "denied", "allowed", "denied"]) {
+        assert!(entry.contains(&format!(r#""decision":"{decision}""#)), "{entry}");
+        assert!(entry.starts_with('{') && entry.ends_with('}'), "{entry}");
+    }
 }

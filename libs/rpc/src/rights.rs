@@ -1,0 +1,485 @@
+//! What a user may see and do: the union of what the user's roles grant.
+//!
+//! Assertions name roles; what those mean is pushed to every service ([`RoleDefinitions`]), so that a
+//! role that changes changes for everybody at once.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use proto::user_context::v1 as pb;
+use serde::{Deserialize, Serialize};
+
+use crate::caller::Principal;
+use crate::role;
+
+/// Stands for every entity, or every table.
+const EVERY: &str = "*";
+
+/// What a caller may see and do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rights {
+    /// System administrator: every entity, every company, every field.
+    pub administrator: bool,
+    /// May manage users, roles and portal mappings.
+    pub security_administrator: bool,
+    /// May call the adapter and read the catalog's list.
+    pub virtual_entity_application: bool,
+    /// Legal entities whose rows the user may touch; of an administrator, all.
+    pub companies: Companies,
+    /// By name of the data entity.
+    entities: Grants,
+    /// By logical name of the platform's table.
+    tables: Grants,
+}
+
+/// A set of legal entities; compared without regard to case.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Companies {
+    /// Every one.
+    All,
+    /// These codes.
+    Only(Vec<String>),
+}
+
+/// What may be done with one entity.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EntityRights {
+    /// With its rows.
+    pub privileges: Privileges,
+    /// Fields that cannot be seen.
+    pub hidden: BTreeSet<String>,
+    /// Fields that cannot be written.
+    pub read_only: BTreeSet<String>,
+}
+
+/// A set of things that can be done with an entity's rows.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub struct Privileges(u8);
+
+/// What each role grants. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct RoleDefinitions {
+    /// By name in lower case.
+    roles: Arc<HashMap<String, RoleRights>>,
+}
+
+type Grants = BTreeMap<String, EntityRights>;
+
+#[derive(Clone, Debug, Default)]
+struct RoleRights {
+    entities: Grants,
+    tables: Grants,
+}
+
+static NOTHING: EntityRights = EntityRights::of(Privileges::NONE);
+static EVERYTHING: EntityRights = EntityRights::of(Privileges::ALL);
+
+// === impl Rights ===
+
+impl Rights {
+    /// What a principal's roles grant together. A role that nobody defined grants nothing.
+    #[must_use]
+    pub fn of(principal: &Principal, definitions: &RoleDefinitions) -> Self {
+        let mut rights = Self {
+            administrator: principal.is_administrator(),
+            security_administrator: principal.is_security_administrator(),
+            virtual_entity_application: principal.holds(role::VIRTUAL_ENTITY_APPLICATION),
+            companies: principal.companies.clone(),
+            ..Self::default()
+        };
+        if rights.administrator {
+            rights.companies = Companies::All;
+            return rights;
+        }
+        for role in &principal.roles {
+            if let Some(granted) = definitions.roles.get(&role.to_ascii_lowercase()) {
+                unite_all(&mut rights.entities, &granted.entities);
+                unite_all(&mut rights.tables, &granted.tables);
+            }
+        }
+        rights
+    }
+
+    /// What may be done with the ERP's data entity of this name.
+    #[must_use]
+    pub fn entity(&self, name: &str) -> Cow<'_, EntityRights> {
+        self.find(&self.entities, name)
+    }
+
+    /// What may be done with the platform's table of this logical name.
+    #[must_use]
+    pub fn table(&self, logical_name: &str) -> Cow<'_, EntityRights> {
+        self.find(&self.tables, logical_name)
+    }
+
+    /// What both may see and do: the rights of a user who acts as another (spec API-32).
+    #[must_use]
+    pub fn intersect(&self, other: &Self) -> Self {
+        Self {
+            administrator: self.administrator && other.administrator,
+            security_administrator: (self.administrator || self.security_administrator)
+                && (other.administrator || other.security_administrator),
+            virtual_entity_application: self.virtual_entity_application
+                && other.virtual_entity_application,
+            companies: self.companies.intersect(&other.companies),
+            entities: self.common(other, |it| &it.entities, Self::entity),
+            tables: self.common(other, |it| &it.tables, Self::table),
+        }
+    }
+
+    fn common(
+        &self,
+        other: &Self,
+        grants: impl Fn(&Self) -> &Grants,
+        find: impl for<'r> Fn(&'r Self, &str) -> Cow<'r, EntityRights>,
+    ) -> Grants {
+        let named = grants(self).keys().chain(grants(other).keys()).map(String::as_str);
+        // Where one may do everything, what the other may do with all stays said of all.
+        let names: BTreeSet<&str> = named.chain([EVERY]).collect();
+        let both = names.into_iter().map(|name| {
+            let both = find(self, name).intersect(&find(other, name));
+            (name.to_owned(), both)
+        });
+        both.filter(|(_, it)| !it.privileges.is_empty()).collect()
+    }
+
+    fn find<'r>(&self, grants: &'r Grants, name: &str) -> Cow<'r, EntityRights> {
+        if self.administrator {
+            return Cow::Borrowed(&EVERYTHING);
+        }
+        match (grants.get(name), grants.get(EVERY)) {
+            (Some(named), Some(every)) if name != EVERY => Cow::Owned(named.unite(every)),
+            (Some(it), _) | (None, Some(it)) => Cow::Borrowed(it),
+            (None, None) => Cow::Borrowed(&NOTHING),
+        }
+    }
+}
+
+// === impl Companies ===
+
+impl Companies {
+    /// Whether rows of the legal entity may be touched.
+    #[must_use]
+    pub fn contains(&self, code: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(codes) => codes.iter().any(|it| it.eq_ignore_ascii_case(code)),
+        }
+    }
+
+    fn intersect(&self, other: &Self) -> Self {
+        match (self, other) {
+            (Self::All, it) | (it, Self::All) => it.clone(),
+            (Self::Only(ours), theirs) => {
+                Self::Only(ours.iter().filter(|it| theirs.contains(it)).cloned().collect())
+            }
+        }
+    }
+}
+
+impl Default for Companies {
+    fn default() -> Self {
+        Self::Only(Vec::new())
+    }
+}
+
+// === impl EntityRights ===
+
+impl EntityRights {
+    /// These privileges, over every field.
+    #[must_use]
+    pub const fn of(privileges: Privileges) -> Self {
+        Self { privileges, hidden: BTreeSet::new(), read_only: BTreeSet::new() }
+    }
+
+    /// What one of two grants allows. A field is hidden if it is so by each that lets rows be read, and
+    /// read-only if it is so by each that lets them be written.
+    #[must_use]
+    pub fn unite(&self, other: &Self) -> Self {
+        let fields = |of: fn(&Self) -> &BTreeSet<String>, needed| {
+            let applies = |it: &Self| it.privileges.intersects(needed);
+            match (applies(self), applies(other)) {
+                (true, true) => of(self).intersection(of(other)).cloned().collect(),
+                (true, false) => of(self).clone(),
+                (false, true) => of(other).clone(),
+                (false, false) => BTreeSet::new(),
+            }
+        };
+        Self {
+            privileges: self.privileges.union(other.privileges),
+            hidden: fields(|it| &it.hidden, Privileges::READ),
+            read_only: fields(|it| &it.read_only, Privileges::CREATE.union(Privileges::UPDATE)),
+        }
+    }
+
+    /// What both of two grants allow.
+    #[must_use]
+    pub fn intersect(&self, other: &Self) -> Self {
+        Self {
+            privileges: self.privileges.intersection(other.privileges),
+            hidden: self.hidden.union(&other.hidden).cloned().collect(),
+            read_only: self.read_only.union(&other.read_only).cloned().collect(),
+        }
+    }
+}
+
+// === impl Privileges ===
+
+impl Privileges {
+    /// Nothing.
+    pub const NONE: Self = Self(0);
+    /// See rows.
+    pub const READ: Self = Self(1);
+    /// Make rows.
+    pub const CREATE: Self = Self(2);
+    /// Change rows.
+    pub const UPDATE: Self = Self(4);
+    /// Delete rows.
+    pub const DELETE: Self = Self(8);
+    /// Run actions.
+    pub const INVOKE: Self = Self(16);
+    /// Everything.
+    pub const ALL: Self = Self(31);
+
+    /// Whether all of `other` are among these.
+    #[must_use]
+    pub const fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// Whether any of `other` is among these.
+    #[must_use]
+    pub const fn intersects(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    /// Those of either.
+    #[must_use]
+    pub const fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Those of both.
+    #[must_use]
+    pub const fn intersection(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    fn granted(operation: i32) -> Self {
+        match pb::Operation::try_from(operation) {
+            Ok(pb::Operation::Read) => Self::READ,
+            Ok(pb::Operation::Create) => Self::CREATE,
+            Ok(pb::Operation::Update) => Self::UPDATE,
+            Ok(pb::Operation::Delete) => Self::DELETE,
+            Ok(pb::Operation::Invoke) => Self::INVOKE,
+            // What is not known here yet is not granted here.
+            Ok(pb::Operation::Unspecified) | Err(_) => Self::NONE,
+        }
+    }
+}
+
+impl std::fmt::Debug for Privileges {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names = [
+            (Self::READ, "read"),
+            (Self::CREATE, "create"),
+            (Self::UPDATE, "update"),
+            (Self::DELETE, "delete"),
+            (Self::INVOKE, "invoke"),
+        ];
+        f.debug_set().entries(names.iter().filter(|it| self.contains(it.0)).map(|it| it.1)).finish()
+    }
+}
+
+// === impl RoleDefinitions ===
+
+impl RoleDefinitions {
+    /// These roles, and those that always exist. Of two with one name, both count.
+    #[must_use]
+    pub fn new(roles: &[pb::RoleGrants]) -> Self {
+        let mut defined: HashMap<String, RoleRights> = HashMap::new();
+        let basic = defined.entry(role::BASIC_USER.to_ascii_lowercase()).or_default();
+        basic.tables.insert(EVERY.to_owned(), EVERYTHING.clone());
+        for role in roles {
+            let rights = defined.entry(role.role.to_ascii_lowercase()).or_default();
+            for grant in &role.grants {
+                rights.add(grant);
+            }
+        }
+        Self { roles: Arc::new(defined) }
+    }
+}
+
+impl Default for RoleDefinitions {
+    /// Those that always exist.
+    fn default() -> Self {
+        Self::new(&[])
+    }
+}
+
+// === impl RoleRights ===
+
+impl RoleRights {
+    fn add(&mut self, grant: &pb::EntityGrant) {
+        let operations = grant.operations.iter().map(|it| Privileges::granted(*it));
+        let granted = EntityRights {
+            privileges: operations.fold(Privileges::NONE, Privileges::union),
+            hidden: grant.hidden_fields.iter().cloned().collect(),
+            read_only: grant.read_only_fields.iter().cloned().collect(),
+        };
+        let of = |names: &[String]| -> Grants {
+            names.iter().map(|it| (it.clone(), granted.clone())).collect()
+        };
+        unite_all(&mut self.entities, &of(&grant.entities));
+        unite_all(&mut self.tables, &of(&grant.tables));
+    }
+}
+
+fn unite_all(into: &mut Grants, more: &Grants) {
+    for (name, rights) in more {
+        match into.get_mut(name) {
+            Some(known) => *known = known.unite(rights),
+            None => drop(into.insert(name.clone(), rights.clone())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use uuid::Uuid;
+
+    const ENTITIES: [&str; 4] = ["*", "A", "B", "C"];
+    const FIELDS: [&str; 3] = ["x", "y", "z"];
+
+    fn grants() -> impl Strategy<Value = pb::EntityGrant> {
+        let fields = || proptest::sample::subsequence(FIELDS.map(String::from).to_vec(), 0..=3);
+        (
+            proptest::sample::subsequence(ENTITIES.map(String::from).to_vec(), 0..=2),
+            proptest::sample::subsequence(vec![1, 2, 3, 4, 5], 0..=5),
+            fields(),
+            fields(),
+        )
+            .prop_map(|(entities, operations, hidden_fields, read_only_fields)| {
+                pb::EntityGrant {
+                    tables: entities.clone(),
+                    entities,
+                    operations,
+                    hidden_fields,
+                    read_only_fields,
+                }
+            })
+    }
+
+    fn principal(roles: &[&str], companies: &[&str]) -> Principal {
+        Principal {
+            system_user_id: Uuid::nil(),
+            name: "u".into(),
+            erp_user: "u".into(),
+            roles: roles.iter().map(|it| (*it).to_owned()).collect(),
+            companies: match companies {
+                ["*"] => Companies::All,
+                codes => Companies::Only(codes.iter().map(|it| (*it).to_owned()).collect()),
+            },
+            contact: None,
+        }
+    }
+
+    /// Whether grants, looked at one by one, let something be done with a field.
+    fn allows(grants: &[pb::EntityGrant], entity: &str, operation: i32, field: &str) -> bool {
+        grants.iter().any(|it| {
+            let named = it.entities.iter().any(|name| name == entity || name == EVERY);
+            let fields = if operation == 1 { &it.hidden_fields } else { &it.read_only_fields };
+            named && it.operations.contains(&operation) && !fields.iter().any(|it| it == field)
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn a_field_is_seen_by_who_has_one_grant_that_shows_it(
+            one in prop::collection::vec(grants(), 0..4),
+            other in prop::collection::vec(grants(), 0..4),
+        ) {
+            let roles = [
+                pb::RoleGrants { role: "One".into(), grants: one.clone() },
+                pb::RoleGrants { role: "Other".into(), grants: other.clone() },
+            ];
+            let definitions = RoleDefinitions::new(&roles);
+            let both = Rights::of(&principal(&["ONE", "other", "unknown"], &[]), &definitions);
+            let all = [one.clone(), other.clone()].concat();
+            let common = Rights::of(&principal(&["one"], &[]), &definitions)
+                .intersect(&Rights::of(&principal(&["other"], &[]), &definitions));
+            for entity in &ENTITIES[1..] {
+                for field in FIELDS {
+                    let sees = |it: &Rights| {
+                        let it = it.entity(entity);
+                        it.privileges.contains(Privileges::READ) && !it.hidden.contains(field)
+                    };
+                    prop_assert_eq!(sees(&both), allows(&all, entity, 1, field));
+                    let each = allows(&one, entity, 1, field) && allows(&other, entity, 1, field);
+                    prop_assert_eq!(sees(&common), each);
+                }
+                for (operation, privilege) in [
+                    (2, Privileges::CREATE),
+                    (3, Privileges::UPDATE),
+                    (4, Privileges::DELETE),
+                    (5, Privileges::INVOKE),
+                ] {
+                    let granted = allows(&all, entity, operation, "none");
+                    prop_assert_eq!(both.entity(entity).privileges.contains(privilege), granted);
+                    prop_assert_eq!(both.table(entity).privileges.contains(privilege), granted);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_roles_that_always_exist_grant_what_they_are_for() {
+        let definitions = RoleDefinitions::default();
+        let rights = |role: &str| Rights::of(&principal(&[role], &["USMF"]), &definitions);
+        let administrator = rights("system ADMINISTRATOR");
+        assert_eq!(administrator.entity("A").privileges, Privileges::ALL);
+        assert_eq!(administrator.companies, Companies::All);
+        assert_eq!(rights(role::BASIC_USER).table("account").privileges, Privileges::ALL);
+        assert!(rights(role::BASIC_USER).entity("A").privileges.is_empty());
+        for role in [
+            role::SECURITY_ADMINISTRATOR,
+            role::VIRTUAL_ENTITY_APPLICATION,
+            role::PORTAL_USER,
+            role::PORTAL_USER_ALIAS,
+            "nobody",
+        ] {
+            assert!(rights(role).entity("A").privileges.is_empty(), "{role}");
+            assert!(rights(role).table("account").privileges.is_empty(), "{role}");
+        }
+    }
+
+    #[test]
+    fn who_acts_as_another_touches_rows_of_common_companies() {
+        let definitions = RoleDefinitions::default();
+        let all = [
+            principal(&[role::SYSTEM_ADMINISTRATOR], &[]),
+            principal(&[], &["*"]),
+            principal(&[], &["USMF", "demf"]),
+            principal(&[], &["DEMF"]),
+            principal(&[], &[]),
+        ]
+        .map(|it| Rights::of(&it, &definitions));
+        for (one, other) in all.iter().flat_map(|one| all.iter().map(move |other| (one, other))) {
+            for company in ["USMF", "DEMF", "FRRT"] {
+                let expected = one.companies.contains(company) && other.companies.contains(company);
+                let both = one.intersect(other);
+                assert_eq!(both.companies.contains(company), expected, "{one:?} {other:?}");
+            }
+        }
+    }
+}
