@@ -104,6 +104,9 @@ pub struct Entity {
     pub rules: Vec<Rule>,
     /// What can be run besides. Names are unique without regard to case.
     pub actions: Vec<Action>,
+    /// Which rows a user may touch, beside those of the user's companies. Names are unique without
+    /// regard to case.
+    pub policies: Vec<RowPolicy>,
     /// Changes of its rows are captured, until an administrator says otherwise.
     pub change_tracking: bool,
 }
@@ -277,6 +280,17 @@ pub struct RelationField {
     pub field: String,
     /// Of the related one.
     pub related: String,
+}
+
+/// A restriction of the rows of an entity: a row must meet all that apply.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RowPolicy {
+    /// Unique within the entity.
+    pub name: String,
+    /// Applies to who holds one of these roles; none: to all but System administrators.
+    pub roles: Vec<String>,
+    /// SQL over the sources' aliases, by the model's author: a [`Predicate`](crate::Predicate).
+    pub predicate: String,
 }
 
 impl Entity {

@@ -2,9 +2,11 @@
 
 use std::fmt::Debug;
 
+use futures::future::BoxFuture;
 use proto::query::v1 as pb;
 use proto::query::v1::operation::Operation as Kind;
-use rpc::Caller;
+use rpc::{Caller, Privileges};
+use tonic::Status;
 
 use crate::error::Error;
 use crate::grant::{Grant, Refused};
@@ -24,6 +26,31 @@ pub enum Privilege {
     Invoke,
 }
 
+impl Privilege {
+    /// As errors call it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Create => "create",
+            Self::Update => "update",
+            Self::Delete => "delete",
+            Self::Invoke => "invoke",
+        }
+    }
+
+    /// As users hold it.
+    pub(crate) fn needed(self) -> Privileges {
+        match self {
+            Self::Read => Privileges::READ,
+            Self::Create => Privileges::CREATE,
+            Self::Update => Privileges::UPDATE,
+            Self::Delete => Privileges::DELETE,
+            Self::Invoke => Privileges::INVOKE,
+        }
+    }
+}
+
 /// Gives leave, entity by entity.
 pub trait Authority: Debug + Send + Sync {
     /// Leave for the caller to do something with the entity's rows, those that it covers.
@@ -32,6 +59,16 @@ pub trait Authority: Debug + Send + Sync {
     ///
     /// When there is no such entity, or the caller may not touch it at all.
     fn grant(&self, caller: &Caller, entity: &str, privilege: Privilege) -> Result<Grant, Refused>;
+
+    /// Asks somebody else about a write, before it is done; `None` where nobody has to be asked. A
+    /// refusal is passed on as it is.
+    fn review<'a>(
+        &'a self,
+        _caller: &'a Caller,
+        _operation: &'a pb::Operation,
+    ) -> Option<BoxFuture<'a, Result<(), Status>>> {
+        None
+    }
 
     /// Whether it knows its entities yet. While it does not, calls are to come again.
     fn is_ready(&self) -> bool {

@@ -11,6 +11,7 @@ use proto::catalog::v1 as pb;
 use rules::Expression;
 
 use crate::action::Action;
+use crate::policy::RowPolicy;
 
 /// A data entity, ready to plan queries for.
 #[derive(Debug)]
@@ -33,6 +34,8 @@ pub struct Binding {
     /// What a row must meet when it is written.
     pub(crate) rules: Vec<Rule>,
     actions: Vec<Action>,
+    /// Which rows a user may touch, beside those of the user's companies.
+    pub(crate) policies: Vec<RowPolicy>,
     /// Changes of its rows are captured.
     pub(crate) change_tracking: bool,
 }
@@ -226,6 +229,22 @@ impl Binding {
 
     pub(crate) fn field(&self, name: &str) -> Option<&Field> {
         self.by_name.get(name).map(|&index| &self.fields[index])
+    }
+
+    /// The number of the field.
+    pub(crate) fn number(&self, field: &str) -> Option<usize> {
+        self.by_name.get(field).copied()
+    }
+
+    /// Whether rows are told apart by the field: by it they are found, and known to be who may see them.
+    pub(crate) fn identifies(&self, field: usize) -> bool {
+        let is_identity = |it: &Field| {
+            let column = it.column.as_ref();
+            column.is_some_and(|it| it.source == 0 && self.identity_columns.contains(&it.name))
+        };
+        self.key.contains(&field)
+            || self.company == Some(field)
+            || self.fields.get(field).is_some_and(is_identity)
     }
 
     pub(crate) fn key_fields(&self) -> impl Iterator<Item = &Field> {

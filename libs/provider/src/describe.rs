@@ -2,7 +2,8 @@
 
 use model::{
     Action, ActionBinding, COMPANY_FIELD, Casing, DataType, Entity, Enum, FieldSource,
-    Implementation, Member, Model, Parameter, RecordIdKind, Relation, Rule, Stored, ValueType,
+    Implementation, Member, Model, Parameter, RecordIdKind, Relation, RowPolicy, Rule, Stored,
+    ValueType,
 };
 use proto::catalog::v1 as pb;
 
@@ -33,6 +34,7 @@ pub fn data_entity(
         rules: entity.rules.iter().map(rule).collect(),
         actions: entity.actions.iter().map(action).collect(),
         change_tracking: entity.change_tracking,
+        row_policies: entity.policies.iter().map(policy).collect(),
     }
 }
 
@@ -45,6 +47,11 @@ fn rule(rule: &Rule) -> pb::EntityRule {
         on_create: rule.on_create,
         on_update: rule.on_update,
     }
+}
+
+fn policy(policy: &RowPolicy) -> pb::RowPolicy {
+    let RowPolicy { name, roles, predicate } = policy.clone();
+    pb::RowPolicy { name, roles, predicate }
 }
 
 fn action(action: &Action) -> pb::EntityAction {
@@ -312,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn rules_defaults_and_actions_are_published() {
+    fn rules_defaults_policies_and_actions_are_published() {
         let order = format!(
             "change_tracking = true\n{GROUP}
             default = \"1\"
@@ -322,6 +329,10 @@ mod tests {
             check = \"Rank > 0\"
             message = \"No.\"
             on = \"create\"
+            [[policies]]
+            name = \"Own\"
+            roles = \"Clerk\"
+            predicate = \"g.owner = :user\"
             [[actions]]
             name = \"Promote\"
             binding = \"row\"
@@ -337,6 +348,9 @@ mod tests {
         assert_eq!(limits, ["1", "0", ""]);
         let rule = &entity.rules[0];
         assert_eq!((rule.on_create, rule.on_update, rule.field.as_str()), (true, false, ""));
+        let (name, roles) = ("Own".into(), vec!["Clerk".into()]);
+        let own = pb::RowPolicy { name, roles, predicate: "g.owner = :user".into() };
+        assert_eq!(entity.row_policies, [own]);
         let action = &entity.actions[0];
         assert_eq!(action.binding(), pb::ActionBinding::Entity);
         assert_eq!(action.result(), pb::FieldType::Date);

@@ -59,6 +59,16 @@ pub enum Error {
         /// External name.
         column: String,
     },
+    /// A column that the caller may not read, or may not write.
+    #[error("the user is missing the privilege to {privilege} `{column}` of `{entity}`")]
+    ColumnDenied {
+        /// External name.
+        entity: String,
+        /// External name.
+        column: String,
+        /// `read`, `create` or `update`.
+        privilege: &'static str,
+    },
     /// A value for a field that cannot be given one.
     #[error("`{column}` is read-only")]
     ReadOnly {
@@ -111,6 +121,9 @@ pub enum Error {
     /// The caller may not.
     #[error(transparent)]
     Denied(#[from] Denied),
+    /// Somebody who was asked about the write refused it.
+    #[error("{}", .0.message())]
+    Reviewed(Status),
     /// The deadline passed, or the database gave up first.
     #[error("the deadline passed before the query was done")]
     DeadlineExceeded,
@@ -228,6 +241,15 @@ impl Error {
                 let reason = ErrorReason::ReferenceNotFound;
                 status(Code::InvalidArgument, domain, reason, message, metadata)
             }
+            Self::ColumnDenied { entity, column, privilege } => {
+                let metadata = [
+                    ("entity", entity.as_str()),
+                    ("column", column.as_str()),
+                    ("privilege", privilege),
+                ];
+                let reason = ErrorReason::ColumnDenied;
+                status(Code::PermissionDenied, domain, reason, message, metadata)
+            }
             Self::ReadOnly { column } => {
                 let metadata = [entity, ("column", column.as_str())];
                 let reason = ErrorReason::FieldReadOnly;
@@ -273,6 +295,7 @@ impl Error {
             }
             Self::Action(refusal) => refusal.into_status(domain, entity.1),
             Self::Denied(denied) => denied.into_status(domain),
+            Self::Reviewed(refusal) => refusal,
             Self::DeadlineExceeded | Self::SlowReader => {
                 let reason = ErrorReason::DeadlineExceeded;
                 status(Code::DeadlineExceeded, domain, reason, message, [entity])

@@ -1,21 +1,33 @@
 //! Authorization as a value: nothing runs without a [`Grant`], and each names the rows it covers.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use rpc::{Access, Caller, Companies, ErrorReason, status};
+use rpc::{Caller, Companies, EntityRights, ErrorReason, status};
 use tonic::{Code, Status};
 
 use crate::authority::Privilege;
 use crate::binding::{Binding, Field};
 use crate::error::Error;
+use crate::policy::Policies;
 
 /// Leave to touch rows of one entity: all of them, or those of which one field holds what it may, such
-/// as those of some legal entities.
+/// as those of some legal entities, and which meet the row policies that bind the caller. Some fields
+/// may be out of reach.
 #[derive(Clone, Debug)]
 pub struct Grant {
     binding: Arc<Binding>,
     restriction: Option<Restriction>,
+    policies: Option<Arc<Policies>>,
+    columns: Option<Arc<Columns>>,
+}
+
+/// Fields out of reach, by their numbers in the binding.
+#[derive(Debug)]
+struct Columns {
+    hidden: Vec<usize>,
+    read_only: Vec<usize>,
 }
 
 #[derive(Clone, Debug)]
@@ -65,7 +77,7 @@ impl Grant {
     /// Leave to read every row. For tables that every known user may read.
     #[must_use]
     pub fn unrestricted(binding: Arc<Binding>) -> Self {
-        Self { binding, restriction: None }
+        Self { binding, restriction: None, policies: None, columns: None }
     }
 
     /// Leave to touch the rows of which a field of text or of GUIDs holds one of these.
@@ -80,7 +92,8 @@ impl Grant {
     ) -> Result<Self, Refused> {
         let field = binding.fields.iter().position(|it| it.name == field);
         let field = field.ok_or(Refused::Unknown)?;
-        Ok(Self { binding, restriction: Some(Restriction { field, allowed }) })
+        let restriction = Some(Restriction { field, allowed });
+        Ok(Self { restriction, ..Self::unrestricted(binding) })
     }
 
     /// Leave to read what the caller's ERP rights cover.
@@ -102,23 +115,94 @@ impl Grant {
         binding: Arc<Binding>,
         privilege: Privilege,
     ) -> Result<Self, Denied> {
-        let needed = match privilege {
-            Privilege::Read => Access::Read,
-            Privilege::Create | Privilege::Update | Privilege::Delete | Privilege::Invoke => {
-                Access::Write
+        if caller.rights.administrator {
+            return Ok(Self::unrestricted(binding));
+        }
+        let rights = caller.rights.entity(binding.name());
+        let restriction = match (&caller.rights.companies, binding.company) {
+            (Companies::All, _) | (_, None) => None,
+            (Companies::Only(codes), Some(field)) => {
+                Some(Restriction { field, allowed: codes.clone() })
             }
         };
-        if caller.rights.access(binding.name()) < Some(needed) {
-            return Err(Denied::new(caller, binding.name(), privilege));
+        let policies = Policies::of(caller, &binding);
+        let grant = Self { restriction, policies, ..Self::unrestricted(binding) };
+        grant.limited_to(caller, &rights, privilege)
+    }
+
+    /// The same rows, as far as rights reach: without the fields that they hide, and without writes of
+    /// those that they let be read only.
+    ///
+    /// # Errors
+    ///
+    /// When they lack the privilege, or hide what tells rows apart: then there is nothing left to see.
+    pub fn limited_to(
+        self,
+        caller: &Caller,
+        rights: &EntityRights,
+        privilege: Privilege,
+    ) -> Result<Self, Denied> {
+        let denied = |grant: &Self| Denied::new(caller, grant.binding.name(), privilege);
+        if !rights.privileges.contains(privilege.needed()) {
+            return Err(denied(&self));
         }
-        let companies = match &caller.rights.companies {
-            _ if caller.rights.administrator => None,
-            Companies::All => None,
-            Companies::Only(codes) => Some(codes.clone()),
+        if rights.hidden.is_empty() && rights.read_only.is_empty() {
+            return Ok(self);
+        }
+        let numbers = |names: &BTreeSet<String>| -> Vec<usize> {
+            let fields = self.binding.fields.iter().enumerate();
+            let named = fields.filter(|(_, field)| {
+                names.contains(&field.name)
+                    || names.iter().any(|it| it.eq_ignore_ascii_case(&field.name))
+            });
+            named.map(|it| it.0).collect()
         };
-        let restriction = companies.zip(binding.company);
-        let restriction = restriction.map(|(allowed, field)| Restriction { field, allowed });
-        Ok(Self { binding, restriction })
+        let (hidden, read_only) = (numbers(&rights.hidden), numbers(&rights.read_only));
+        if hidden.iter().any(|it| self.binding.identifies(*it)) {
+            return Err(denied(&self));
+        }
+        Ok(Self { columns: Some(Arc::new(Columns { hidden, read_only })), ..self })
+    }
+
+    /// The policies that rows must meet besides.
+    pub(crate) fn policies(&self) -> Option<&Policies> {
+        self.policies.as_deref()
+    }
+
+    /// Whether the caller may touch some rows only.
+    pub(crate) fn is_restricted(&self) -> bool {
+        self.restriction.is_some() || self.policies.is_some()
+    }
+
+    /// Whether the caller may see every row that a relation by these pairs leads to. Rows of a company
+    /// refer to rows of the same one, of which the caller may then see all.
+    pub(crate) fn sees_all_by(&self, pairs: &[(String, String)]) -> bool {
+        match self.restricted_by() {
+            _ if self.policies.is_some() => false,
+            None => true,
+            by if by == self.binding.company => {
+                let company = self.binding.company_field();
+                pairs.iter().any(|(_, it)| company.is_some_and(|field| field.name == *it))
+            }
+            Some(_) => false,
+        }
+    }
+
+    /// Whether a field cannot be seen, nor written.
+    pub(crate) fn hides(&self, field: usize) -> bool {
+        self.columns.as_ref().is_some_and(|it| it.hidden.contains(&field))
+    }
+
+    /// Whether a field can be written as far as the caller's rights go.
+    pub(crate) fn writes(&self, field: usize) -> bool {
+        let is_kept = |it: &Arc<Columns>| it.read_only.contains(&field);
+        !self.hides(field) && !self.columns.as_ref().is_some_and(is_kept)
+    }
+
+    /// The refusal of a field.
+    pub(crate) fn column_denied(&self, column: &str, privilege: Privilege) -> Error {
+        let (entity, column) = (self.binding.name().to_owned(), column.to_owned());
+        Error::ColumnDenied { entity, column, privilege: privilege.name() }
     }
 
     pub(crate) fn binding(&self) -> &Binding {
@@ -188,19 +272,13 @@ impl Denied {
     /// The caller lacks the privilege on the entity.
     #[must_use]
     pub fn new(caller: &Caller, entity: &str, privilege: Privilege) -> Self {
-        let privilege = match privilege {
-            Privilege::Read => "read",
-            Privilege::Create => "create",
-            Privilege::Update => "update",
-            Privilege::Delete => "delete",
-            Privilege::Invoke => "invoke",
-        };
-        Self { user: caller.name.clone(), entity: entity.to_owned(), privilege }
+        let user = caller.user.name.clone();
+        Self { user, entity: entity.to_owned(), privilege: privilege.name() }
     }
 
     /// Only administrators may see how an entity's rows are read.
     pub(crate) fn explain(caller: &Caller, entity: &str) -> Self {
-        Self { user: caller.name.clone(), entity: entity.to_owned(), privilege: "explain" }
+        Self { user: caller.user.name.clone(), entity: entity.to_owned(), privilege: "explain" }
     }
 
     /// As a status of the service `domain`.

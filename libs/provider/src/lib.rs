@@ -22,6 +22,7 @@ mod ids;
 mod indexes;
 mod names;
 mod plan;
+mod policy;
 mod pool;
 mod provider;
 mod row;

@@ -38,7 +38,7 @@ pub(crate) use argument::{Argument, Arguments};
 pub(crate) use halves::KnownIndexes;
 pub(crate) use invoke::{Call, call, lock};
 pub(crate) use order::{PositionKind, SortKey};
-pub(crate) use row::{RowParts, row_parts, stored};
+pub(crate) use row::{RowParts, references, row_parts, stored};
 pub(crate) use select::Output;
 
 use crate::binding::Binding;
@@ -109,6 +109,8 @@ pub(crate) struct Planner<'q> {
     /// Lookups that were resolved, by where they start from and where they stand.
     lookups: HashMap<LookupKey, RowGuid>,
     calendar: Option<pb::FiscalCalendar>,
+    /// Nobody is shown what the statement finds: it may look at hidden fields.
+    is_internal: bool,
 }
 
 type LookupKey = (usize, String, usize, usize, Option<usize>);
@@ -208,6 +210,7 @@ impl<'q> Planner<'q> {
             aliases: HashMap::new(),
             lookups: HashMap::new(),
             calendar,
+            is_internal: false,
         }
     }
 

@@ -2,8 +2,10 @@
 //!
 //! One server for whichever service owns the rows: what it may do differs by [`Role`], who may do it by
 //! the service's [`Authority`]. Start with [`Server`]; `rows` answers single operations, `session` is
-//! one transaction as long as its stream, `once` gives a repeated write its recorded answer.
+//! one transaction as long as its stream, `once` gives a repeated write its recorded answer; `audit` is
+//! the trail that operations leave.
 
+mod audit;
 mod end;
 mod once;
 mod rows;
@@ -25,6 +27,7 @@ use crate::authority::Authority;
 use crate::error::is_unavailable;
 use crate::provider::Provider;
 use crate::transaction::Transaction;
+pub(crate) use audit::read as audit_read;
 
 /// A message with the operations of a whole batch.
 const MAX_MESSAGE_BYTES: usize = 32 * 1024 * 1024;

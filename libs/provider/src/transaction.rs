@@ -42,7 +42,7 @@ impl Transaction {
     ///
     /// When the database does not answer, or the deadline passes.
     pub async fn begin(provider: &Provider, context: &CallContext) -> Result<Self, Error> {
-        let user = context.caller.system_user_id;
+        let user = context.caller.user.system_user_id;
         let opened = async {
             let mut lease = provider.pool().lease_to_write(user).await?;
             let begun = sqlx::raw_sql("BEGIN").execute(lease.connection()?).await;

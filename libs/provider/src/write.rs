@@ -4,7 +4,8 @@
 //! `given` takes the request's values apart and checks them, with what the database says of its tables
 //! (`table`, kept by `memory`). `rules` fills in defaults and judges the row. `create`, `update`,
 //! `upsert` and `delete` write it, in the order that `order` finds among the entity's sources, with
-//! statements from `statement`. What the database refuses is told in the model's words by `violation`.
+//! statements from `statement`. What the row then refers to is looked at by
+//! `references`. What the database refuses is told in the model's words by `violation`.
 //! Start with [`execute`].
 
 mod clear;
@@ -15,6 +16,7 @@ mod entity;
 mod given;
 mod memory;
 mod order;
+mod references;
 mod rules;
 mod same;
 mod statement;
@@ -67,6 +69,9 @@ pub(crate) async fn execute(
     session: &mut Session<'_>,
     operation: pb::Operation,
 ) -> Result<pb::OperationResult, Error> {
+    if let Some(review) = session.authority.review(session.caller, &operation) {
+        review.await.map_err(Error::Reviewed)?;
+    }
     let done = Box::pin(perform(session, operation)).await;
     if let Err(Error::SchemaMismatch { .. }) = &done {
         session.provider.tables().forget();
@@ -118,11 +123,14 @@ pub(crate) async fn is_one_statement(
         Some(Kind::Create(it)) => {
             let entity = session.entity(&it.entity_name, Privilege::Create).await?;
             let keeps_id = it.record_id.is_empty() || entity.keeps_record_id();
-            entity.is_one_table() && !entity.is_restricted() && keeps_id
+            let veiled = references::veiled(session, &entity, &it.values);
+            entity.is_one_table() && !entity.is_restricted() && keeps_id && veiled.is_empty()
         }
         Some(Kind::Update(it)) => {
             let entity = session.entity(&it.entity_name, Privilege::Update).await?;
-            entity.is_one_table() && !entity.rules_on_update() && !entity.may_move(&it.values)
+            let veiled = references::veiled(session, &entity, &it.values);
+            let is_plain = !entity.rules_on_update() && !entity.may_move(&it.values);
+            entity.is_one_table() && is_plain && veiled.is_empty()
         }
         Some(Kind::Delete(it)) => {
             session.entity(&it.entity_name, Privilege::Delete).await?.is_one_table()

@@ -50,6 +50,7 @@ fn entity(name: &str, key: &[&str], fields: Vec<Field>) -> Entity {
         relations: Vec::new(),
         rules: Vec::new(),
         actions: Vec::new(),
+        policies: Vec::new(),
         change_tracking: false,
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use model::{Entity, Model};
 use proto::catalog::v1::{CatalogEntry, CreateRelationshipRequest, Relationship};
 use provider::{Binding, Grant, Pool, PoolOptions, Provider};
-use rpc::Caller;
+use rpc::{Caller, Privileges};
 use tokio::sync::{Mutex, MutexGuard, watch};
 
 use crate::config::Config;
@@ -71,9 +71,10 @@ impl Changes {
         &self.list
     }
 
-    /// Leave to read the list: every known user may.
-    pub(crate) fn list_grant(&self) -> Grant {
-        Grant::unrestricted(Arc::clone(&self.list_binding))
+    /// Leave to read the list.
+    pub(crate) fn list_grant(&self, caller: &Caller) -> Result<Grant, Error> {
+        may_read(caller)?;
+        Ok(Grant::unrestricted(Arc::clone(&self.list_binding)))
     }
 
     /// Changes one row.
@@ -207,10 +208,21 @@ impl Changes {
     }
 }
 
+/// Who works with the platform's tables reads the list too, and so does the service-to-service
+/// application, which reads nothing else (spec virtual-entities §1.4).
+pub(crate) fn may_read(caller: &Caller) -> Result<(), Error> {
+    let rights = &caller.rights;
+    let reads = rights.table(list_entity::TABLE).privileges.contains(Privileges::READ);
+    match reads || rights.virtual_entity_application {
+        true => Ok(()),
+        false => Err(Error::MayNotRead(caller.user.name.clone())),
+    }
+}
+
 fn authorize(caller: &Caller) -> Result<(), Error> {
     match caller.rights.administrator {
         true => Ok(()),
-        false => Err(Error::NotAdministrator(caller.name.clone())),
+        false => Err(Error::NotAdministrator(caller.user.name.clone())),
     }
 }
 

@@ -3,7 +3,7 @@
 use rpc::{ErrorReason, status, unavailable};
 use tonic::{Code, Status};
 
-use crate::list_entity::CHANGE_TRACKING;
+use crate::list_entity::{CHANGE_TRACKING, TABLE};
 
 pub(crate) const DOMAIN: &str = "catalog";
 
@@ -22,6 +22,9 @@ pub enum Error {
     /// A declared relationship has that id.
     #[error("there is a declared relationship `{0}`; it can be deleted, and never changed")]
     RelationshipExists(String),
+    /// The caller may not see the catalog.
+    #[error("user `{0}` is missing the privilege to read the catalog")]
+    MayNotRead(String),
     /// Only administrators change the catalog.
     #[error("user `{0}` may not change the catalog; it takes a System administrator")]
     NotAdministrator(String),
@@ -109,6 +112,11 @@ impl From<Error> for Status {
             }
             Error::RelationshipExists(_) => {
                 status(Code::AlreadyExists, DOMAIN, ErrorReason::ResourceExists, message, [])
+            }
+            Error::MayNotRead(_) => {
+                let metadata = [("entity", TABLE), ("privilege", "read")];
+                let reason = ErrorReason::PrivilegeDenied;
+                status(Code::PermissionDenied, DOMAIN, reason, message, metadata)
             }
             Error::NotAdministrator(_) => {
                 let metadata = [("privilege", "write")];

@@ -8,7 +8,7 @@ use proto::query::v1::{AttributeType, RequiredLevel, SystemColumn};
 use crate::store::{LIST_ENTITY_ID, SCHEMA};
 
 const ENTITY: &str = "CDSVirtualEntityListEntity";
-const TABLE: &str = "mserp_financeandoperationsentity";
+pub(crate) const TABLE: &str = "mserp_financeandoperationsentity";
 pub(crate) const PHYSICAL_NAME: &str = "PhysicalName";
 pub(crate) const VISIBLE: &str = "HasBeenGenerated";
 pub(crate) const REFRESH: &str = "Refresh";

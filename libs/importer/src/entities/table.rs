@@ -67,6 +67,7 @@ impl TableReader<'_> {
             relations: Vec::new(),
             rules: Vec::new(),
             actions: Vec::new(),
+            policies: Vec::new(),
             change_tracking: false,
         };
         Some(Draft { entity, fields: by_column })

@@ -2,12 +2,12 @@
 
 use crate::entity::{
     COMPANY_FIELD, Casing, ColumnPath, DataType, Entity, Field, FieldSource, Join, JoinColumn,
-    RecordId, RecordIdKind, Relation, RelationField, Source, TableName,
+    RecordId, RecordIdKind, Relation, RelationField, RowPolicy, Source, TableName,
 };
 use crate::logic::{Action, Rule};
 use crate::name::{check_platform_name, parse_column_path, parse_identifier, parse_table};
 use crate::read::field::{read_casing, read_field};
-use crate::read::logic::{check_expression, read_action, read_rule};
+use crate::read::logic::{check_expression, read_action, read_policy, read_rule};
 use crate::read::{Settings, read_name, report_twice};
 use crate::toml_reader::{At, Document, Table};
 
@@ -43,6 +43,7 @@ pub(crate) fn read_entity(document: &Document<'_>, settings: &Settings) -> Draft
                 relations: Vec::new(),
                 rules: Vec::new(),
                 actions: Vec::new(),
+                policies: Vec::new(),
                 change_tracking: false,
             },
             name_line: 0,
@@ -76,6 +77,7 @@ impl Reader<'_> {
         let (relations, relation_lines) = self.relations(&fields);
         let rules = self.rules(&fields);
         let actions = self.actions();
+        let policies = self.policies();
         let change_tracking = self.root.flag("change_tracking").is_some_and(|it| it.value);
         let name_line = name.line;
         let entity = Entity {
@@ -93,6 +95,7 @@ impl Reader<'_> {
             relations,
             rules,
             actions,
+            policies,
             change_tracking,
         };
         self.root.finish();
@@ -253,6 +256,15 @@ impl Reader<'_> {
             self.root.report(it.line, format!("action `{}` is there twice", it.value));
         });
         actions
+    }
+
+    fn policies(&mut self) -> Vec<RowPolicy> {
+        let tables = self.root.tables("policies");
+        let (names, policies): (Vec<_>, Vec<_>) = tables.into_iter().map(read_policy).unzip();
+        report_twice(&names, |it| {
+            self.root.report(it.line, format!("policy `{}` is there twice", it.value));
+        });
+        policies
     }
 }
 

@@ -1,10 +1,11 @@
-//! Rules and actions of one entity file, and the expressions in it.
+//! Rules, row policies and actions of one entity file, and the expressions in it.
 
 use rules::Expression;
 
-use crate::entity::Field;
+use crate::entity::{Field, RowPolicy};
 use crate::logic::{Action, ActionBinding, Implementation, Parameter, Rule, ValueType};
 use crate::name::parse_table;
+use crate::predicate::Predicate;
 use crate::read::{read_name, report_twice};
 use crate::toml_reader::{At, Table};
 
@@ -63,6 +64,37 @@ fn read_occasions(table: &mut Table<'_>) -> (bool, bool) {
         }
     }
     (create, update)
+}
+
+pub(crate) fn read_policy(mut table: Table<'_>) -> (At<String>, RowPolicy) {
+    let name = read_name(&mut table);
+    let roles = table.texts("roles");
+    if let Some(roles) = &roles {
+        // Without any it would bind everybody, which is said by leaving `roles` out.
+        if roles.value.is_empty() {
+            table.report(roles.line, "`roles` is empty: whom the policy applies to");
+        }
+        report_twice(&roles.value, |it| {
+            table.report(it.line, format!("`roles` names `{}` twice", it.value));
+        });
+        for role in roles.value.iter().filter(|it| it.value.trim().is_empty()) {
+            table.report(role.line, "`roles` has an empty name");
+        }
+    }
+    let predicate = table.required_text("predicate");
+    if !predicate.value.is_empty()
+        && let Err(error) = Predicate::parse(&predicate.value)
+    {
+        table.report(predicate.line, format!("`predicate`: {error}"));
+    }
+    table.finish();
+    let roles = roles.map(|it| it.value.into_iter().map(|it| it.value).collect());
+    let policy = RowPolicy {
+        name: name.value.clone(),
+        roles: roles.unwrap_or_default(),
+        predicate: predicate.value,
+    };
+    (name, policy)
 }
 
 pub(crate) fn read_action(mut table: Table<'_>) -> (At<String>, Action) {

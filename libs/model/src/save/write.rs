@@ -2,7 +2,7 @@
 
 use crate::entity::{
     Casing, DataType, Entity, Enum, Field, FieldSource, Model, RecordId, RecordIdKind, Relation,
-    Source, Stored, TableName,
+    RowPolicy, Source, Stored, TableName,
 };
 use crate::logic::{Action, ActionBinding, Implementation, Parameter, Rule};
 use crate::name::{write_column_path, write_identifier, write_table};
@@ -81,6 +81,7 @@ pub(super) fn entity(entity: &Entity, visible: bool) -> String {
     fields.iter().for_each(|it| write_field(&mut out, it));
     entity.relations.iter().for_each(|it| write_relation(&mut out, it));
     entity.rules.iter().for_each(|it| write_rule(&mut out, it));
+    entity.policies.iter().for_each(|it| write_policy(&mut out, it));
     entity.actions.iter().for_each(|it| write_action(&mut out, it));
     out.0
 }
@@ -204,6 +205,15 @@ fn write_rule(out: &mut Writer, rule: &Rule) {
         (false, true) => out.text("on", "update"),
         _ => {}
     }
+}
+
+fn write_policy(out: &mut Writer, policy: &RowPolicy) {
+    out.header("[[policies]]");
+    out.text("name", &policy.name);
+    if !policy.roles.is_empty() {
+        out.line("roles", list(&policy.roles));
+    }
+    out.text("predicate", &policy.predicate);
 }
 
 fn write_action(out: &mut Writer, action: &Action) {

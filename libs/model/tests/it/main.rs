@@ -4,6 +4,7 @@
 
 mod mistakes;
 mod round_trip;
+mod security;
 
 use std::path::Path;
 

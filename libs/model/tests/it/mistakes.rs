@@ -442,6 +442,36 @@ fn rules() {
 }
 
 #[test]
+fn policies() {
+    let check = |lines: &str, expected: &[&str]| {
+        check_file(&format!("{HEAD}{FIELD}[[policies]]\n{lines}"), expected);
+    };
+    check("name = \"P\"\npredicate = \"t.owner = :user\"\nroles = [\"A\", \"B\"]", &[]);
+    check("name = \"P\"", &["m/entities/e.toml:8: `predicate` is missing"]);
+    check(
+        "name = \"P\"\nroles = []\npredicate = \"t.owner = :owner\"\nrole = \"x\"",
+        &[
+            "m/entities/e.toml:10: `roles` is empty: whom the policy applies to",
+            "m/entities/e.toml:11: `predicate`: `:owner` is none of :user, :companies, :roles, :contact",
+            "m/entities/e.toml:12: unknown key `role`",
+        ],
+    );
+    check(
+        "name = \"P\"\nroles = [\"A\", \"a\", \" \"]\npredicate = \"true) OR (true\"",
+        &[
+            "m/entities/e.toml:10: `roles` names `a` twice",
+            "m/entities/e.toml:10: `roles` has an empty name",
+            "m/entities/e.toml:11: `predicate`: `)` closes nothing",
+        ],
+    );
+    let one = "name = \"P\"\npredicate = \"true\"\n";
+    check(
+        &format!("{one}[[policies]]\n{one}"),
+        &["m/entities/e.toml:12: policy `P` is there twice"],
+    );
+}
+
+#[test]
 fn actions() {
     let check = |lines: &str, expected: &[&str]| {
         check_file(&format!("{HEAD}{FIELD}[[actions]]\n{lines}"), expected);

@@ -104,6 +104,17 @@ fn field() -> impl Strategy<Value = Field> {
     )
 }
 
+fn policy() -> impl Strategy<Value = RowPolicy> {
+    let roles = prop::collection::btree_set("[A-Z][a-z ]{1,9}[a-z]", 0..3);
+    let predicates =
+        vec!["a0.owner = :user", "a0.\"x\" = ':user' -- ;\n OR true", "EXISTS (SELECT 1)"];
+    (roles, prop::sample::select(predicates)).prop_map(|(roles, predicate)| {
+        let mut roles: Vec<String> = roles.into_iter().collect();
+        roles.dedup_by_key(|it| it.to_ascii_lowercase());
+        RowPolicy { name: String::new(), roles, predicate: predicate.into() }
+    })
+}
+
 fn rule() -> impl Strategy<Value = Rule> {
     let checks = vec!["Field0 != ()", "old == () || Field0 == old.Field0", "len(user) > 0"];
     let flags = (any::<bool>(), any::<bool>(), any::<bool>());
@@ -208,10 +219,13 @@ fn entity(index: usize) -> impl Strategy<Value = Entity> {
     let texts = (text(), text(), text());
     let flags = (any::<bool>(), any::<bool>(), any::<bool>());
     let parts = (vec(source(), 1..4), vec(field(), 1..6), option::of(company()), record_id());
-    let logic = (vec(rule(), 0..3), vec(action(), 0..3), any::<bool>());
+    let logic = (vec(rule(), 0..3), vec(action(), 0..3), any::<bool>(), vec(policy(), 0..3));
     (texts, flags, parts, logic).prop_map(
         move |(texts, flags, (mut sources, mut fields, company, record_id), logic)| {
-            let (mut rules, mut actions) = (logic.0, logic.1);
+            let (mut rules, mut actions, mut policies) = (logic.0, logic.1, logic.3);
+            for (at, policy) in policies.iter_mut().enumerate() {
+                policy.name = format!("Policy{at}");
+            }
             for (at, rule) in rules.iter_mut().enumerate() {
                 rule.name = format!("Rule{at}");
             }
@@ -248,6 +262,7 @@ fn entity(index: usize) -> impl Strategy<Value = Entity> {
                 relations: vec![relation],
                 rules,
                 actions,
+                policies,
                 change_tracking: logic.2,
             }
         },

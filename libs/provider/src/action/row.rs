@@ -33,8 +33,9 @@ impl Row {
     ) -> Result<Self, Error> {
         let binding = grants.root().shared_binding();
         let id = Column::System(SystemColumn::RecordId.into());
-        let fields = binding.fields.iter().filter(|_| read);
-        let fields = fields.map(|it| Column::Field(it.name.clone()));
+        let fields = binding.fields.iter().enumerate();
+        let fields = fields.filter(|(number, _)| read && !grants.root().hides(*number));
+        let fields = fields.map(|(_, it)| Column::Field(it.name.clone()));
         let columns = std::iter::once(id).chain(fields).map(output).collect();
         let request = pb::RetrieveRequest { key: Some(key.clone()), columns, ..Default::default() };
         let statement = plan::lock(grants, &request)?;

@@ -190,7 +190,7 @@ fn begin(transaction: &Transaction, run: Run<'_>) -> logic::PerformActionRequest
         record_id,
         row,
         parameters,
-        erp_user: transaction.caller().erp_user.clone(),
+        erp_user: transaction.caller().user.erp_user.clone(),
     }));
     logic::PerformActionRequest { step }
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use model::Predicate;
 use proto::catalog::v1 as pb;
 
 use super::{
@@ -12,6 +13,7 @@ use super::{
 };
 use crate::action::Action;
 use crate::names::Ident;
+use crate::policy::RowPolicy;
 use rules::Expression;
 
 pub(super) fn compile(entity: pb::DataEntity) -> Result<Binding, String> {
@@ -54,6 +56,8 @@ pub(super) fn compile(entity: pb::DataEntity) -> Result<Binding, String> {
     let rules = entity.rules.into_iter().map(|it| compile_rule(it, &names));
     let rules = rules.collect::<Result<Vec<_>, _>>()?;
     let actions = entity.actions.into_iter().map(Action::compile).collect::<Result<_, _>>()?;
+    let policies = entity.row_policies.into_iter().map(|it| compile_policy(&scope, it));
+    let policies = policies.collect::<Result<_, _>>()?;
     Ok(Binding {
         name: entity.name,
         entity_id: entity.entity_id,
@@ -68,6 +72,7 @@ pub(super) fn compile(entity: pb::DataEntity) -> Result<Binding, String> {
         relations: relations.collect(),
         rules,
         actions,
+        policies,
         change_tracking: entity.change_tracking,
     })
 }
@@ -84,6 +89,15 @@ fn compile_rule(rule: pb::EntityRule, names: &[String]) -> Result<Rule, String> 
     };
     let (name, message) = (rule.name, rule.message);
     Ok(Rule { name, check, message, field, on_create: rule.on_create, on_update: rule.on_update })
+}
+
+fn compile_policy(scope: &Scope, policy: pb::RowPolicy) -> Result<RowPolicy, String> {
+    let predicate = Predicate::parse(&policy.predicate)
+        .map_err(|error| format!("row policy `{}`: {error}", policy.name))?;
+    let spoken_of = scope.aliases.iter().filter(|it| predicate.speaks_of(it.0));
+    let needs = spoken_of.map(|it| SourceSet::of(*it.1));
+    let needs = needs.fold(SourceSet::default(), SourceSet::with);
+    Ok(RowPolicy { roles: policy.roles, predicate, needs })
 }
 
 /// Which aliases there are.

@@ -5,15 +5,15 @@ use std::collections::HashMap;
 use change_log::{Cursor, Error as LogError, Window};
 use proto::query::v1::EntityChange;
 use sqlx::AssertSqlSafe;
-use sqlx::postgres::{PgArguments, PgConnection};
-use sqlx::query::{Query, QueryScalar};
+use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
-use super::statement::{COUNT, LIST, NoColumn, Types, touched};
+use super::statement::{self, COUNT, NoColumn, Types, Visibility, touched};
 use crate::binding::{Binding, Casing, Identity};
 use crate::error::Error;
 use crate::grant::Grant;
 use crate::ids::{hashed_guid, record_guid};
+use crate::plan::{Argument, Arguments};
 
 /// Why changes could not be listed.
 #[derive(Debug)]
@@ -57,12 +57,11 @@ pub(super) async fn list(
 ) -> Result<Changes, Failure> {
     let binding = grant.binding();
     let of = |error| Failure::Provider(Error::of(binding.name(), error));
-    let sql = statement(connection, grant).await? + LIST;
-    let query = sqlx::query(AssertSqlSafe(sql));
-    let query = bind(query, grant, window)
-        .bind(after.transaction)
-        .bind(after.entry)
-        .bind(i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1));
+    let (touched, mut arguments) = statement(connection, grant, window).await?;
+    let (transaction, entry) = (arguments.int(after.transaction), arguments.int(after.entry));
+    let most = arguments.int(i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1));
+    let sql = format!("{touched}{}", statement::list(&transaction, &entry, &most));
+    let query = sqlx::query_with(AssertSqlSafe(sql), arguments.encode().map_err(of)?);
     let rows = query.fetch_all(connection).await.map_err(of)?;
     let mut page = Changes { changes: Vec::with_capacity(rows.len().min(limit)), next: None };
     let mut last = after;
@@ -94,37 +93,34 @@ pub(super) async fn count(
     grant: &Grant,
     window: &Window,
 ) -> Result<i64, Failure> {
-    let sql = statement(connection, grant).await? + COUNT;
-    let query: QueryScalar<'_, _, i64, _> = sqlx::query_scalar(AssertSqlSafe(sql));
-    let query = query
-        .bind(window.after().snapshot())
-        .bind(window.until().snapshot())
-        .bind(relations(grant.binding()))
-        .bind(allowed(grant));
-    let counted = query.fetch_one(connection).await;
-    counted.map_err(|error| Failure::Provider(Error::of(grant.binding().name(), error)))
+    let of = |error| Failure::Provider(Error::of(grant.binding().name(), error));
+    let (touched, arguments) = statement(connection, grant, window).await?;
+    let arguments = arguments.encode().map_err(of)?;
+    let query = sqlx::query_scalar_with(AssertSqlSafe(touched + COUNT), arguments);
+    query.fetch_one(connection).await.map_err(of)
 }
 
-async fn statement(connection: &mut PgConnection, grant: &Grant) -> Result<String, Failure> {
+async fn statement(
+    connection: &mut PgConnection,
+    grant: &Grant,
+    window: &Window,
+) -> Result<(String, Arguments), Failure> {
     let binding = grant.binding();
     let mismatch = |source| {
         Failure::Provider(Error::SchemaMismatch { entity: binding.name().to_owned(), source })
     };
     let types = types(connection, binding).await.map_err(mismatch)?;
-    touched(binding, &types, grant.restricted_field())
-        .map_err(|NoColumn(name)| mismatch(sqlx::Error::ColumnNotFound(name)))
-}
-
-fn bind<'q>(
-    query: Query<'q, sqlx::Postgres, PgArguments>,
-    grant: &Grant,
-    window: &Window,
-) -> Query<'q, sqlx::Postgres, PgArguments> {
-    query
-        .bind(window.after().snapshot())
-        .bind(window.until().snapshot())
-        .bind(relations(grant.binding()))
-        .bind(allowed(grant))
+    let mut arguments = Arguments::default();
+    arguments.push(Argument::Text(window.after().snapshot()));
+    arguments.push(Argument::Text(window.until().snapshot()));
+    arguments.push(Argument::Texts(relations(binding)));
+    arguments.push(Argument::Texts(allowed(grant)));
+    let policies = grant.policies();
+    let policy = policies.map(|it| (it.predicate(binding, &mut arguments), it.needs()));
+    let visibility = Visibility { decisive: grant.restricted_field(), policy };
+    let touched = touched(binding, &types, &visibility)
+        .map_err(|NoColumn(name)| mismatch(sqlx::Error::ColumnNotFound(name)))?;
+    Ok((touched, arguments))
 }
 
 /// In the letter case in which they are compared.

@@ -15,6 +15,7 @@ use super::token::PageToken;
 use crate::authority::Privilege;
 use crate::error::Error;
 use crate::grant::{Grant, Refused};
+use crate::server::audit_read;
 
 /// Rows of a page at most.
 const MAX_PAGE: usize = 5_000;
@@ -48,7 +49,11 @@ impl ChangeTracking {
                 Error::EntityNotFound(entity.to_owned()).into_status(domain, entity)
             }
             Refused::Denied(denied) => denied.into_status(domain),
-        })?;
+        });
+        if grant.is_err() {
+            audit_read(&context.caller, entity, &[], &grant);
+        }
+        let grant = grant?;
         if !grant.binding().change_tracking {
             let message = format!("change tracking is not enabled for `{entity}`");
             let reason = ErrorReason::ChangeTrackingDisabled;
@@ -85,7 +90,10 @@ impl ChangeTracking {
         };
         let found = tokio::time::timeout(context.remaining(), find).await;
         let domain = self.inner.provider.domain();
-        found.unwrap_or_else(|_| Err(Error::DeadlineExceeded.into_status(domain, entity)))
+        let found =
+            found.unwrap_or_else(|_| Err(Error::DeadlineExceeded.into_status(domain, entity)));
+        audit_read(&context.caller, entity, &[], &found);
+        found
     }
 
     async fn try_find(

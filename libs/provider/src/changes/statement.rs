@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 
 use change_log::IN_WINDOW;
 
-use crate::binding::{Binding, Casing, Field, Identity, Join, Source};
+use crate::binding::{Binding, Casing, Field, Identity, Join, Source, SourceSet};
 use crate::names::Ident;
 
 /// SQL types of a source's columns, in the table's order.
@@ -19,12 +19,20 @@ pub(super) type Types = HashMap<usize, Vec<(String, String)>>;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct NoColumn(pub(super) String);
 
+/// What decides whether the caller may see a row.
+pub(super) struct Visibility<'a> {
+    /// Holds what it may; absent where it may hold anything.
+    pub(super) decisive: Option<&'a Field>,
+    /// What the row policies that bind the caller demand, and the sources that they speak of.
+    pub(super) policy: Option<(String, SourceSet)>,
+}
+
 /// `$1` and `$2` are the window, `$3` the relations, `$4` what the decisive field holds in rows that
 /// the caller may see, where that is not all; `touched` has a row for each image.
 pub(super) fn touched(
     binding: &Binding,
     types: &Types,
-    decisive: Option<&Field>,
+    visibility: &Visibility<'_>,
 ) -> Result<String, NoColumn> {
     let mut sql = format!(
         "WITH \"the entries\" AS MATERIALIZED (
@@ -41,7 +49,7 @@ pub(super) fn touched(
         if index > 0 {
             sql.push_str(" UNION ALL ");
         }
-        let branch = Branch { binding, index, source, decisive };
+        let branch = Branch { binding, index, source, visibility };
         branch.write(&mut sql, types)?;
     }
     sql.push_str(
@@ -53,10 +61,14 @@ pub(super) fn touched(
     Ok(sql)
 }
 
-/// Behind [`touched`]: `$5` and `$6` are the last row of the page before, `$7` is the page's size.
-pub(super) const LIST: &str = "SELECT id, last[1], last[2], coalesce(visible, false) \
-     FROM \"the changed\" WHERE last > ARRAY[$5, $6]::bigint[] \
-     ORDER BY \"the changed\".last LIMIT $7";
+/// Behind [`touched`]: `limit` rows behind the last one of the page before.
+pub(super) fn list(transaction: &str, entry: &str, limit: &str) -> String {
+    format!(
+        "SELECT id, last[1], last[2], coalesce(visible, false) FROM \"the changed\" \
+         WHERE last > ARRAY[{transaction}, {entry}]::bigint[] \
+         ORDER BY \"the changed\".last LIMIT {limit}"
+    )
+}
 
 /// Behind [`touched`]: the rows that the caller may see or could, of whose change the caller is told.
 pub(super) const COUNT: &str = "SELECT count(*) FROM \"the changed\" WHERE visible";
@@ -66,27 +78,24 @@ struct Branch<'a> {
     binding: &'a Binding,
     index: usize,
     source: &'a Source,
-    /// Decides whether the caller may see a row; absent where all are to be seen.
-    decisive: Option<&'a Field>,
+    visibility: &'a Visibility<'a>,
 }
 
 impl Branch<'_> {
     fn write(&self, sql: &mut String, types: &Types) -> Result<(), NoColumn> {
         let path = self.closure([self.index]);
-        let others: BTreeSet<usize> = match self.decisive {
-            Some(field) => {
-                let needed = (0..self.binding.sources.len()).filter(|it| field.needs.contains(*it));
-                self.closure(needed).difference(&path).copied().collect()
-            }
-            None => BTreeSet::new(),
-        };
+        let decisive = self.visibility.decisive.map_or_else(SourceSet::default, |it| it.needs);
+        let judged = self.judged();
+        let needed = (0..self.binding.sources.len()).filter(|it| decisive.contains(*it));
+        let others: BTreeSet<usize> = self.closure(needed.chain(judged.iter().copied()));
+        let others = others.difference(&path).copied().collect();
         let _ = write!(
             sql,
             "SELECT {}, \"the image\".transaction, \"the image\".seq, {}
              FROM \"the images\" AS \"the image\"
              CROSS JOIN LATERAL jsonb_to_record(\"the image\".image) AS {}({})",
             self.id(),
-            self.visible(),
+            self.visible(&judged),
             self.source.alias,
             self.columns(types, &path, &others)?,
         );
@@ -141,8 +150,29 @@ impl Branch<'_> {
         }
     }
 
-    fn visible(&self) -> String {
-        match self.decisive {
+    /// The sources that policies speak of, and those that lead to them.
+    fn judged(&self) -> BTreeSet<usize> {
+        let Some((_, needs)) = &self.visibility.policy else { return BTreeSet::new() };
+        self.closure((0..self.binding.sources.len()).filter(|it| needs.contains(*it)))
+    }
+
+    fn visible(&self, judged: &BTreeSet<usize>) -> String {
+        let mut visible = self.allowed();
+        if let Some((predicate, _)) = &self.visibility.policy {
+            let _ = write!(visible, " AND {predicate}");
+        }
+        // Nothing is known of what is gone by now; a policy that speaks of it does not hold.
+        for index in judged.iter().filter(|it| **it != self.index) {
+            let join = self.join_of(*index).and_then(|it| it.pairs.first());
+            if let (Some((column, _)), Some(source)) = (join, self.binding.sources.get(*index)) {
+                let _ = write!(visible, " AND {}.{} IS NOT NULL", source.alias, Ident(column));
+            }
+        }
+        visible
+    }
+
+    fn allowed(&self) -> String {
+        match self.visibility.decisive {
             // Every parameter is to have a type.
             None => "(true OR $4::text[] IS NULL)".to_owned(),
             Some(field) if field.casing == Casing::Exact => {
@@ -174,7 +204,10 @@ impl Branch<'_> {
             }
         }
         let known = types.get(&self.index).map_or(&[][..], Vec::as_slice);
-        match self.decisive.map(|it| &it.column) {
+        let speaks_of_all =
+            self.visibility.policy.as_ref().is_some_and(|(_, needs)| needs.contains(self.index));
+        match self.visibility.decisive.map(|it| &it.column) {
+            _ if speaks_of_all => needed.extend(known.iter().map(|(name, _)| name.as_str())),
             Some(Some(column)) if column.source == self.index => {
                 needed.insert(&column.name);
             }

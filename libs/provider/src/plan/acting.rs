@@ -10,8 +10,8 @@ use super::argument::{Argument, Arguments};
 /// commas, or `*` for every one.
 pub(crate) fn settings(caller: &Caller, arguments: &mut Arguments) -> String {
     let settings = [
-        ("tombolo.user", caller.erp_user.replace('\0', "")),
-        ("tombolo.systemuser", caller.system_user_id.to_string()),
+        ("tombolo.user", caller.user.erp_user.replace('\0', "")),
+        ("tombolo.systemuser", caller.user.system_user_id.to_string()),
         ("tombolo.companies", companies(caller)),
     ];
     let set = settings.map(|(name, value)| {

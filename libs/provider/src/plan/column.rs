@@ -114,6 +114,14 @@ impl Column {
     }
 }
 
+impl RowGuid {
+    /// That of no row.
+    pub(super) fn none() -> Self {
+        let column = Column::raw("NULL::uuid".to_owned(), Kind::Guid, true);
+        Self { entity_id: 0, form: GuidForm::Uuid, column, owner: None }
+    }
+}
+
 impl GuidForm {
     pub(super) fn kind(self) -> Kind {
         match self {

@@ -74,6 +74,9 @@ impl Planner<'_> {
         shape.lift("r");
         let mut sorts = Vec::new();
         for order in &query.orders {
+            if order.column.is_some() {
+                self.named(order.column.as_ref(), Place::within(ROOT))?;
+            }
             for &index in shape.parts.get(sorted_output(query, order)?).into_iter().flatten() {
                 add(&mut sorts, &shape.columns[index], order);
             }

@@ -71,7 +71,10 @@ pub(crate) fn call<'q>(
     );
     if let Some(key) = key {
         let key = key.key.as_ref().ok_or(Error::Missing("key"))?;
-        let predicate = planner.key(key)?;
+        let mut predicate = planner.key(key)?;
+        if let Some(policy) = planner.policy(ROOT) {
+            predicate = format!("{predicate} AND {policy}");
+        }
         sql = format!("{sql} CROSS JOIN {} WHERE {predicate}", planner.from(ROOT));
     }
     Ok((sql, planner.arguments))

@@ -12,6 +12,7 @@ use super::scope::{Body, Place, ROOT};
 use super::{Planner, and};
 use crate::binding::Kind;
 use crate::error::Error;
+use crate::grant::Grant;
 use crate::ids;
 
 impl Planner<'_> {
@@ -111,9 +112,22 @@ impl Planner<'_> {
         let Some(Body::Entity(grant)) = self.scopes.get(scope).map(|it| &it.body) else {
             return None;
         };
-        let field = grant.restricted_field()?.name.clone();
+        let grant = grant.clone();
+        let allowed = self.allowed(scope, &grant);
+        let Some(policies) = grant.policies() else { return allowed };
+        self.scopes[scope].need(policies.needs());
+        let predicate = policies.predicate(grant.binding(), &mut self.arguments);
+        Some(match allowed {
+            Some(allowed) => format!("{allowed} AND {predicate}"),
+            None => predicate,
+        })
+    }
+
+    /// Rows of which one field holds what it may; `None` where any do.
+    fn allowed(&mut self, scope: usize, grant: &Grant) -> Option<String> {
+        let field = &grant.restricted_field()?.name;
         let allowed = grant.allowed().to_vec();
-        let Ok(column) = self.field(scope, &field, Place::within(scope)) else {
+        let Ok(column) = self.any_field(scope, field, Place::within(scope)) else {
             return Some("false".to_owned());
         };
         if matches!(column.kind, Kind::Guid) {

@@ -26,10 +26,7 @@ impl Planner<'_> {
 
     /// The GUID, as what it is made of.
     pub(super) fn lookup_guid(&mut self, lookup: &Lookup, at: Place) -> Result<RowGuid, Error> {
-        let Some(target) = &lookup.target else {
-            let column = Column::raw("NULL::uuid".to_owned(), Kind::Guid, true);
-            return Ok(RowGuid { entity_id: 0, form: GuidForm::Uuid, column, owner: None });
-        };
+        let Some(target) = &lookup.target else { return Ok(RowGuid::none()) };
         let key = (lookup.owner, lookup.name.clone(), at.frame, at.before, at.subquery);
         if let Some(known) = self.lookups.get(&key) {
             return Ok(known.clone());
@@ -187,16 +184,7 @@ fn identifying(own: &Binding, lookup: &Lookup, target: &Grant) -> Option<Vec<Str
         }
         fields.push(name.clone());
     }
-    // Rows of a company refer to rows of the same one, of which the caller may then see all.
-    let sees_all = match target.restricted_by() {
-        None => true,
-        by if by == binding.company => {
-            let company = binding.company_field();
-            lookup.pairs.iter().any(|(_, it)| company.is_some_and(|field| field.name == *it))
-        }
-        Some(_) => false,
-    };
-    sees_all.then_some(fields)
+    target.sees_all_by(&lookup.pairs).then_some(fields)
 }
 
 /// What the hash of a row with these values is; null where one of them is.

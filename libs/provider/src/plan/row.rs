@@ -1,13 +1,14 @@
 //! One row as a write sees it: what finds it, what its version is, whether the caller may touch it.
 
 use proto::query::v1 as pb;
+use proto::query::v1::ConditionOperator;
 
 use super::argument::{Argument, Arguments};
 use super::bind::{Bound, bind};
 use super::scope::{Place, ROOT};
 use super::select::declared;
 use super::{Planner, and};
-use crate::binding::{Binding, Field, Identity, SourceSet};
+use crate::binding::{Binding, Field, Identity, Kind, SourceSet};
 use crate::error::Error;
 use crate::grant::{Grant, Grants};
 
@@ -52,6 +53,44 @@ pub(crate) fn row_parts(
     };
     let from = planner.from(ROOT);
     Ok(RowParts { arguments: planner.arguments, from, predicate, policy, identity, versions })
+}
+
+/// The parts of a statement that says to what a row refers. Their placeholders are those of `arguments`.
+#[derive(Debug)]
+pub(crate) struct ReferenceParts {
+    pub(crate) arguments: Arguments,
+    /// Every source that is needed, joined.
+    pub(crate) from: String,
+    /// For each of the relations, whether it leads nowhere on purpose, or to a row that the caller may
+    /// see.
+    pub(crate) checks: Vec<String>,
+}
+
+/// Whether relations lead to rows that the caller may see.
+pub(crate) fn references(grants: &Grants<'_>, relations: &[&str]) -> Result<ReferenceParts, Error> {
+    let mut planner = Planner { is_internal: true, ..Planner::new(grants, None) };
+    let at = Place::within(ROOT);
+    let binding = planner.root();
+    let mut checks = Vec::with_capacity(relations.len());
+    for name in relations {
+        let lookup = planner.lookup(ROOT, name)?;
+        let company = binding.company_field().map(|it| it.name.as_str());
+        let mut empty = Vec::new();
+        for (own, _) in lookup.pairs.iter().filter(|it| Some(it.0.as_str()) != company) {
+            let column = planner.field(ROOT, own, at)?;
+            // As the ERPs write "none" where they have no null.
+            empty.push(match column.kind {
+                Kind::Text => format!("NULLIF({}, '') IS NULL", column.sql),
+                Kind::Integer => format!("NULLIF({}, 0) IS NULL", column.sql),
+                _ => format!("{} IS NULL", column.sql),
+            });
+        }
+        let leads = planner.compare_lookup(&lookup, ConditionOperator::NotNull, &[], at)?;
+        empty.push(leads);
+        checks.push(format!("({})", empty.join(" OR ")));
+    }
+    let from = planner.from(ROOT);
+    Ok(ReferenceParts { arguments: planner.arguments, from, checks })
 }
 
 /// A value as it is bound where it is to be stored; `None` for one that no column can hold.

@@ -6,8 +6,10 @@ use proto::query::v1::SystemColumn;
 use super::Planner;
 use super::bounds::IT;
 use super::column::{Column, GuidForm, Named, RowGuid};
+use super::condition::parameter_type;
 use super::inline::Read;
-use super::scope::{Place, ROOT};
+use super::scope::{Body, Place, ROOT};
+use crate::authority::Privilege;
 use crate::binding::{Field, Identity, Kind, SourceSet};
 use crate::error::Error;
 use crate::row::{Label, Reader};
@@ -98,8 +100,24 @@ impl Planner<'_> {
         }
     }
 
-    /// A declared column of a scope.
+    /// A declared column of a scope, if the caller may see it.
     pub(super) fn field(&mut self, owner: usize, name: &str, at: Place) -> Result<Column, Error> {
+        if !self.is_internal
+            && let Some(Body::Entity(grant)) = self.scopes.get(owner).map(|it| &it.body)
+            && grant.binding().number(name).is_some_and(|it| grant.hides(it))
+        {
+            return Err(grant.column_denied(name, Privilege::Read));
+        }
+        self.any_field(owner, name, at)
+    }
+
+    /// A declared column of a scope, for what is not shown.
+    pub(super) fn any_field(
+        &mut self,
+        owner: usize,
+        name: &str,
+        at: Place,
+    ) -> Result<Column, Error> {
         let Some(binding) = self.binding(owner) else {
             let column = self.inline_column(owner, name, &Read::AsTheyAre)?;
             let column = column.ok_or_else(|| self.no_column(owner, name))?;
@@ -198,14 +216,41 @@ impl Planner<'_> {
         column: &pb::OutputColumn,
     ) -> Result<(Output, Vec<usize>), Error> {
         let at = Place::within(ROOT);
-        let named = self.named(column.column.as_ref(), at)?;
-        let named = self.valued(named, at)?;
+        let named = self.named(column.column.as_ref(), at).and_then(|it| self.valued(it, at));
+        let named = match named {
+            Err(Error::ColumnDenied { .. }) if column.if_permitted => {
+                let withheld = self.withheld(column.column.as_ref(), at)?;
+                let reader = reader(shape, &withheld);
+                return Ok((output(reader, column), Vec::new()));
+            }
+            named => named?,
+        };
         let parts = named.columns().iter().map(|it| shape.put(it)).collect();
         let mut output = output(reader(shape, &named), column);
         for member in &column.members {
             output.members.push(self.output(shape, member)?.0);
         }
         Ok((output, parts))
+    }
+
+    /// Null in place of a column that the caller may not see, of the same type.
+    fn withheld(&self, column: Option<&pb::ColumnRef>, at: Place) -> Result<Named, Error> {
+        use pb::column_ref::Column as Ref;
+        let reference = column.ok_or(Error::Missing("column"))?;
+        let owner = self.owner(&reference.link, at)?;
+        let binding = self.binding(owner);
+        let field = match (&reference.column, &binding) {
+            (Some(Ref::Field(name)), Some(binding)) => binding.field(name),
+            _ => None,
+        };
+        Ok(match (field, &binding) {
+            (Some(field), Some(binding)) => {
+                let sql = format!("NULL::{}", parameter_type(&field.kind));
+                let (nullable, null_date) = (true, None);
+                Named::Field(Column { sql, nullable, null_date, ..declared(field, binding) })
+            }
+            _ => Named::RecordId(RowGuid::none()),
+        })
     }
 
     /// A lookup as the GUID that it holds.

@@ -1,20 +1,21 @@
 //! What statements look like, as text: a change of any of these is a change of what the database is
 //! asked.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use proto::catalog::v1 as catalog;
 use proto::query::v1 as pb;
 use proto::query::v1::value::Kind as Value;
 use proto::query::v1::{ConditionOperator as Op, SystemColumn as System};
-use rpc::{Access, Caller, Companies, Rights};
+use proto::user_context::v1::{EntityGrant, Operation, RoleGrants};
+use rpc::{Caller, Companies, Identity, Principal, RoleDefinitions};
 
 use super::*;
 use crate::grant::Grant;
 
 mod links;
 mod policy;
+mod rights;
 
 fn column(alias: &str, column: &str) -> Option<catalog::data_field::Source> {
     let path = catalog::ColumnPath { alias: alias.into(), column: column.into() };
@@ -32,6 +33,11 @@ fn field(name: &str, alias: &str, r#type: catalog::FieldType) -> catalog::DataFi
 
 /// Customers: a root, an inner and an optional join, a company and a null date.
 fn customers() -> Arc<Binding> {
+    customers_with(&[])
+}
+
+/// The same, with policies: roles and predicate.
+fn customers_with(policies: &[(&[&str], &str)]) -> Arc<Binding> {
     let path = |alias: &str, column: &str| catalog::ColumnPath {
         alias: alias.into(),
         column: column.into(),
@@ -93,9 +99,18 @@ fn customers() -> Arc<Binding> {
             relation("Namesake", &[("dataAreaId", "dataAreaId"), ("Name", "Account")]),
             relation("Anywhere", &[("City", "Account")]),
         ],
+        row_policies: policies.iter().map(policy).collect(),
         ..catalog::DataEntity::default()
     };
     Arc::new(Binding::try_from(entity).unwrap())
+}
+
+fn policy((roles, predicate): &(&[&str], &str)) -> catalog::RowPolicy {
+    catalog::RowPolicy {
+        name: "P".into(),
+        roles: roles.iter().map(|it| (*it).to_owned()).collect(),
+        predicate: (*predicate).into(),
+    }
 }
 
 /// To the entity itself.
@@ -118,19 +133,27 @@ fn member(symbol: &str, stored: &str, option_value: i32) -> catalog::EnumMember 
 }
 
 fn grant(companies: Companies) -> Grants<'static> {
-    let caller = Caller {
+    Grant::read(&clerk(companies, &[]), customers()).unwrap().into()
+}
+
+/// Somebody who may read customers, but not these fields of theirs.
+fn clerk(companies: Companies, hidden: &[&str]) -> Caller {
+    let clerk = Principal {
         system_user_id: uuid::Uuid::nil(),
         name: "clerk".into(),
         erp_user: "clerk".into(),
-        rights: Rights {
-            administrator: false,
-            companies,
-            entities: BTreeMap::from([("Customers".into(), Access::Read)]),
-        },
-        time_zone: "UTC".into(),
-        language: 1033,
+        roles: vec!["Clerk".into()],
+        companies,
+        contact: None,
     };
-    Grant::read(&caller, customers()).unwrap().into()
+    let grant = EntityGrant {
+        entities: vec!["Customers".into()],
+        operations: vec![Operation::Read.into()],
+        hidden_fields: hidden.iter().map(|it| (*it).to_owned()).collect(),
+        ..Default::default()
+    };
+    let role = RoleGrants { role: "Clerk".into(), grants: vec![grant] };
+    Identity::of(clerk).into_caller(&RoleDefinitions::new(&[role]))
 }
 
 fn named(name: &str) -> Option<pb::ColumnRef> {

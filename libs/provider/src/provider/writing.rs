@@ -68,7 +68,7 @@ impl Provider {
         operation: pb::Operation,
     ) -> Result<pb::OperationResult, Error> {
         judge(authority, &context.caller, &operation)?;
-        let leased = self.pool.lease_to_write(context.caller.system_user_id).await;
+        let leased = self.pool.lease_to_write(context.caller.user.system_user_id).await;
         let mut lease = leased.map_err(Error::database)?;
         let mut session = Session {
             connection: lease.connection().map_err(Error::database)?,

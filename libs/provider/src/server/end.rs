@@ -1,6 +1,7 @@
 //! How transactions begin, work and end.
 
 use std::future::Future;
+use std::sync::Arc;
 
 use commit::{TransactionId, last_resource, participant};
 use proto::query::v1 as pb;
@@ -8,6 +9,7 @@ use proto::query::v1::operation::Operation as Kind;
 use rpc::CallContext;
 use tonic::Status;
 
+use super::audit::Trail;
 use super::{Role, Server};
 use crate::transaction::Transaction;
 
@@ -23,8 +25,13 @@ impl Server {
         operation: pb::Operation,
     ) -> Result<pb::OperationResult, Status> {
         let entity = entity(&operation).to_owned();
+        let (trail, caller) = (Trail::of(&operation), Arc::clone(transaction.caller()));
         let done = transaction.execute(self.authority.as_ref(), operation).await;
-        done.map_err(|error| self.refused(error, &entity))
+        let done = done.map_err(|error| self.refused(error, &entity));
+        if let Some(trail) = trail {
+            trail.end(&caller, &done);
+        }
+        done
     }
 
     pub(super) async fn commit_transaction(&self, transaction: Transaction) -> Result<(), Status> {

@@ -95,7 +95,9 @@ impl Server {
             let message = "an idempotency key has at most 1024 bytes and no NUL character";
             return Err(self.invalid_value("idempotency_key", message));
         }
-        let caller = context.caller.system_user_id.to_string();
+        // What somebody may do for another is not what the other may.
+        let callers = context.caller.principals().map(|it| it.system_user_id.to_string());
+        let caller = callers.collect::<Vec<_>>().join("/");
         Ok(idempotency::Request { caller, key, digest })
     }
 

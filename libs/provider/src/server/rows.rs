@@ -1,5 +1,6 @@
 //! Single operations.
 
+use prost::bytes::Bytes;
 use proto::query::v1 as pb;
 use proto::query::v1::data_provider_service_server::DataProviderService;
 use proto::query::v1::operation::Operation as Kind;
@@ -8,6 +9,7 @@ use rpc::CallContext;
 use tonic::{Request, Response, Status};
 
 use super::Server;
+use super::audit::{self, Trail};
 use crate::authority::Privilege;
 use crate::error::Error;
 use crate::grant::{Grants, Refused};
@@ -15,7 +17,7 @@ use crate::provider::Rows;
 
 impl Server {
     /// Leave to read an entity, and those that a query of it names.
-    fn readable<'a>(
+    fn may_read<'a>(
         &'a self,
         context: &'a CallContext,
         entity: &str,
@@ -27,6 +29,19 @@ impl Server {
             Refused::Denied(denied) => denied.into_status(self.domain()),
         })?;
         Ok(Grants::new(root, read))
+    }
+
+    /// [`Self::may_read`], and a trail of its being refused.
+    fn readable<'a>(
+        &'a self,
+        context: &'a CallContext,
+        entity: &str,
+    ) -> Result<Grants<'a>, Status> {
+        let grants = self.may_read(context, entity);
+        if grants.is_err() {
+            audit::read(&context.caller, entity, &[], &grants);
+        }
+        grants
     }
 
     /// A write, under the key that it may be repeated with.
@@ -42,7 +57,13 @@ impl Server {
         let key = take_key(&mut request);
         let operation = pb::Operation { operation: Some(kind(request)) };
         let done = if key.is_empty() {
-            Box::pin(self.provider.write(&context, self.authority.as_ref(), operation)).await?
+            let trail = Trail::of(&operation);
+            let done = self.provider.write(&context, self.authority.as_ref(), operation);
+            let done = Box::pin(done).await;
+            if let Some(trail) = trail {
+                trail.end(&context.caller, &done);
+            }
+            done?
         } else {
             self.write_once(&context, key, operation).await?
         };
@@ -61,7 +82,11 @@ impl DataProviderService for Server {
         let context = CallContext::of(&request)?;
         let request = request.into_inner();
         let grants = self.readable(&context, &request.entity_name)?;
-        self.provider.retrieve(&context, &grants, request).await.map(Response::new)
+        let entity = request.entity_name.clone();
+        let record = record_id(request.key.as_ref());
+        let row = self.provider.retrieve(&context, &grants, request).await;
+        audit::read(&context.caller, &entity, &record, &row);
+        row.map(Response::new)
     }
 
     async fn retrieve_multiple(
@@ -71,8 +96,11 @@ impl DataProviderService for Server {
         let context = CallContext::of(&request)?;
         let request = request.into_inner();
         let entity = request.query.as_ref().map_or("", |it| it.entity_name.as_str());
-        let grants = self.readable(&context, entity)?;
-        self.provider.retrieve_multiple(&context, &grants, request).await.map(Response::new)
+        let entity = entity.to_owned();
+        let grants = self.readable(&context, &entity)?;
+        let rows = self.provider.retrieve_multiple(&context, &grants, request).await;
+        audit::read(&context.caller, &entity, &[], &rows);
+        rows.map(Response::new)
     }
 
     async fn explain(
@@ -83,7 +111,9 @@ impl DataProviderService for Server {
         let request = request.into_inner();
         let entity = request.query.as_ref().map_or("", |it| it.entity_name.as_str());
         let grants = self.readable(&context, entity)?;
-        self.provider.explain(&context, &grants, &request).await.map(Response::new)
+        let plan = self.provider.explain(&context, &grants, &request).await;
+        audit::read(&context.caller, entity, &[], &plan);
+        plan.map(Response::new)
     }
 
     async fn create(
@@ -139,6 +169,14 @@ impl DataProviderService for Server {
             Outcome::PerformAction(done) => Ok(Response::new(done)),
             other => Err(mixed_up(&other)),
         }
+    }
+}
+
+/// Empty where the row is named by its values, which are nothing for a trail.
+fn record_id(key: Option<&pb::RecordKey>) -> Bytes {
+    match key.and_then(|it| it.key.as_ref()) {
+        Some(pb::record_key::Key::RecordId(bytes)) => bytes.clone(),
+        _ => Bytes::new(),
     }
 }
 

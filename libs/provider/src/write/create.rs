@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::entity::Entity;
 use super::given::{Cell, Given, Purpose};
 use super::order::order;
+use super::references::{self, veiled};
 use super::{Session, Written, rules, statement};
 use crate::binding::{Casing, Column, Identity};
 use crate::error::Error;
@@ -40,7 +41,8 @@ pub(super) async fn create(
     given.check_complete(entity, |it| sources.contains(&it))?;
     rules::check(session, entity, &given, None)?;
 
-    let written = if entity.is_one_table() {
+    let veiled = veiled(session, entity, values);
+    let written = if entity.is_one_table() && !entity.is_judged_later() && veiled.is_empty() {
         let cells: Vec<&Cell> = cells.iter().collect();
         let mut parts = row_parts(&entity.grant, None)?;
         let arguments = std::mem::take(&mut parts.arguments);
@@ -53,7 +55,9 @@ pub(super) async fn create(
         for source in order(entity).into_iter().filter(|it| sources.contains(it)) {
             insert(session, entity, source, &cells, &mut links).await?;
         }
-        read_back(session, entity, &links).await?
+        let written = read_back(session, entity, &links).await?;
+        references::check(session, entity, &links, &veiled).await?;
+        written
     };
     match record_id {
         Some(id) if id != written.record_id => Err(Error::Refused {

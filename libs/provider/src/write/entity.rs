@@ -68,7 +68,13 @@ impl Entity {
 
     /// The caller may touch some rows only.
     pub(super) fn is_restricted(&self) -> bool {
-        self.grant.restricted_by().is_some()
+        self.grant.is_restricted()
+    }
+
+    /// Which rows the caller may touch is decided by more than the row that is written: it is known when
+    /// the row is there.
+    pub(super) fn is_judged_later(&self) -> bool {
+        self.grant.policies().is_some()
     }
 
     /// A row that is given a GUID has it, for certain, when it is made.
@@ -85,7 +91,8 @@ impl Entity {
     pub(super) fn may_move(&self, values: &[pb::FieldValue]) -> bool {
         let decisive = self.grant.restricted_field();
         let given = decisive.is_some_and(|it| values.iter().any(|value| value.field == it.name));
-        self.is_restricted() && (given || self.tables.iter().any(|it| it.has_triggers))
+        self.is_judged_later()
+            || self.is_restricted() && (given || self.tables.iter().any(|it| it.has_triggers))
     }
 
     /// Columns of a source that joins or the identity are made of.

@@ -9,6 +9,7 @@ use super::digits::Digits;
 use super::entity::Entity;
 use super::statement::{casing, known};
 use super::table::TableColumn;
+use crate::authority::Privilege;
 use crate::binding::{Casing, Column, Field, Kind};
 use crate::error::Error;
 use crate::plan::{self, Argument};
@@ -61,6 +62,13 @@ impl Given {
                 entity: entity.name().to_owned(),
                 column: name.clone(),
             })?;
+            if !entity.grant.writes(index) {
+                let privilege = match purpose {
+                    Purpose::Create => Privilege::Create,
+                    Purpose::Update => Privilege::Update,
+                };
+                return Err(entity.grant.column_denied(name, privilege));
+            }
             let may = match purpose {
                 Purpose::Create => field.limits.on_create,
                 Purpose::Update => field.limits.on_update,

@@ -94,7 +94,7 @@ fn actor(session: &Session<'_>, row: &Row, binding: &Binding) -> Actor {
         Some(Value::Text(it)) => it.clone(),
         _ => String::new(),
     };
-    Actor { user: session.caller.erp_user.clone(), company, now: Utc::now() }
+    Actor { user: session.caller.user.erp_user.clone(), company, now: Utc::now() }
 }
 
 fn values(binding: &Binding, given: &super::given::Given) -> HashMap<String, Value> {

@@ -10,6 +10,7 @@ use super::create::{self, Links, dropped, equal, insert, keep, keep_from, read_b
 use super::entity::Entity;
 use super::given::{Cell, Given, Purpose};
 use super::order::order;
+use super::references::{self, veiled};
 use super::same::without_own_key;
 use super::{Session, Written, rules, statement};
 use crate::binding::Column;
@@ -53,7 +54,9 @@ pub(super) async fn update(
     given.check_company(entity, session.caller)?;
     let cells = given.cells(entity)?;
     let by_rules = entity.rules_on_update();
-    if entity.is_one_table() && !by_rules && !cells.is_empty() {
+    let veiled = veiled(session, entity, &values);
+    let is_judged_later = by_rules || entity.is_judged_later() || !veiled.is_empty();
+    if entity.is_one_table() && !is_judged_later && !cells.is_empty() {
         return at_once(session, entity, key, &cells, etag).await;
     }
     let purpose = if by_rules { Purposes::ChangeByRules } else { Purposes::Change };
@@ -65,7 +68,9 @@ pub(super) async fn update(
         return Ok(locked.written);
     }
     change(session, entity, cells, &mut locked).await?;
-    read_back(session, entity, &locked.links).await.map(Some)
+    let written = read_back(session, entity, &locked.links).await?;
+    references::check(session, entity, &locked.links, &veiled).await?;
+    Ok(Some(written))
 }
 
 /// Whether there is such a row that the caller may see.

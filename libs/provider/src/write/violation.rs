@@ -67,11 +67,13 @@ fn refusal(entity: &Entity, error: &sqlx::Error, deleting: bool) -> Option<Error
     }
 }
 
-/// What must be unique in all companies would tell a caller of rows that are none of theirs.
+/// What must be unique in all companies, or beyond a policy, would tell a caller of rows that are none
+/// of theirs.
 pub(super) fn discreet(entity: &Entity, error: Error) -> Error {
     let Error::RecordExists { columns } = &error else { return error };
     let company = entity.binding.company_field().map(|it| &it.name);
-    if !entity.is_restricted() || company.is_some_and(|it| columns.contains(it)) {
+    let is_of_company = company.is_some_and(|it| columns.contains(it));
+    if !entity.is_restricted() || is_of_company && entity.grant.policies().is_none() {
         return error;
     }
     let column = columns.first().cloned();

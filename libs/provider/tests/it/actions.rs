@@ -1,5 +1,6 @@
 //! Actions of rows and entities: functions of a real database, and services over a real network.
 
+use crate::who;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,7 +16,7 @@ use provider::{
     Authority, Binding, BusinessLogic, Error, Grant, Pool, PoolOptions, Privilege, Provider,
     Refusal, Refused, Transaction,
 };
-use rpc::{Access, CallContext, Caller, Companies, Rights};
+use rpc::{CallContext, Caller};
 use sqlx::{Connection as _, PgConnection};
 
 mod services;
@@ -89,7 +90,7 @@ impl World {
         let provider =
             Provider::new(pool, "test").with_business_logic(BusinessLogic::new(services).unwrap());
         let rights = Rules(Arc::new(Binding::try_from(entity()).unwrap()));
-        let context = clerk(&["A1"], Access::Write);
+        let context = clerk(&["A1"], who::ALL);
         Self { _scratch: scratch, provider, connection, rights, context }
     }
 
@@ -134,20 +135,9 @@ impl World {
 }
 
 /// May touch customers of these companies.
-fn clerk(companies: &[&str], access: Access) -> CallContext {
-    let caller = Caller {
-        system_user_id: uuid::Uuid::nil(),
-        name: "clerk".into(),
-        erp_user: "clk1".into(),
-        rights: Rights {
-            administrator: false,
-            companies: Companies::Only(companies.iter().map(|it| (*it).to_owned()).collect()),
-            entities: BTreeMap::from([("Customers".to_owned(), access)]),
-        },
-        time_zone: "UTC".into(),
-        language: 1033,
-    };
-    CallContext { caller: Arc::new(caller), deadline: Instant::now() + Duration::from_secs(30) }
+fn clerk(companies: &[&str], operations: &[who::Operation]) -> CallContext {
+    let grants = vec![who::grant(&["Customers"], operations)];
+    who::context(who::clerk("clk1", who::only(companies), grants))
 }
 
 fn entity() -> catalog::DataEntity {
@@ -296,10 +286,10 @@ async fn rows_of_other_companies_are_not_there() {
     let refused = world.run("hold", id(99), Vec::new()).await.unwrap_err();
     assert!(matches!(refused, Error::RecordNotFound), "{refused:?}");
     assert!(!world.customer(2).await.1);
-    world.context = clerk(&["A1", "B1"], Access::Read);
+    world.context = clerk(&["A1", "B1"], who::READ);
     let refused = world.run("hold", id(2), Vec::new()).await.unwrap_err();
     assert!(matches!(refused, Error::Denied(_)), "{refused:?}");
-    world.context = clerk(&["B1"], Access::Write);
+    world.context = clerk(&["B1"], who::ALL);
     world.run("hold", id(2), Vec::new()).await.unwrap();
     assert!(world.customer(2).await.1);
 }

@@ -1,6 +1,7 @@
 //! Which rows of entities changed, by what was written into their tables.
 
-use std::collections::{BTreeMap, HashMap};
+use crate::who;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use provider::{
     Authority, Binding, ChangeTracking, Grant, Pool, PoolOptions, Privilege, Provider, Refused,
     Retention, record_guid,
 };
-use rpc::{Access, Caller, Companies, ErrorReason, Rights};
+use rpc::{Caller, Companies, ErrorReason};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use tonic::{Request, Status};
 use uuid::Uuid;
@@ -28,6 +29,7 @@ const SHOP: &str = "
         id bigint PRIMARY KEY, company code, party bigint REFERENCES party, note text, mark code DEFAULT 'm'
     );
     CREATE TABLE pair (a text, b date, note text, PRIMARY KEY (a, b));
+    CREATE TABLE kept (id bigint);
     CREATE TABLE thing (id uuid PRIMARY KEY, note text);
     CREATE VIEW seen AS SELECT * FROM thing;
     INSERT INTO country VALUES (1, 'A'), (2, 'B');
@@ -128,14 +130,9 @@ fn clerk_of(company: &str) -> Arc<Caller> {
 }
 
 fn caller(administrator: bool, companies: Companies) -> Arc<Caller> {
-    let entities = BTreeMap::from([("customer".to_owned(), Access::Read)]);
-    Arc::new(Caller {
-        system_user_id: Uuid::nil(),
-        name: "somebody".into(),
-        erp_user: "somebody".into(),
-        rights: Rights { administrator, companies, entities },
-        time_zone: "UTC".into(),
-        language: 1033,
+    Arc::new(match administrator {
+        true => who::administrator(),
+        false => who::clerk("somebody", companies, vec![who::grant(&["customer"], who::READ)]),
     })
 }
 
@@ -164,6 +161,23 @@ fn entities() -> HashMap<String, Arc<Binding>> {
         fields: vec![catalog::DataField { source: Some(company), ..field("company", "c") }],
         ..entity("party", RecordIdentityKind::Integer, &["id"])
     };
+    // Whoever may see a customer by its party: were that gone, it would be anybody.
+    let policies = [
+        (vec![], "coalesce(p.name, :user) = :user"),
+        (vec!["Clerk".to_owned()], "c.id NOT IN (SELECT k.id FROM kept AS k)"),
+    ];
+    let policies = policies.map(|(roles, predicate)| catalog::RowPolicy {
+        name: predicate.into(),
+        roles,
+        predicate: predicate.into(),
+    });
+    let own = catalog::DataEntity {
+        sources: vec![source("c", "customer", &[]), source("p", "party", &[("id", "c", "party")])],
+        row_policies: policies.into(),
+        fields: vec![field("id", "c"), field("name", "p")],
+        name: "own_customer".into(),
+        ..entity("customer", RecordIdentityKind::Integer, &["id"])
+    };
     let untracked = catalog::DataEntity {
         name: "untracked".into(),
         change_tracking: false,
@@ -172,6 +186,7 @@ fn entities() -> HashMap<String, Arc<Binding>> {
     let entities = [
         customer,
         party,
+        own,
         untracked,
         entity("pair", RecordIdentityKind::Hash, &["a", "b"]),
         entity("thing", RecordIdentityKind::Uuid, &["id"]),
@@ -278,10 +293,7 @@ async fn only_who_saw_a_row_is_told_that_it_is_gone() {
             pb::ListEntityChangesRequest { count_only: true, ..request("customer", &start) };
         assert_eq!(world.list(&caller, count).await.unwrap().total_count, told);
     }
-    let nobody = Arc::new(Caller {
-        rights: Rights { entities: BTreeMap::new(), ..clerk_of("USMF").rights.clone() },
-        ..(*clerk_of("USMF")).clone()
-    });
+    let nobody = Arc::new(who::clerk("nobody", Companies::All, Vec::new()));
     let refused = world.list(&nobody, request("customer", &start)).await.unwrap_err();
     assert_eq!(rpc::reason(&refused), Some(ErrorReason::PrivilegeDenied));
 }
@@ -291,11 +303,52 @@ async fn a_company_may_be_that_of_a_joined_row() {
     let mut world = World::new().await;
     let start = world.position("customer_of_party").await;
     world.run("UPDATE party SET name = 'x' WHERE id IN (10, 11)").await;
-    let mut caller = (*clerk_of("USMF")).clone();
-    caller.rights.entities.insert("customer_of_party".into(), Access::Read);
+    let grants = vec![who::grant(&["customer_of_party"], who::READ)];
+    let caller = who::clerk("somebody", who::only(&["USMF"]), grants);
     let listed = world.list(&Arc::new(caller), request("customer_of_party", &start)).await.unwrap();
     let found: Vec<String> = listed.changes.iter().map(customer).collect();
     assert_eq!(found, ["10", "(11)"]);
+}
+
+#[tokio::test]
+async fn a_deletion_is_told_to_who_met_the_policies() {
+    let mut world = World::new().await;
+    let who = |user: &str| {
+        let grants = vec![who::grant(&["own_customer"], who::READ)];
+        Arc::new(who::clerk(user, Companies::All, grants))
+    };
+    world
+        .run("INSERT INTO customer VALUES (5, 'USMF', 11), (6, 'USMF', 11), (7, 'USMF', 11)")
+        .await;
+    world
+        .run("INSERT INTO party VALUES (13, 'p'); UPDATE customer SET party = 13 WHERE id = 1")
+        .await;
+    let start = world.position("own_customer").await;
+    world.run("INSERT INTO kept VALUES (5)").await;
+    world.run("DELETE FROM customer WHERE id IN (1, 3, 4, 5)").await;
+    // Of what is gone together with its party, nobody can tell whose it was.
+    world
+        .run("BEGIN; DELETE FROM customer WHERE id = 2; DELETE FROM party WHERE id = 10; COMMIT")
+        .await;
+    world.run("UPDATE customer SET note = 'x' WHERE id = 6").await;
+    world.run("UPDATE party SET name = 'p' WHERE id = 11").await;
+    for (user, expected, told) in [
+        ("p", vec!["1", "3", "(4)", "(5)", "(2)", "6", "7"], 4),
+        ("q", vec!["(1)", "(3)", "(4)", "(5)", "(2)", "6", "7"], 2),
+        ("nobody", vec!["(1)", "(3)", "(4)", "(5)", "(2)", "(6)", "(7)"], 0),
+    ] {
+        let ask = request("own_customer", &start);
+        let listed = world.list(&who(user), ask.clone()).await.unwrap();
+        let mut found: Vec<String> = listed.changes.iter().map(customer).collect();
+        found.sort_by_key(|it| it.trim_matches(['(', ')']).to_owned());
+        let mut expected: Vec<String> = expected.into_iter().map(str::to_owned).collect();
+        expected.sort_by_key(|it| it.trim_matches(['(', ')']).to_owned());
+        assert_eq!(found, expected, "{user}");
+        let count = pb::ListEntityChangesRequest { count_only: true, ..ask };
+        assert_eq!(world.list(&who(user), count).await.unwrap().total_count, told, "{user}");
+    }
+    let listed = world.list(&admin(), request("own_customer", &start)).await.unwrap();
+    assert!(listed.changes.iter().all(|it| it.was_visible));
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! Areas, groups, customers and orders of two companies, every table under the same alias, with nulls
 //! and texts in mixed case; and short ways to write queries over them.
 
+use crate::who;
 use std::sync::Arc;
 
 use proto::catalog::v1 as catalog;
@@ -9,7 +10,7 @@ use proto::query::v1 as pb;
 use proto::query::v1::value::Kind as Value;
 use proto::query::v1::{ConditionOperator as Op, JoinOperator, SystemColumn};
 use provider::{Binding, Denied, Grant, Grants, Refused};
-use rpc::{Access, Caller, Companies, Rights};
+use rpc::Companies;
 use serde_json::Value as Json;
 use tonic::Status;
 
@@ -193,18 +194,8 @@ fn find(name: &str) -> Option<Arc<Binding>> {
 fn grants(root: &str, companies: Companies, hidden: &'static str) -> Grants<'static> {
     let entities = ["areas", "exact_areas", "groups", "customers", "orders"];
     let readable = entities.iter().filter(|it| **it != hidden);
-    let caller = Caller {
-        system_user_id: uuid::Uuid::nil(),
-        name: "clerk".into(),
-        erp_user: "clerk".into(),
-        rights: Rights {
-            administrator: false,
-            companies,
-            entities: readable.map(|it| ((*it).to_owned(), Access::Read)).collect(),
-        },
-        time_zone: "UTC".into(),
-        language: 1033,
-    };
+    let readable: Vec<&str> = readable.copied().collect();
+    let caller = who::clerk("clerk", companies, vec![who::grant(&readable, who::READ)]);
     let root = Grant::read(&caller, find(root).unwrap()).unwrap();
     Grants::new(root, move |name| {
         let binding = find(name).ok_or(Refused::Unknown)?;

@@ -1,8 +1,6 @@
 //! A database with one table of every kind of column, and an entity over it.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use cluster::Scratch;
 use futures::TryStreamExt as _;
@@ -11,9 +9,11 @@ use proto::catalog::v1::{Casing, FieldType, RecordIdentityKind};
 use proto::query::v1 as pb;
 use proto::query::v1::SystemColumn;
 use provider::{Binding, Grant, Grants, Pool, PoolOptions, Provider};
-use rpc::{CallContext, Caller, Companies, Rights};
+use rpc::CallContext;
 use sqlx::{Connection as _, PgConnection};
 use tonic::Status;
+
+use crate::who;
 
 pub(crate) struct World {
     _scratch: Scratch,
@@ -77,26 +77,35 @@ impl World {
         grants: &Grants<'_>,
         query: pb::QueryExpression,
     ) -> Result<Answer, Status> {
-        let request = pb::RetrieveMultipleRequest {
-            query: Some(query),
-            format: pb::RowFormat::Json.into(),
-            ..Default::default()
-        };
-        let rows = self.provider.retrieve_multiple(&context(), grants, request).await?;
-        let messages: Vec<_> = rows.try_collect().await?;
-        let mut answer = Answer::default();
-        for message in messages {
-            answer.total = answer.total.or(message.total_count);
-            answer.end = message.end;
-            let batch = message.batch.unwrap();
-            let Some(pb::row_batch::Rows::Json(json)) = batch.rows else { panic!("no JSON") };
-            let text = format!("[{}]", std::str::from_utf8(&json).unwrap());
-            let rows: Vec<serde_json::Value> = serde_json::from_str(&text).unwrap();
-            assert_eq!(rows.len() as i64, batch.row_count);
-            answer.rows.extend(rows);
-        }
-        Ok(answer)
+        answer(&self.provider, grants, query).await
     }
+}
+
+/// Every message of a query, put together.
+pub(crate) async fn answer(
+    provider: &Provider,
+    grants: &Grants<'_>,
+    query: pb::QueryExpression,
+) -> Result<Answer, Status> {
+    let request = pb::RetrieveMultipleRequest {
+        query: Some(query),
+        format: pb::RowFormat::Json.into(),
+        ..Default::default()
+    };
+    let rows = provider.retrieve_multiple(&context(), grants, request).await?;
+    let messages: Vec<_> = rows.try_collect().await?;
+    let mut answer = Answer::default();
+    for message in messages {
+        answer.total = answer.total.or(message.total_count);
+        answer.end = message.end;
+        let batch = message.batch.unwrap();
+        let Some(pb::row_batch::Rows::Json(json)) = batch.rows else { panic!("no JSON") };
+        let text = format!("[{}]", std::str::from_utf8(&json).unwrap());
+        let rows: Vec<serde_json::Value> = serde_json::from_str(&text).unwrap();
+        assert_eq!(rows.len() as i64, batch.row_count);
+        answer.rows.extend(rows);
+    }
+    Ok(answer)
 }
 
 #[derive(Debug, Default)]
@@ -107,19 +116,7 @@ pub(crate) struct Answer {
 }
 
 pub(crate) fn context() -> CallContext {
-    let caller = Caller {
-        system_user_id: uuid::Uuid::nil(),
-        name: "admin".into(),
-        erp_user: "admin".into(),
-        rights: Rights {
-            administrator: true,
-            companies: Companies::All,
-            entities: BTreeMap::new(),
-        },
-        time_zone: "UTC".into(),
-        language: 1033,
-    };
-    CallContext { caller: Arc::new(caller), deadline: Instant::now() + Duration::from_secs(30) }
+    who::context(who::administrator())
 }
 
 pub(crate) fn things() -> Arc<Binding> {

@@ -5,4 +5,4 @@ mod model;
 mod one_table;
 mod refusals;
 mod several_tables;
-mod world;
+pub(crate) mod world;

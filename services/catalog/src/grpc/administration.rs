@@ -8,7 +8,7 @@ use rpc::CallContext;
 use tonic::{Request, Response, Status};
 
 use super::{Watched, page_size, watch};
-use crate::changes::{Changes, Wanted};
+use crate::changes::{Changes, Wanted, may_read};
 use crate::error::Error;
 use crate::page_token;
 
@@ -52,7 +52,7 @@ impl CatalogService for Administration {
         &self,
         request: Request<pb::ListDataEntitiesRequest>,
     ) -> Result<Response<pb::ListDataEntitiesResponse>, Status> {
-        CallContext::of(&request)?;
+        may_read(&CallContext::of(&request)?.caller)?;
         Ok(Response::new(self.list(request.get_ref())?))
     }
 
@@ -60,7 +60,7 @@ impl CatalogService for Administration {
         &self,
         request: Request<pb::GetDataEntityRequest>,
     ) -> Result<Response<pb::GetDataEntityResponse>, Status> {
-        CallContext::of(&request)?;
+        may_read(&CallContext::of(&request)?.caller)?;
         let name = physical_name(&request.get_ref().name)?;
         let entry = self.changes.current().entry(name).cloned();
         let entry = entry.ok_or_else(|| Error::EntityNotFound(name.to_owned()))?;

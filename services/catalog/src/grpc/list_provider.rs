@@ -65,7 +65,7 @@ impl DataProviderService for ListProvider {
         let context = CallContext::of(&request)?;
         let request = request.into_inner();
         check_entity(&request.entity_name)?;
-        let grants = self.changes.list_grant().into();
+        let grants = self.changes.list_grant(&context.caller)?.into();
         self.changes.list().retrieve(&context, &grants, request).await.map(Response::new)
     }
 
@@ -76,7 +76,7 @@ impl DataProviderService for ListProvider {
         let context = CallContext::of(&request)?;
         let request = request.into_inner();
         check_entity(request.query.as_ref().map_or("", |it| it.entity_name.as_str()))?;
-        let grants = self.changes.list_grant().into();
+        let grants = self.changes.list_grant(&context.caller)?.into();
         self.changes.list().retrieve_multiple(&context, &grants, request).await.map(Response::new)
     }
 
@@ -87,7 +87,7 @@ impl DataProviderService for ListProvider {
         let context = CallContext::of(&request)?;
         let request = request.into_inner();
         check_entity(request.query.as_ref().map_or("", |it| it.entity_name.as_str()))?;
-        let grants = self.changes.list_grant().into();
+        let grants = self.changes.list_grant(&context.caller)?.into();
         self.changes.list().explain(&context, &grants, &request).await.map(Response::new)
     }
 

@@ -8,7 +8,7 @@ use rpc::CallContext;
 use tonic::{Request, Response, Status};
 
 use super::page_size;
-use crate::changes::Changes;
+use crate::changes::{Changes, may_read};
 use crate::error::Error;
 use crate::{declared, page_token};
 
@@ -47,7 +47,7 @@ impl RelationshipService for Relationships {
         &self,
         request: Request<pb::ListRelationshipsRequest>,
     ) -> Result<Response<pb::ListRelationshipsResponse>, Status> {
-        CallContext::of(&request)?;
+        may_read(&CallContext::of(&request)?.caller)?;
         Ok(Response::new(self.list(request.get_ref())?))
     }
 
@@ -55,7 +55,7 @@ impl RelationshipService for Relationships {
         &self,
         request: Request<pb::GetRelationshipRequest>,
     ) -> Result<Response<pb::GetRelationshipResponse>, Status> {
-        CallContext::of(&request)?;
+        may_read(&CallContext::of(&request)?.caller)?;
         let name = &request.get_ref().name;
         let id = declared::id(name)?;
         let snapshot = self.changes.current();

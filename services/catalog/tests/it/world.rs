@@ -1,10 +1,9 @@
 //! A catalog of a small model in a temporary folder.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use catalog::{Catalog, Config};
 use cluster::Scratch;
@@ -12,9 +11,10 @@ use proto::catalog::v1::catalog_service_client::CatalogServiceClient;
 use proto::catalog::v1::relationship_service_client::RelationshipServiceClient;
 use proto::query::v1::data_provider_service_client::DataProviderServiceClient;
 use proto::query::v1::metadata_provider_service_client::MetadataProviderServiceClient;
+use proto::user_context::v1::WatchTrustResponse;
 use rpc::{
-    AssertionIssuer, AssertionVerifier, Caller, Channel, Companies, Rights, Server,
-    ServiceIdentity, ServiceKey, SigningKey,
+    AssertionIssuer, AssertionVerifier, Channel, Companies, Environment, Identity, Principal,
+    Route, SigningKey, role,
 };
 use sqlx::{Connection as _, PgConnection};
 use tempfile::TempDir;
@@ -105,12 +105,13 @@ impl World {
     pub(crate) async fn try_start(&self, model: &Path) -> Result<Running, catalog::StartError> {
         let url = self.scratch.database("platform").await.unwrap();
         let catalog = Catalog::start(Config::new(url, model.to_owned())).await?;
-        let verifier = AssertionVerifier::new();
-        verifier.set_keys(&self.issuer.jwks().unwrap()).unwrap();
-        let key = ServiceKey::new(b"test");
-        let server = catalog.register(Server::new(key.clone(), Arc::new(verifier)));
+        let verifier = AssertionVerifier::new("catalog");
+        let jwks = self.issuer.jwks().unwrap();
+        verifier.apply(&WatchTrustResponse { jwks, ..Default::default() }).unwrap();
+        let services = Environment::generate();
+        let server = catalog.register(services.server("catalog", Arc::new(verifier)));
         let (routes, _) = server.build().unwrap();
-        let channel = Channel::local(routes, ServiceIdentity::new("test", key));
+        let channel = services.channel(routes, "gateway", "catalog").unwrap();
         Ok(Running { _catalog: catalog, channel })
     }
 
@@ -131,15 +132,18 @@ impl World {
     }
 
     fn request<T>(&self, message: T, administrator: bool) -> Request<T> {
-        let caller = Caller {
+        let role = if administrator { role::SYSTEM_ADMINISTRATOR } else { role::BASIC_USER };
+        let identity = Identity::of(Principal {
             system_user_id: uuid::Uuid::nil(),
             name: "somebody".into(),
             erp_user: "somebody".into(),
-            rights: Rights { administrator, companies: Companies::All, entities: BTreeMap::new() },
-            time_zone: "UTC".into(),
-            language: 1033,
-        };
-        let (assertion, _) = self.issuer.issue(caller).unwrap();
+            roles: vec![role.into()],
+            companies: Companies::All,
+            contact: None,
+        });
+        let route = Route { audience: "catalog", presenter: "gateway" };
+        let limit = SystemTime::now() + TIMEOUT;
+        let (assertion, _) = self.issuer.issue(identity, route, 0, limit).unwrap();
         rpc::request(message, &assertion, TIMEOUT).unwrap()
     }
 }

@@ -18,7 +18,7 @@ use provider::{
     Authority, Binding, BusinessLogic, Error, Grant, Pool, PoolOptions, Privilege, Provider,
     Refused, Transaction,
 };
-use rpc::{CallContext, Caller, Companies, Rights};
+use rpc::{CallContext, Caller, Companies, Identity, Principal, RoleDefinitions};
 use sqlx::{Connection as _, PgConnection};
 use tokio::net::TcpListener;
 
@@ -103,18 +103,15 @@ fn path(column: &str) -> catalog::ColumnPath {
 }
 
 fn context() -> CallContext {
-    let caller = Caller {
+    let clerk = Principal {
         system_user_id: uuid::Uuid::nil(),
         name: "clerk".into(),
         erp_user: "clerk".into(),
-        rights: Rights {
-            administrator: true,
-            companies: Companies::All,
-            entities: BTreeMap::new(),
-        },
-        time_zone: "UTC".into(),
-        language: 1033,
+        roles: vec![rpc::role::SYSTEM_ADMINISTRATOR.into()],
+        companies: Companies::All,
+        contact: None,
     };
+    let caller = Identity::of(clerk).into_caller(&RoleDefinitions::default());
     CallContext { caller: Arc::new(caller), deadline: Instant::now() + Duration::from_secs(30) }
 }
 

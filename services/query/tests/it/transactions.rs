@@ -5,15 +5,15 @@ use proto::query::v1 as pb;
 use proto::query::v1::transact_request::Step;
 use proto::query::v1::transact_response::Answer;
 use proto::query::v1::transaction_service_client::TransactionServiceClient;
-use rpc::{Access, Channel, ErrorReason};
+use rpc::{Channel, ErrorReason};
 use tonic::{Code, Status};
 
 use crate::transact::Transact;
-use crate::world::World;
+use crate::world::{READER, WRITER, World};
 
 impl World {
     async fn transact(&self) -> Transact {
-        Transact::begin(&self.channel, &self.assertion(Access::Write)).await.unwrap()
+        Transact::begin(&self.channel, &self.assertion(WRITER)).await.unwrap()
     }
 
     fn transactions(&self) -> TransactionServiceClient<Channel> {
@@ -89,7 +89,7 @@ async fn malformed_ids_are_refused() {
 #[tokio::test]
 async fn nothing_is_written_without_leave() {
     let mut world = World::new().await;
-    let mut reader = Transact::begin(&world.channel, &world.assertion(Access::Read)).await.unwrap();
+    let mut reader = Transact::begin(&world.channel, &world.assertion(READER)).await.unwrap();
     let denied = reader.create("C1", "USMF").await;
     check(denied, Code::PermissionDenied, ErrorReason::PrivilegeDenied);
     // Of another company than the user's.
@@ -101,7 +101,7 @@ async fn nothing_is_written_without_leave() {
 #[tokio::test]
 async fn before_the_definitions_have_come_calls_are_to_come_again() {
     let world = World::without_definitions().await;
-    let begun = Transact::begin(&world.channel, &world.assertion(Access::Write)).await;
+    let begun = Transact::begin(&world.channel, &world.assertion(WRITER)).await;
     check(begun.map(drop), Code::Unavailable, ErrorReason::NotReady);
     world.publish.send_replace(true);
     world.query.ready().await;

@@ -1,21 +1,26 @@
 //! An adapter over an ERP with one table.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use cluster::Scratch;
 use proto::catalog::v1::catalog_service_server::CatalogServiceServer;
+use proto::user_context::v1::{EntityGrant, Operation, RoleGrants, WatchTrustResponse};
 use query::{Config, Query};
 use rpc::{
-    Access, AssertionIssuer, AssertionVerifier, Caller, Channel, Companies, Rights, Server,
-    ServiceIdentity, ServiceKey, SigningKey,
+    AssertionIssuer, AssertionVerifier, Channel, Companies, Environment, Identity, Principal,
+    Route, Server, SigningKey,
 };
 use sqlx::{Connection as _, PgConnection};
 use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::catalog::OneEntity;
+
+/// Reads customers.
+pub(crate) const READER: &str = "Reader";
+/// Reads and writes customers.
+pub(crate) const WRITER: &str = "Writer";
 
 pub(crate) struct World {
     pub(crate) erp: PgConnection,
@@ -43,42 +48,56 @@ impl World {
             id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
             account text NOT NULL, company text NOT NULL, UNIQUE (account, company))";
         sqlx::raw_sql(table).execute(&mut erp).await.unwrap();
-        let key = ServiceKey::new(b"test");
+        let services = Environment::generate();
         let issuer =
             AssertionIssuer::new(SigningKey::generate().unwrap().0, Duration::from_secs(60));
-        let verifier = Arc::new(AssertionVerifier::new());
-        verifier.set_keys(&issuer.jwks().unwrap()).unwrap();
-        let channel = |server: Server| {
+        let verifier = Arc::new(AssertionVerifier::new("query"));
+        let jwks = issuer.jwks().unwrap();
+        verifier
+            .apply(&WatchTrustResponse { revision: 1, jwks, roles: roles(), ..Default::default() })
+            .unwrap();
+        let channel = |server: Server, caller, callee| {
             let (routes, _) = server.build().unwrap();
-            Channel::local(routes, ServiceIdentity::new("test", key.clone()))
+            services.channel(routes, caller, callee).unwrap()
         };
-        let server = || Server::new(key.clone(), Arc::clone(&verifier));
+        let server = |name| services.server(name, Arc::clone(&verifier));
         let (publish, published) = watch::channel(false);
-        let catalog = channel(server().with(CatalogServiceServer::new(OneEntity { published })));
+        let catalog = server("catalog").with(CatalogServiceServer::new(OneEntity { published }));
+        let catalog = channel(catalog, "query", "catalog");
         let query = Query::start(&Config::new(url), catalog).unwrap();
-        let channel = channel(query.register(server()));
+        let channel = channel(query.register(server("query")), "gateway", "query");
         Self { erp, channel, query, publish, issuer, _scratch: scratch }
     }
 
-    /// Of a user with that access to customers of the company USMF.
-    pub(crate) fn assertion(&self, access: Access) -> String {
-        let caller = Caller {
+    /// Of a user of the company USMF who holds a role.
+    pub(crate) fn assertion(&self, role: &str) -> String {
+        let clerk = Principal {
             system_user_id: Uuid::nil(),
             name: "clerk".into(),
             erp_user: "clerk".into(),
-            rights: Rights {
-                administrator: false,
-                companies: Companies::Only(vec!["USMF".into()]),
-                entities: BTreeMap::from([("Customers".into(), access)]),
-            },
-            time_zone: "UTC".into(),
-            language: 1033,
+            roles: vec![role.to_owned()],
+            companies: Companies::Only(vec!["USMF".into()]),
+            contact: None,
         };
-        self.issuer.issue(caller).unwrap().0
+        let route = Route { audience: "query", presenter: "gateway" };
+        let limit = SystemTime::now() + Duration::from_secs(60);
+        self.issuer.issue(Identity::of(clerk), route, 1, limit).unwrap().0
     }
 
     pub(crate) async fn customers(&mut self) -> Vec<String> {
         let accounts = sqlx::query_scalar("SELECT account FROM customer ORDER BY id");
         accounts.fetch_all(&mut self.erp).await.unwrap()
     }
+}
+
+fn roles() -> Vec<RoleGrants> {
+    let writes = [Operation::Read, Operation::Create, Operation::Update, Operation::Delete];
+    let roles = [(READER, &writes[..1]), (WRITER, &writes[..])];
+    let role = |(name, operations): (&str, &[Operation])| {
+        let operations = operations.iter().map(|it| i32::from(*it)).collect();
+        let entities = vec!["Customers".to_owned()];
+        let grant = EntityGrant { entities, operations, ..Default::default() };
+        RoleGrants { role: name.to_owned(), grants: vec![grant] }
+    };
+    roles.map(role).into()
 }

@@ -124,21 +124,32 @@ fn query(joined: &[Tree], related: &[Tree], kind: usize) -> pb::QueryExpression 
     query
 }
 
-/// Replaces every whole policy by a mark.
-fn marked(sql: &str) -> String {
-    const START: &str = "\"cust\".\"dataareaid\" = ANY(ARRAY(SELECT upper(v) FROM unnest($";
-    const END: &str = "::text[]) AS v))";
+/// Replaces what begins and ends so, with a number of an argument between, by a mark.
+fn replaced(sql: &str, start: &str, end: &str, mark: &str) -> String {
     let mut out = String::new();
     let mut rest = sql;
-    while let Some(at) = rest.find(START) {
+    while let Some(at) = rest.find(start) {
         out.push_str(&rest[..at]);
-        let digits = &rest[at + START.len()..];
-        let end = digits.find(END).unwrap();
-        assert!(digits[..end].bytes().all(|it| it.is_ascii_digit()));
-        out.push_str("POLICY");
-        rest = &digits[end + END.len()..];
+        let digits = &rest[at + start.len()..];
+        let stop = digits.find(end).unwrap();
+        assert!(digits[..stop].bytes().all(|it| it.is_ascii_digit()));
+        out.push_str(mark);
+        rest = &digits[stop + end.len()..];
     }
     out + rest
+}
+
+/// Replaces every whole restriction to companies by a mark.
+fn marked(sql: &str) -> String {
+    let start = "\"cust\".\"dataareaid\" = ANY(ARRAY(SELECT upper(v) FROM unnest($";
+    replaced(sql, start, "::text[]) AS v))", "POLICY")
+}
+
+/// Replaces every whole row policy, beside the restriction to companies, by a mark.
+fn marked_rows(sql: &str) -> String {
+    let companies = replaced(&marked(sql), "POLICY AND (cust.owner = $", "::text)", "ROWS");
+    assert!(!companies.contains("POLICY"), "{sql}");
+    companies.replace("ROWS", "POLICY")
 }
 
 /// From where a table is read to the end of its query level, without the levels within.
@@ -177,9 +188,8 @@ fn is_guarded(level: &str) -> bool {
         && !after.starts_with(" OR ")
 }
 
-fn check(sql: &str) {
+fn check(sql: &str, marked: &str) {
     const TABLE: &str = "\"erp\".\"custtable\" AS \"cust\"";
-    let marked = marked(sql);
     let mut count = 0;
     for (at, _) in marked.match_indices(TABLE) {
         assert!(is_guarded(&level(&marked[at..])), "{sql}");
@@ -198,10 +208,45 @@ proptest! {
         let grant = grant(Companies::Only(vec!["USMF".into()]));
         let query = query(&joined, &related, kind);
         match retrieve_multiple(&grant, &query, &[], &|_, _| None) {
-            Ok(statement) => check(&statement.sql),
+            Ok(statement) => check(&statement.sql, &marked(&statement.sql)),
             Err(Error::InvalidQuery(message)) => {
                 prop_assert!(message.starts_with("at most"), "{message}");
             }
+            Err(error) => return Err(TestCaseError::fail(error.to_string())),
+        }
+        let owned = customers_with(&[(&[], "cust.owner = :user"), (&["Nobody"], "false")]);
+        let companies = Companies::Only(vec!["USMF".into()]);
+        let grant = Grant::read(&clerk(companies, &[]), owned).unwrap().into();
+        if let Ok(statement) = retrieve_multiple(&grant, &query, &[], &|_, _| None) {
+            check(&statement.sql, &marked_rows(&statement.sql));
+        }
+    }
+
+    #[test]
+    fn no_query_reads_a_hidden_field(
+        joined in trees(),
+        related in trees(),
+        kind in 0..6_usize,
+        hidden in prop::sample::select(vec!["Name", "City", "Limit", "Since", "Status"]),
+        if_permitted: bool,
+    ) {
+        let caller = clerk(Companies::All, &[&hidden.to_lowercase()]);
+        let grant = Grant::read(&caller, customers()).unwrap().into();
+        let mut query = query(&joined, &related, kind);
+        let columns = ["Name", "City", "Limit", "Since", "Status"].map(output);
+        query.columns.extend(columns);
+        query.columns.iter_mut().for_each(|it| it.if_permitted = if_permitted);
+        let binding = customers();
+        match retrieve_multiple(&grant, &query, &[], &|_, _| None) {
+            Ok(statement) => {
+                prop_assert!(if_permitted);
+                let field = &binding.field(hidden).unwrap().sql;
+                prop_assert!(!statement.sql.contains(field), "{}", statement.sql);
+            }
+            Err(Error::ColumnDenied { column, privilege, .. }) => {
+                prop_assert_eq!((column.as_str(), privilege), (hidden, "read"));
+            }
+            Err(Error::InvalidQuery(_)) => {}
             Err(error) => return Err(TestCaseError::fail(error.to_string())),
         }
     }

@@ -138,7 +138,7 @@ async fn writers_that_wait_leave_connections_to_readers_and_to_other_writers() {
         }
         let mut other = anybody();
         let mut caller = (*other.caller).clone();
-        caller.system_user_id = uuid::Uuid::max();
+        caller.user.system_user_id = uuid::Uuid::max();
         other.caller = std::sync::Arc::new(caller);
         let values = [("company", text("A1")), ("code", text("I2"))];
         world.write_as(&other, create("Items", &values)).await.unwrap();
@@ -168,7 +168,7 @@ async fn a_refusal_keeps_its_connection() {
     exists.unwrap_err();
     let mut nobody = anybody();
     let mut caller = (*nobody.caller).clone();
-    caller.rights.entities.clear();
+    caller.rights = rpc::Rights::default();
     nobody.caller = std::sync::Arc::new(caller);
     let denied = world.write_as(&nobody, create("Customers", &values)).await.unwrap_err();
     assert_eq!(why(&denied, "").0, "PRIVILEGE_DENIED");

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use cluster::Scratch;
 use proto::catalog::v1 as catalog;
@@ -14,10 +13,12 @@ use proto::query::v1::value::Kind as Value;
 use provider::{
     Authority, Binding, Error, Grant, Pool, PoolOptions, Privilege, Provider, Refused, Transaction,
 };
-use rpc::{Access, CallContext, Caller, Companies, Rights};
+use rpc::{CallContext, Caller, Companies};
 use sqlx::{Connection as _, PgConnection};
 use tonic::Status;
 use tonic_types::StatusExt as _;
+
+use crate::who;
 
 const SCHEMA: &str = "
     CREATE TYPE mood AS ENUM ('low', 'high');
@@ -303,19 +304,7 @@ pub(crate) fn only(companies: &[&str]) -> CallContext {
 }
 
 fn who(companies: Companies) -> CallContext {
-    let caller = Caller {
-        system_user_id: uuid::Uuid::nil(),
-        name: "ann".into(),
-        erp_user: "ann".into(),
-        rights: Rights {
-            administrator: false,
-            companies,
-            entities: BTreeMap::from([("*".to_owned(), Access::Write)]),
-        },
-        time_zone: "UTC".into(),
-        language: 1033,
-    };
-    CallContext { caller: Arc::new(caller), deadline: Instant::now() + Duration::from_secs(30) }
+    who::context(who::clerk("ann", companies, vec![who::grant(&["*"], who::ALL)]))
 }
 
 fn entities() -> Entities {
