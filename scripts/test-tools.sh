@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What `make test` and `make lint` need beyond Rust: PostgreSQL, Node with the client libraries under test, buf.
+# What `make test` and `make lint` need beyond Rust: PostgreSQL, Redis, Node with the client libraries under test, buf.
 # Silent if everything is there. `test-tools.sh lint` brings only what linting needs.
 set -euo pipefail
 # shellcheck source=scripts/common.sh
@@ -49,5 +49,6 @@ ensure_buf() {
 ensure_buf
 if [ "${1:-all}" = lint ]; then exit 0; fi
 "$root_dir/scripts/postgres.sh"
+"$root_dir/scripts/redis.sh"
 ensure_node
 ensure_clients

@@ -1,24 +1,43 @@
-//! The local emulator's issuer of tokens: a key in the data directory, the two documents that
-//! describe it over HTTP, and [`mint`], which needs no running server.
+//! The local emulator's issuer of tokens: the OAuth 2.0 endpoints of [`router`], at which clients sign
+//! in as they would elsewhere, and [`mint`], which needs no running server.
 //!
-//! Whoever can read the data directory can be any user; that is what `tombolo dev` is for, and why
-//! the key is readable by its owner only.
+//! Whoever can read the data directory can be any user, and on an emulator that listens to its own
+//! machine alone so can whoever reaches it: that is what `tombolo dev` is for. The files of the data
+//! directory are readable by their owner only; see `store` for what is in them.
+//!
+//! Start with `http`, which lists the endpoints; `token_endpoint` has the grants, `authorize` and
+//! `device` the pages on which a user is chosen, `tokens` what a token says.
 
+mod accounts;
+mod authorize;
+mod codes;
+mod device;
+mod http;
+mod oauth_error;
+mod page;
+mod parameters;
+mod scope;
 mod store;
+mod token_endpoint;
+mod tokens;
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::Arc;
+use std::time::Duration;
 
-use axum::routing::get;
-use axum::{Json, Router};
-use jsonwebtoken::jwk::{Jwk, JwkSet, PublicKeyUse, ThumbprintHash};
-use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use arc_swap::ArcSwap;
+use jsonwebtoken::EncodingKey;
+use jsonwebtoken::jwk::JwkSet;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use uuid::Uuid;
 
-use crate::users::Users;
+use accounts::Secrets;
+use codes::{Codes, Lifetimes};
+use device::Devices;
+pub use http::router;
 pub use store::StoreError;
+use token_endpoint::Refreshable;
+use tokens::{Signer, Version};
 
 /// The emulator's tenant; always the same, so that clients' settings stay good.
 pub const TENANT: Uuid = Uuid::from_u128(0x8f1f_3c52_6d0e_4b7a_9c35_2e64_d1a7_b9f0);
@@ -37,10 +56,35 @@ pub struct DevIssuerConfig {
 }
 
 /// The development issuer. Cheap to clone.
-#[derive(Clone, Debug)]
-pub struct DevIssuer {
+#[derive(Clone)]
+pub struct DevIssuer(Arc<State>);
+
+struct State {
     config: DevIssuerConfig,
+    signer: Signer,
     jwks: JwkSet,
+    secrets: Secrets,
+    accounts: ArcSwap<Vec<Account>>,
+    /// What is asked for on a page that a user has open.
+    pages: Codes<authorize::Request>,
+    codes: Codes<authorize::Code>,
+    devices: Devices,
+    refreshables: Codes<Refreshable>,
+}
+
+/// A user that may get tokens.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Account {
+    /// Sign-in name.
+    pub(crate) name: String,
+    /// For people.
+    pub(crate) display_name: String,
+    /// Becomes `oid`.
+    pub(crate) object_id: Uuid,
+    /// The client id of an application user. Such a one signs in with its secret, and nobody else
+    /// as it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) application_id: Option<String>,
 }
 
 /// A token could not be minted.
@@ -65,76 +109,84 @@ pub enum MintError {
     Sign(#[from] jsonwebtoken::errors::Error),
 }
 
-/// `issuer.json`: what [`mint`] needs to know of the emulator that ran last.
+/// `issuer.json`: what [`mint`] needs to know of the emulator that ran last, and what a developer
+/// needs to sign applications in.
 #[derive(Serialize, Deserialize)]
 struct Description {
     issuer: String,
     tenant: Uuid,
     audience: String,
-    users: Vec<Subject>,
+    users: Vec<Described>,
 }
 
 #[derive(Serialize, Deserialize)]
-struct Subject {
-    name: String,
-    display_name: String,
-    object_id: Uuid,
-}
-
-#[derive(Serialize)]
-struct Claims<'a> {
-    ver: &'static str,
-    iss: &'a str,
-    aud: &'a str,
-    iat: u64,
-    nbf: u64,
-    exp: u64,
-    tid: Uuid,
-    oid: Uuid,
-    sub: Uuid,
-    name: &'a str,
-    preferred_username: &'a str,
+struct Described {
+    #[serde(flatten)]
+    account: Account,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    client_secret: Option<String>,
 }
 
 // === impl DevIssuer ===
 
+impl std::fmt::Debug for DevIssuer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("DevIssuer").field(&self.0.config).finish()
+    }
+}
+
 impl DevIssuer {
-    /// Reads the issuer's key, or makes it the first time, and describes the issuer for [`mint`].
+    /// Reads the issuer's key and secrets, or makes them the first time, and describes the issuer
+    /// for [`mint`].
     ///
     /// # Errors
     ///
     /// When the files cannot be read or written.
-    pub fn open(config: DevIssuerConfig, users: &Users) -> Result<Self, StoreError> {
-        let key = store::open_key(&config.data_dir)?;
-        let jwk = public_key(&key).map_err(|error| store::bad_key(&config.data_dir, &error))?;
-        let issuer = Self { config, jwks: JwkSet { keys: vec![jwk] } };
-        issuer.describe(users)?;
+    pub(crate) fn open(config: DevIssuerConfig, accounts: &[Account]) -> Result<Self, StoreError> {
+        Self::open_with(config, accounts, Lifetimes::default())
+    }
+
+    fn open_with(
+        config: DevIssuerConfig,
+        accounts: &[Account],
+        lifetimes: Lifetimes,
+    ) -> Result<Self, StoreError> {
+        let signer = signer(&config.data_dir, store::open_key(&config.data_dir)?)?;
+        let issuer = Self(Arc::new(State {
+            jwks: JwkSet { keys: vec![signer.public_key().clone()] },
+            signer,
+            secrets: Secrets::open(&config.data_dir)?,
+            accounts: ArcSwap::default(),
+            pages: Codes::new(lifetimes.code),
+            codes: Codes::new(lifetimes.code),
+            devices: Devices::new(lifetimes.device),
+            refreshables: Codes::new(lifetimes.refresh),
+            config,
+        }));
+        issuer.describe(accounts)?;
         Ok(issuer)
     }
 
-    /// Writes down who may be asked for.
-    pub(crate) fn describe(&self, users: &Users) -> Result<(), StoreError> {
-        let subject = |name: &str, display_name: &str, object_id| Subject {
-            name: name.to_owned(),
-            display_name: display_name.to_owned(),
-            object_id,
+    /// From now on these are the users, and written down as those who may be asked for.
+    pub(crate) fn describe(&self, accounts: &[Account]) -> Result<(), StoreError> {
+        self.0.accounts.store(Arc::new(accounts.to_vec()));
+        let described = |account: &Account| Described {
+            client_secret: account.application_id.as_deref().map(|it| self.0.secrets.of(it)),
+            account: account.clone(),
         };
         let description = Description {
             issuer: self.issuer(),
             tenant: TENANT,
             audience: self.organization_url().to_owned(),
-            users: users
-                .iter()
-                .map(|it| subject(&it.name, &it.display_name, it.object_id))
-                .collect(),
+            users: accounts.iter().map(described).collect(),
         };
-        store::write_description(&self.config.data_dir, &description)
+        store::write_description(&self.0.config.data_dir, &description)
     }
 
     /// As in the tokens' `iss`.
     #[must_use]
     pub fn issuer(&self) -> String {
-        issuer_at(self.organization_url())
+        Version::V2.issuer_at(self.organization_url())
     }
 
     /// Where clients are told to authorize; they read the tenant out of it.
@@ -144,30 +196,12 @@ impl DevIssuer {
     }
 
     pub(crate) fn jwks(&self) -> &JwkSet {
-        &self.jwks
+        &self.0.jwks
     }
 
     fn organization_url(&self) -> &str {
-        self.config.organization_url.trim_end_matches('/')
+        self.0.config.organization_url.trim_end_matches('/')
     }
-}
-
-/// The issuer's documents, to be merged into the organization's HTTP server.
-pub fn router(issuer: &DevIssuer) -> Router {
-    let keys_path = format!("/{TENANT}/discovery/v2.0/keys");
-    let discovery = json!({
-        "issuer": issuer.issuer(),
-        "jwks_uri": format!("{}{keys_path}", issuer.organization_url()),
-        "id_token_signing_alg_values_supported": ["RS256"],
-        "subject_types_supported": ["pairwise"],
-    });
-    let jwks = issuer.jwks.clone();
-    Router::new()
-        .route(
-            &format!("/{TENANT}/v2.0/.well-known/openid-configuration"),
-            get(async move || Json(discovery.clone())),
-        )
-        .route(&keys_path, get(async move || Json(jwks.clone())))
 }
 
 /// A token of this user for the emulator of this data directory.
@@ -179,49 +213,41 @@ pub fn mint(data_dir: &Path, user: &str, lifetime: Duration) -> Result<String, M
     let Some(description) = store::read_description(data_dir)? else {
         return Err(MintError::NeverStarted(data_dir.into()));
     };
-    let Some(subject) = description.users.iter().find(|it| it.name.eq_ignore_ascii_case(user))
-    else {
-        let known = description.users.into_iter().map(|it| it.name).collect();
+    let named = |it: &&Described| it.account.name.eq_ignore_ascii_case(user);
+    let Some(Described { account, .. }) = description.users.iter().find(named) else {
+        let known = description.users.into_iter().map(|it| it.account.name).collect();
         return Err(MintError::UnknownUser { user: user.into(), known });
     };
     let Some(key) = store::read_key(data_dir)? else {
         return Err(MintError::NeverStarted(data_dir.into()));
     };
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    let claims = Claims {
-        ver: "2.0",
-        iss: &description.issuer,
-        aud: &description.audience,
-        iat: now,
-        nbf: now,
-        exp: now.saturating_add(lifetime.as_secs()),
-        tid: description.tenant,
-        oid: subject.object_id,
-        sub: subject.object_id,
-        name: &subject.display_name,
-        preferred_username: &subject.name,
+    let access = tokens::Access {
+        version: Version::V2,
+        resource: &description.audience,
+        account,
+        client_id: account.application_id.as_deref(),
+        with_secret: account.application_id.is_some(),
+        lifetime,
     };
-    let mut header = Header::new(Algorithm::RS256);
-    header.kid = public_key(&key)?.common.key_id;
-    Ok(jsonwebtoken::encode(&header, &claims, &key)?)
-}
-
-/// The issuer of an organization at this URL.
-pub(crate) fn issuer_at(organization_url: &str) -> String {
-    format!("{organization_url}/{TENANT}/v2.0")
+    Ok(signer(data_dir, key)?.access_token(&access)?)
 }
 
 /// Whether this can be the name of a development issuer, at whatever host and port.
 pub(crate) fn is_issuer(name: &str) -> bool {
-    name.ends_with(&issuer_at(""))
+    Version::ALL.into_iter().any(|it| name.ends_with(&it.issuer_at("")))
 }
 
-fn public_key(key: &EncodingKey) -> Result<Jwk, jsonwebtoken::errors::Error> {
-    let mut jwk = Jwk::from_encoding_key(key, Algorithm::RS256)?;
-    jwk.common.key_id = Some(jwk.thumbprint(ThumbprintHash::SHA256)?);
-    jwk.common.public_key_use = Some(PublicKeyUse::Signature);
-    Ok(jwk)
+/// Whether the issuer of this name is the one of the organization at this URL.
+pub(crate) fn issues_for(issuer: &str, organization_url: &str) -> bool {
+    Version::ALL.into_iter().any(|it| it.issuer_at(organization_url) == issuer)
 }
+
+fn signer(data_dir: &Path, key: EncodingKey) -> Result<Signer, StoreError> {
+    Signer::new(key).map_err(|error| store::bad_key(data_dir, &error))
+}
+
+#[cfg(test)]
+mod endpoint_tests;
 
 #[cfg(test)]
 mod tests {
@@ -229,21 +255,42 @@ mod tests {
 
     fn open(dir: &Path, url: &str) -> DevIssuer {
         let config = DevIssuerConfig { data_dir: dir.into(), organization_url: url.into() };
-        DevIssuer::open(config, &Users::load(None).unwrap()).unwrap()
+        let admin = Account {
+            name: "admin".into(),
+            display_name: "Administrator".into(),
+            object_id: Uuid::from_u128(1),
+            application_id: None,
+        };
+        let application = Account {
+            name: "importer".into(),
+            object_id: Uuid::from_u128(2),
+            application_id: Some(Uuid::from_u128(3).to_string()),
+            ..admin.clone()
+        };
+        DevIssuer::open(config, &[admin, application]).unwrap()
     }
 
     #[test]
-    fn the_key_is_made_once_and_is_the_owners_alone() {
+    fn keys_and_secrets_are_made_once_and_are_the_owners_alone() {
         use std::os::unix::fs::PermissionsExt as _;
         let dir = tempfile::tempdir().unwrap();
         let first = open(dir.path(), "http://localhost:1/");
+        let described = std::fs::read_to_string(dir.path().join("issuer/issuer.json")).unwrap();
         let second = open(dir.path(), "http://localhost:2");
         assert_eq!(first.jwks(), second.jwks());
         assert_eq!(first.issuer(), format!("http://localhost:1/{TENANT}/v2.0"));
+        let secret = first.0.secrets.of("some-application");
+        assert_eq!(second.0.secrets.of("some-application"), secret);
+        assert_ne!(second.0.secrets.of("other-application"), secret);
+        assert!(described.contains(&first.0.secrets.of(&Uuid::from_u128(3).to_string())));
+        assert!(!format!("{first:?}").contains("secret"), "{first:?}");
         let mode = |path: &str| {
             std::fs::metadata(dir.path().join(path)).unwrap().permissions().mode() & 0o777
         };
-        assert_eq!((mode("issuer"), mode("issuer/key.pem")), (0o700, 0o600));
+        assert_eq!(mode("issuer"), 0o700);
+        for file in ["key.pem", "issuer.json", "password", "client-secret.key"] {
+            assert_eq!(mode(&format!("issuer/{file}")), 0o600, "{file}");
+        }
     }
 
     #[test]
@@ -253,9 +300,19 @@ mod tests {
         assert!(error.to_string().contains("run `tombolo dev` first"), "{error}");
         open(dir.path(), "http://localhost:1");
         let error = mint(dir.path(), "nobody", DEFAULT_LIFETIME).unwrap_err();
-        assert_eq!(error.to_string(), "there is no user `nobody`; there are: admin");
+        assert_eq!(error.to_string(), "there is no user `nobody`; there are: admin, importer");
         std::fs::write(dir.path().join("issuer/key.pem"), "junk").unwrap();
         let error = mint(dir.path(), "admin", DEFAULT_LIFETIME).unwrap_err();
         assert!(error.to_string().contains("key.pem"), "{error}");
+    }
+
+    #[test]
+    fn an_empty_password_is_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let issuer = open(dir.path(), "http://localhost:1");
+        let config = issuer.0.config.clone();
+        std::fs::write(dir.path().join("issuer/password"), "\n").unwrap();
+        let error = DevIssuer::open(config, &[]).unwrap_err();
+        assert!(error.to_string().contains("password is damaged (it is empty)"), "{error}");
     }
 }

@@ -1,38 +1,69 @@
 //! Who is calling and what that user may do: verifies bearer tokens, finds the user behind each, and
-//! signs the assertion that carries the user to the other services.
+//! signs the assertions that carry the user to the other services; keeps the directory of users, roles,
+//! duties and privileges, and tells the others what roles mean and whose assertions are revoked.
 //!
-//! [`UserContext`] is the service; start with its `resolve`. `token` decides whom to believe,
-//! [`Users`] who exists, and [`dev_issuer`] is the local emulator's own issuer of tokens.
+//! [`UserContext`] is the service; start reading with `resolve` (a token becomes assertions) and
+//! `changes` (the directory of now, and how it changes). `token` decides whom to believe, `limits` who
+//! may change what, `portal` who stands behind a portal's visitor; `store` is the database, `replicas`
+//! how others hear of changes, and [`dev_issuer`] the local emulator's own issuer of tokens.
 
+mod audit;
+mod changes;
 mod config;
+mod content;
 pub mod dev_issuer;
+mod directory;
 mod error;
 mod grpc;
+mod import;
+mod limits;
 mod page_token;
+mod portal;
+mod replicas;
+mod resolve;
+mod sources;
+mod store;
+mod tasks;
 mod token;
-mod users;
+mod told;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use proto::user_context::v1::directory_service_server::DirectoryServiceServer;
 use proto::user_context::v1::user_context_service_server::UserContextServiceServer;
-use rpc::{AssertionIssuer, AssertionVerifier, KeyError, SigningKey};
+use rpc::{AssertionIssuer, AssertionVerifier, Channel, KeyError, SigningKey};
 
+use changes::{Changes, Settings};
 pub use config::{Config, IssuerConfig};
+pub use content::{ADMIN, Source, User};
 use dev_issuer::{DevIssuer, StoreError};
-use error::Error;
-use page_token::PageTokens;
+pub use directory::Directory;
+use limits::Actor;
+use portal::Mappings;
+use replicas::Redis;
+use resolve::Resolver;
+pub use sources::{Mistake, SourceError};
+pub use store::OpenError;
+use store::Store;
+use tasks::Tasks;
 pub use token::IssuerError;
 use token::{KeySet, TokenVerifier};
-use users::OtherUser;
-pub use users::{ADMIN, Mistake, User, Users, UsersError};
+use told::Told;
 
-/// How long an assertion is believed; also how long a user keeps rights that were taken away.
-const ASSERTION_LIFETIME: Duration = Duration::from_secs(300);
+/// As which assertions name this service.
+const NAME: &str = "user-context";
+/// How long an assertion is believed: also how long a user keeps rights that were taken away while
+/// nobody can be told.
+const ASSERTION_LIFETIME: Duration = Duration::from_secs(60);
+/// A revocation is told for as long as there can be assertions that it concerns.
+const REVOCATIONS_REMEMBERED: Duration = Duration::from_secs(2 * ASSERTION_LIFETIME.as_secs());
+/// An import is of a whole ERP's users and rights.
+const MAX_BYTES: usize = 64 * 1024 * 1024;
 
-/// The service. Cheap to clone.
+/// The service. Cheap to clone; follows others until the last clone is dropped, and the last server that
+/// it is registered with.
 #[derive(Clone, Debug)]
 pub struct UserContext {
     state: Arc<State>,
@@ -41,10 +72,8 @@ pub struct UserContext {
 #[derive(Debug)]
 struct State {
     users_file: Option<PathBuf>,
-    users: ArcSwap<Users>,
-    tokens: TokenVerifier,
-    assertions: AssertionIssuer,
-    assertion_keys: String,
+    model_dir: Option<PathBuf>,
+    resolver: Arc<Resolver>,
     verifier: Arc<AssertionVerifier>,
     dev_issuer: Option<DevIssuer>,
     authorization_uri: Option<String>,
@@ -53,9 +82,18 @@ struct State {
 /// The service cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The users file cannot be used.
+    /// The users file or the model's roles cannot be used.
     #[error(transparent)]
-    Users(#[from] UsersError),
+    Source(#[from] SourceError),
+    /// The directory's store cannot be used.
+    #[error("the directory's store: {0}")]
+    Store(#[from] OpenError),
+    /// The directory cannot be what the files say.
+    #[error("the directory cannot be made what its files say: {0}")]
+    Directory(String),
+    /// Redis cannot be used.
+    #[error("Redis: {0}")]
+    Redis(#[from] redis::RedisError),
     /// A configured issuer cannot be used.
     #[error(transparent)]
     Issuer(#[from] IssuerError),
@@ -78,95 +116,120 @@ pub enum StartError {
     PublicKey(String),
 }
 
-/// The users file could not be taken over, or not everywhere.
+/// The files could not be taken over.
 #[derive(Debug, thiserror::Error)]
 pub enum ReloadError {
-    /// The users file cannot be used; the users are as before.
+    /// The users file or the model's roles cannot be used; the directory is as before.
     #[error(transparent)]
-    Users(#[from] UsersError),
-    /// The users are the new ones, but `tombolo token` still knows the old.
-    #[error("development issuer: {0}")]
-    DevIssuer(#[from] StoreError),
-}
-
-/// What stands behind a bearer token.
-pub(crate) struct Resolved {
-    pub(crate) assertion: String,
-    pub(crate) expires: SystemTime,
-    pub(crate) user: Arc<User>,
+    Source(#[from] SourceError),
+    /// The directory cannot be what the files say, and is as before.
+    #[error("the directory cannot be made what its files say: {0}")]
+    Directory(String),
 }
 
 // === impl UserContext ===
 
 impl UserContext {
-    /// Reads users and keys. Remote issuers are asked when their first token comes.
+    /// Opens the directory, takes over what the files say if they say something new, and follows what
+    /// other replicas change. Remote issuers are asked when their first token comes.
     ///
     /// # Errors
     ///
-    /// When a file or an issuer's configuration cannot be used.
-    pub fn new(config: Config) -> Result<Self, StartError> {
-        let users = Users::load(config.users_file.as_deref())?;
+    /// When the store, a file or an issuer's configuration cannot be used.
+    pub async fn start(config: Config) -> Result<Self, StartError> {
+        let import = sources::load(config.users_file.as_deref(), config.model_dir.as_deref())?;
+        let redis = config.redis_url.as_deref().map(|it| Redis::new(it, &config.environment));
+        let redis = redis.transpose()?;
         let dev_issuer =
-            config.dev_issuer.clone().map(|it| DevIssuer::open(it, &users)).transpose()?;
+            config.dev_issuer.clone().map(|it| DevIssuer::open(it, &[])).transpose()?;
         let dev_keys = dev_issuer.as_ref().map(dev_keys).transpose()?;
         let tokens = TokenVerifier::new(&config, dev_keys)?;
         let assertions = AssertionIssuer::new(assertion_key(&config)?, ASSERTION_LIFETIME);
-        let assertion_keys = assertions.jwks().map_err(public_key_error)?;
-        let verifier = AssertionVerifier::new();
-        verifier.set_keys(&assertion_keys).map_err(public_key_error)?;
+        let verifier = Arc::new(AssertionVerifier::new(NAME));
+        let store = Store::open(&config.database_url).await?;
+        let settings = Settings {
+            jwks: assertions.jwks().map_err(public_key_error)?,
+            remembered: REVOCATIONS_REMEMBERED,
+            anonymous: config.anonymous_portal_user.clone(),
+        };
+        let told = Told { verifier: Arc::clone(&verifier), dev_issuer: dev_issuer.clone() };
+        let changes = Changes::open(store, settings, told, import).await;
+        let changes = changes.map_err(|it| StartError::Directory(it.to_string()))?;
+        let changes = Arc::new(changes);
         let authorization_uri = match &dev_issuer {
             Some(issuer) => Some(issuer.authorization_uri()),
             None => config.issuers.first().map(authorization_uri),
         };
-        let state = State {
-            users_file: config.users_file,
-            users: ArcSwap::from_pointee(users),
+        let resolver = Resolver {
             tokens,
             assertions,
-            assertion_keys,
-            verifier: Arc::new(verifier),
-            dev_issuer,
-            authorization_uri,
+            changes: Arc::clone(&changes),
+            mappings: Arc::new(Mappings::default()),
+            anonymous: config.anonymous_portal_user,
+            tasks: Tasks::default(),
         };
-        Ok(Self { state: Arc::new(state) })
+        let context = Self {
+            state: Arc::new(State {
+                users_file: config.users_file,
+                model_dir: config.model_dir,
+                resolver: Arc::new(resolver),
+                verifier,
+                dev_issuer,
+                authorization_uri,
+            }),
+        };
+        context.state.resolver.tasks.run(replicas::follow(changes, redis));
+        Ok(context)
     }
 
-    /// Adds the service to a server, which should believe [`Self::verifier`].
-    ///
-    /// # Errors
-    ///
-    /// When the system's random source fails.
-    pub fn register(&self, server: rpc::Server) -> Result<rpc::Server, StartError> {
-        let page_tokens = PageTokens::new().ok_or(KeyError::Generate)?;
-        let grpc = grpc::Grpc::new(self.clone(), page_tokens);
-        Ok(server.with(UserContextServiceServer::new(grpc)))
+    /// Follows the portal's mappings, which the organization behind the channel keeps. Until it is
+    /// called, portal contacts are refused.
+    pub fn follow_portal_mappings(&self, organization: Channel) {
+        let resolver = &self.state.resolver;
+        let (mappings, changes) = (Arc::clone(&resolver.mappings), Arc::clone(&resolver.changes));
+        resolver.tasks.run(portal::follow(mappings, changes, organization));
     }
 
-    /// Believes what this service signs.
+    /// Adds the services to a server, which should believe [`Self::verifier`].
+    #[must_use]
+    pub fn register(&self, server: rpc::Server) -> rpc::Server {
+        let resolver = &self.state.resolver;
+        let directory = grpc::Directory::new(Arc::clone(&resolver.changes));
+        let directory = DirectoryServiceServer::new(directory).max_decoding_message_size(MAX_BYTES);
+        let callers = grpc::UserContext::new(Arc::clone(resolver));
+        server.with(UserContextServiceServer::new(callers)).with(directory)
+    }
+
+    /// Believes what this service signs for itself.
     #[must_use]
     pub fn verifier(&self) -> Arc<AssertionVerifier> {
         Arc::clone(&self.state.verifier)
     }
 
-    /// The users of now.
+    /// The directory of now.
     #[must_use]
-    pub fn users(&self) -> Arc<Users> {
-        self.state.users.load_full()
+    pub fn directory(&self) -> Arc<Directory> {
+        self.state.resolver.changes.directory()
     }
 
-    /// Reads the users file again. Assertions given out before keep the old rights until they
-    /// expire, minutes later.
+    /// Returns when the directory has changed since the last time, for ever: a new receiver is told of
+    /// the next change.
+    #[must_use]
+    pub fn changes(&self) -> tokio::sync::watch::Receiver<Arc<Directory>> {
+        self.state.resolver.changes.subscribe()
+    }
+
+    /// Reads the users file and the model's roles again, and makes the directory say what they say.
     ///
     /// # Errors
     ///
-    /// When the file cannot be used: then the users are as before.
-    pub fn reload(&self) -> Result<(), ReloadError> {
-        let users = Arc::new(Users::load(self.state.users_file.as_deref())?);
-        self.state.users.store(Arc::clone(&users));
-        if let Some(issuer) = &self.state.dev_issuer {
-            issuer.describe(&users)?;
-        }
-        Ok(())
+    /// When they cannot be used: then the directory is as before.
+    pub async fn reload(&self) -> Result<(), ReloadError> {
+        let State { users_file, model_dir, resolver, .. } = &*self.state;
+        let import = sources::load(users_file.as_deref(), model_dir.as_deref())?;
+        let Some(import) = import else { return Ok(()) };
+        let imported = resolver.changes.import(Actor::Environment, &import).await;
+        imported.map(drop).map_err(|it| ReloadError::Directory(it.to_string()))
     }
 
     /// The local emulator's issuer, where there is one; see [`dev_issuer::router`].
@@ -180,35 +243,15 @@ impl UserContext {
     pub fn authorization_uri(&self) -> Option<&str> {
         self.state.authorization_uri.as_deref()
     }
-
-    pub(crate) fn assertion_keys(&self) -> &str {
-        &self.state.assertion_keys
-    }
-
-    /// Who sent the token, or the user as whom its sender wants to act and may.
-    pub(crate) async fn resolve(
-        &self,
-        token: &str,
-        other: Option<OtherUser>,
-    ) -> Result<Resolved, Error> {
-        let verified = self.state.tokens.verify(token).await?;
-        let users = self.users();
-        let sender = verified.user(&users).ok_or(Error::UnknownUser)?;
-        let (user, caller) = match other {
-            None => (sender, sender.as_caller()),
-            Some(_) if !sender.acts_on_behalf => return Err(Error::MayNotImpersonate),
-            Some(other) => {
-                let user = users.find(other).ok_or(Error::NoSuchUser(other))?;
-                (user, user.as_caller_for(sender))
-            }
-        };
-        let (assertion, expires) = self.state.assertions.issue_until(caller, verified.expires)?;
-        Ok(Resolved { assertion, expires, user: Arc::clone(user) })
-    }
 }
 
 fn assertion_key(config: &Config) -> Result<SigningKey, StartError> {
-    let Some(path) = &config.assertion_key_file else { return Ok(SigningKey::generate()?.0) };
+    let Some(path) = &config.assertion_key_file else {
+        if config.redis_url.is_some() {
+            tracing::warn!("replicas must share an `assertion_key_file`, and this one has its own");
+        }
+        return Ok(SigningKey::generate()?.0);
+    };
     let bytes =
         std::fs::read(path).map_err(|source| StartError::KeyFile { path: path.clone(), source })?;
     Ok(SigningKey::from_pkcs8(&bytes)?)

@@ -1,22 +1,24 @@
-//! Bearer tokens: which issuer one claims to be from, whether that is true, and which user it names.
+//! Bearer tokens: which issuer one claims to be from, whether that is true, and which user or
+//! application it names.
 //!
 //! Nothing of a token's content is ever logged or told to the caller.
 
+mod claims;
 mod key_set;
 mod remote_keys;
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
-use jsonwebtoken::Validation;
 use jsonwebtoken::errors::ErrorKind;
+use jsonwebtoken::{Algorithm, Validation};
 use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::config::{Config, IssuerConfig};
 use crate::dev_issuer;
 use crate::error::{Error, Refusal};
-use crate::users::{User, Users};
+use claims::{Claims, DevClaims};
 pub(crate) use key_set::{KeySet, VerifyingKey};
 use remote_keys::{Location, RemoteKeys};
 
@@ -36,9 +38,26 @@ pub(crate) struct TokenVerifier {
 #[derive(Debug)]
 pub(crate) struct Verified {
     pub(crate) expires: SystemTime,
-    object_id: Option<Uuid>,
-    /// Sign-in names, where the issuer may be asked for users by name.
-    names: Vec<String>,
+    pub(crate) subject: Subject,
+}
+
+/// Whose token it is. A person's token never stands for the application that got it, nor the other
+/// way round.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Subject {
+    Person {
+        object_id: Option<Uuid>,
+        /// Sign-in names, where the issuer may be asked for users by name: the development issuer
+        /// alone. Elsewhere names are the issuer's to give away.
+        names: Vec<String>,
+    },
+    /// An application that acts for itself (client credentials).
+    Application {
+        /// Its client id, in lower case.
+        application_id: String,
+        /// Of its service principal.
+        object_id: Option<Uuid>,
+    },
 }
 
 /// A configured issuer cannot be used.
@@ -53,6 +72,7 @@ pub struct IssuerError {
 struct Issuer {
     name: String,
     audiences: Vec<String>,
+    tenant: Option<String>,
     keys: Keys,
 }
 
@@ -66,26 +86,6 @@ enum Keys {
 #[derive(Deserialize)]
 struct Unverified {
     iss: String,
-}
-
-/// Of tokens of version 1 (`upn`, `unique_name`) and of version 2 (`preferred_username`). The
-/// calling application (`appid`, `azp`) is not read: it has no rights of its own.
-#[derive(Deserialize)]
-struct Claims {
-    iss: String,
-    exp: f64,
-    oid: Option<String>,
-    preferred_username: Option<String>,
-    upn: Option<String>,
-    unique_name: Option<String>,
-}
-
-/// The one audience of a token of the development issuer.
-#[derive(Deserialize)]
-struct DevClaims {
-    aud: String,
-    #[serde(flatten)]
-    claims: Claims,
 }
 
 // === impl TokenVerifier ===
@@ -106,6 +106,14 @@ impl TokenVerifier {
             return Err(Refusal::TooLong.into());
         }
         let header = jsonwebtoken::decode_header(token).map_err(|_| Refusal::Malformed)?;
+        // Refused before anything is fetched for its sake.
+        if !matches!(header.alg, Algorithm::RS256 | Algorithm::PS256 | Algorithm::ES256) {
+            return Err(Refusal::Algorithm.into());
+        }
+        // What must be understood is not (RFC 7515, 4.1.11).
+        if header.crit.is_some() {
+            return Err(Refusal::Malformed.into());
+        }
         let key_id = header.kid.ok_or(Refusal::Malformed)?;
         let unverified: Unverified = jsonwebtoken::dangerous::insecure_decode_claims(token)
             .map_err(|_| Refusal::Malformed)?;
@@ -150,7 +158,12 @@ impl Issuer {
             let bare = it.trim_end_matches('/');
             [bare.to_owned(), format!("{bare}/")]
         });
-        Ok(Self { name: name.clone(), audiences: audiences.collect(), keys })
+        Ok(Self {
+            name: name.clone(),
+            audiences: audiences.collect(),
+            tenant: config.tenant.clone().or_else(|| tenant_of(name)),
+            keys,
+        })
     }
 
     async fn verify(&self, token: &str, key_id: &str) -> Result<Verified, Error> {
@@ -162,8 +175,17 @@ impl Issuer {
         validation.set_audience(&self.audiences);
         validation.set_issuer(&[&self.name]);
         let claims: Claims = decode(token, &key, &validation)?;
-        Ok(Verified { names: Vec::new(), ..Verified::new(claims)? })
+        if self.tenant.as_deref().is_some_and(|it| !claims.is_of_tenant(it)) {
+            return Err(Refusal::Tenant.into());
+        }
+        Ok(Verified { expires: claims.expires()?, subject: claims.subject(false)? })
     }
+}
+
+/// The GUID among the segments of an issuer's URL.
+fn tenant_of(issuer: &str) -> Option<String> {
+    let guid = issuer.split('/').find(|it| Uuid::try_parse(it).is_ok());
+    guid.map(str::to_owned)
 }
 
 /// The development issuer's tokens are tied to this data directory by its key and the tenant, not by
@@ -173,15 +195,20 @@ fn verify_dev(keys: &KeySet, token: &str, key_id: &str) -> Result<Verified, Refu
     let key = keys.find(key_id).ok_or(Refusal::UnknownKey)?;
     let mut validation = validation(&key);
     validation.validate_aud = false;
-    let token: DevClaims = decode(token, &key, &validation)?;
-    if dev_issuer::issuer_at(token.aud.trim_end_matches('/')) != token.claims.iss {
+    let DevClaims { aud, claims } = decode(token, &key, &validation)?;
+    if !dev_issuer::issues_for(&claims.iss, aud.trim_end_matches('/')) {
         return Err(Refusal::Audience);
     }
-    Verified::new(token.claims)
+    if !claims.is_of_tenant(&dev_issuer::TENANT.to_string()) {
+        return Err(Refusal::Tenant);
+    }
+    Ok(Verified { expires: claims.expires()?, subject: claims.subject(true)? })
 }
 
 fn validation(key: &VerifyingKey) -> Validation {
-    let mut validation = Validation::new(key.algorithm());
+    let mut validation = Validation::default();
+    validation.algorithms.clear();
+    validation.algorithms.extend(key.algorithms());
     validation.set_required_spec_claims(&["exp", "aud", "iss"]);
     validation.validate_nbf = true;
     validation.leeway = SKEW.as_secs();
@@ -206,30 +233,5 @@ fn decode<T: serde::de::DeserializeOwned>(
     )
 }
 
-// === impl Verified ===
-
-impl Verified {
-    /// An assertion never outlives its token, so a token that has just expired is of no use: the
-    /// skew is for tokens that begin, not for those that end.
-    fn new(claims: Claims) -> Result<Self, Refusal> {
-        let expires = Duration::try_from_secs_f64(claims.exp)
-            .ok()
-            .and_then(|it| UNIX_EPOCH.checked_add(it))
-            .ok_or(Refusal::Malformed)?;
-        if expires <= SystemTime::now() {
-            return Err(Refusal::Expired);
-        }
-        let names = [claims.preferred_username, claims.upn, claims.unique_name];
-        Ok(Self {
-            expires,
-            object_id: claims.oid.and_then(|it| it.parse().ok()),
-            names: names.into_iter().flatten().collect(),
-        })
-    }
-
-    /// The user behind the token.
-    pub(crate) fn user<'a>(&self, users: &'a Users) -> Option<&'a Arc<User>> {
-        let by_id = self.object_id.and_then(|it| users.by_object_id(it));
-        by_id.or_else(|| self.names.iter().find_map(|it| users.by_name(it)))
-    }
-}
+#[cfg(test)]
+mod tests;

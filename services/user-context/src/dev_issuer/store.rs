@@ -1,4 +1,6 @@
-//! The issuer's files: `issuer/key.pem` and `issuer/issuer.json` in the data directory.
+//! The issuer's files in the data directory, in `issuer/`: `key.pem`, `issuer.json`, `password` (the
+//! development password of every user) and `client-secret.key` (of which each application's secret
+//! is made). All are their owner's alone.
 
 use std::fs::{self, DirBuilder, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Write as _};
@@ -12,10 +14,13 @@ use base64::engine::general_purpose::STANDARD;
 use jsonwebtoken::EncodingKey;
 
 use super::Description;
+use super::codes;
 
 const DIRECTORY: &str = "issuer";
 const KEY_FILE: &str = "key.pem";
 const DESCRIPTION_FILE: &str = "issuer.json";
+const PASSWORD_FILE: &str = "password";
+const SECRET_FILE: &str = "client-secret.key";
 const OWNER_ONLY: u32 = 0o600;
 const PEM_LINE: usize = 64;
 
@@ -62,6 +67,31 @@ pub(super) fn open_key(data_dir: &Path) -> Result<EncodingKey, StoreError> {
 pub(super) fn read_key(data_dir: &Path) -> Result<Option<EncodingKey>, StoreError> {
     let Some(pem) = read(&data_dir.join(DIRECTORY).join(KEY_FILE))? else { return Ok(None) };
     EncodingKey::from_rsa_pem(&pem).map(Some).map_err(|error| bad_key(data_dir, &error))
+}
+
+/// The development password, made if there is none. Whoever sets another one may end it with a
+/// line feed.
+pub(super) fn open_password(data_dir: &Path) -> Result<String, StoreError> {
+    open_secret(data_dir, PASSWORD_FILE)
+}
+
+/// What the applications' secrets are made of.
+pub(super) fn open_client_secret_key(data_dir: &Path) -> Result<String, StoreError> {
+    open_secret(data_dir, SECRET_FILE)
+}
+
+fn open_secret(data_dir: &Path, file: &str) -> Result<String, StoreError> {
+    let path = data_dir.join(DIRECTORY).join(file);
+    let Some(content) = read(&path)? else {
+        let secret = codes::random().ok_or(StoreError::Generate)?;
+        write(&path, format!("{secret}\n").as_bytes())?;
+        return Ok(secret);
+    };
+    fs::set_permissions(&path, Permissions::from_mode(OWNER_ONLY)).map_err(at(&path))?;
+    let text = String::from_utf8(content).map_err(|error| damaged(path.clone(), &error))?;
+    let secret = text.trim_end_matches(['\r', '\n']);
+    // An empty one would let everybody in.
+    if secret.is_empty() { Err(damaged(path, &"it is empty")) } else { Ok(secret.to_owned()) }
 }
 
 pub(super) fn bad_key(data_dir: &Path, reason: &impl ToString) -> StoreError {

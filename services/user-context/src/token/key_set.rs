@@ -11,9 +11,10 @@ use serde::Deserialize;
 #[derive(Debug)]
 pub(crate) struct KeySet(HashMap<String, Arc<VerifyingKey>>);
 
+/// A public key and what it may have signed with.
 #[derive(Debug)]
 pub(crate) struct VerifyingKey {
-    algorithm: Algorithm,
+    algorithms: &'static [Algorithm],
     key: DecodingKey,
 }
 
@@ -55,22 +56,23 @@ impl VerifyingKey {
         if matches!(jwk.common.public_key_use, Some(PublicKeyUse::Encryption)) {
             return None;
         }
-        let algorithm = match (&jwk.algorithm, jwk.common.key_algorithm) {
-            // Many issuers leave the algorithm out; RS256 is the one every issuer offers.
-            (AlgorithmParameters::RSA(_), None | Some(KeyAlgorithm::RS256)) => Algorithm::RS256,
-            (AlgorithmParameters::RSA(_), Some(KeyAlgorithm::PS256)) => Algorithm::PS256,
+        let algorithms: &[Algorithm] = match (&jwk.algorithm, jwk.common.key_algorithm) {
+            // Many issuers leave the algorithm out; then both that an RSA key can be used with count.
+            (AlgorithmParameters::RSA(_), None) => &[Algorithm::RS256, Algorithm::PS256],
+            (AlgorithmParameters::RSA(_), Some(KeyAlgorithm::RS256)) => &[Algorithm::RS256],
+            (AlgorithmParameters::RSA(_), Some(KeyAlgorithm::PS256)) => &[Algorithm::PS256],
             (AlgorithmParameters::EllipticCurve(curve), None | Some(KeyAlgorithm::ES256))
                 if curve.curve == EllipticCurve::P256 =>
             {
-                Algorithm::ES256
+                &[Algorithm::ES256]
             }
             _ => return None,
         };
-        Some(Self { algorithm, key: DecodingKey::from_jwk(jwk).ok()? })
+        Some(Self { algorithms, key: DecodingKey::from_jwk(jwk).ok()? })
     }
 
-    pub(crate) fn algorithm(&self) -> Algorithm {
-        self.algorithm
+    pub(crate) fn algorithms(&self) -> &'static [Algorithm] {
+        self.algorithms
     }
 
     pub(crate) fn decoding_key(&self) -> &DecodingKey {
@@ -84,22 +86,25 @@ mod tests {
 
     #[test]
     fn only_signature_keys_for_the_three_algorithms_count() {
-        let check = |fields: &str, expected: Option<Algorithm>| {
+        let check = |fields: &str, expected: &[Algorithm]| {
             let jwks = format!(r#"{{"keys":[{{"kid":"k",{fields}}}]}}"#);
             let found = KeySet::parse(&jwks).ok().and_then(|it| it.find("k"));
-            assert_eq!(found.map(|it| it.algorithm()), expected, "{fields}");
+            assert_eq!(found.map_or(&[][..], |it| it.algorithms()), expected, "{fields}");
         };
         let rsa = r#""kty":"RSA","n":"AQAB","e":"AQAB""#;
-        check(rsa, Some(Algorithm::RS256));
-        check(&format!(r#"{rsa},"use":"sig""#), Some(Algorithm::RS256));
-        check(&format!(r#"{rsa},"alg":"PS256""#), Some(Algorithm::PS256));
-        check(&format!(r#"{rsa},"alg":"RS512""#), None);
-        check(&format!(r#"{rsa},"use":"enc""#), None);
-        check(r#""kty":"EC","crv":"P-256","x":"AQAB","y":"AQAB""#, Some(Algorithm::ES256));
-        check(r#""kty":"EC","crv":"P-384","x":"AQAB","y":"AQAB""#, None);
-        check(r#""kty":"oct","k":"AQAB""#, None);
-        check(r#""kty":"oct","k":"AQAB","alg":"HS256""#, None);
-        check(r#""kty":"new""#, None);
+        check(rsa, &[Algorithm::RS256, Algorithm::PS256]);
+        check(&format!(r#"{rsa},"use":"sig""#), &[Algorithm::RS256, Algorithm::PS256]);
+        check(&format!(r#"{rsa},"alg":"RS256""#), &[Algorithm::RS256]);
+        check(&format!(r#"{rsa},"alg":"PS256""#), &[Algorithm::PS256]);
+        check(&format!(r#"{rsa},"alg":"RS512""#), &[]);
+        check(&format!(r#"{rsa},"alg":"HS256""#), &[]);
+        check(&format!(r#"{rsa},"use":"enc""#), &[]);
+        check(r#""kty":"EC","crv":"P-256","x":"AQAB","y":"AQAB""#, &[Algorithm::ES256]);
+        check(r#""kty":"EC","crv":"P-256","x":"AQAB","y":"AQAB","alg":"ES384""#, &[]);
+        check(r#""kty":"EC","crv":"P-384","x":"AQAB","y":"AQAB""#, &[]);
+        check(r#""kty":"oct","k":"AQAB""#, &[]);
+        check(r#""kty":"oct","k":"AQAB","alg":"HS256""#, &[]);
+        check(r#""kty":"new""#, &[]);
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! Keys that an issuer publishes. Held in memory, and fetched again when a token names a key that
-//! is not among them; but however many such tokens come, only so often.
+//! is not among them; but however many such tokens come, only so often. Only a fetch that succeeds
+//! replaces them, so an issuer that is away does not lock out those whose keys are known.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
+use moka::sync::Cache;
 use reqwest::{Client, redirect};
 use serde::Deserialize;
 use tokio::sync::Mutex;
@@ -18,6 +20,13 @@ const LARGEST_DOCUMENT: usize = 512 * 1024;
 /// Keys are fetched again after this long even when none is missing, so that a withdrawn key is not
 /// believed much longer, as long as the issuer answers.
 const STALE_AFTER: Duration = Duration::from_secs(3600);
+
+/// Ids of keys that the issuer is known not to have: as many as are remembered, and for how many
+/// times the least interval between fetches.
+const UNKNOWN_IDS: u64 = 10_000;
+const UNKNOWN_INTERVALS: u32 = 12;
+/// Longer ids are not remembered, and not asked for: no issuer has such.
+const LONGEST_ID: usize = 256;
 
 /// Where the keys are.
 #[derive(Debug)]
@@ -34,14 +43,21 @@ pub(super) struct RemoteKeys {
     http: Client,
     refetch: Duration,
     current: ArcSwapOption<Fetched>,
+    unknown: Cache<String, ()>,
     /// Held while keys are fetched, so that all who wait for keys wait for one fetch.
-    last_attempt: Mutex<Option<Instant>>,
+    last_attempt: Mutex<Option<Attempt>>,
 }
 
 #[derive(Debug)]
 struct Fetched {
     keys: KeySet,
     at: Instant,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Attempt {
+    ended: Instant,
+    succeeded: bool,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -74,8 +90,12 @@ impl RemoteKeys {
             .timeout(FETCH_TIMEOUT)
             .redirect(redirect::Policy::none())
             .build()?;
+        let unknown = Cache::builder()
+            .max_capacity(UNKNOWN_IDS)
+            .time_to_live(refetch.saturating_mul(UNKNOWN_INTERVALS))
+            .build();
         let current = ArcSwapOption::empty();
-        Ok(Self { location, http, refetch, current, last_attempt: Mutex::new(None) })
+        Ok(Self { location, http, refetch, current, unknown, last_attempt: Mutex::new(None) })
     }
 
     /// The key of this id.
@@ -84,47 +104,67 @@ impl RemoteKeys {
         let held = fetched.as_ref().and_then(|it| it.keys.find(id));
         let stale = fetched.is_some_and(|it| it.at.elapsed() > STALE_AFTER);
         if let Some(key) = held {
-            if stale
-                && let Ok(last) = self.last_attempt.try_lock()
-                && !self.is_recent(*last)
-            {
-                drop(last);
-                tokio::spawn(Arc::clone(self).refresh(id.to_owned()));
+            if stale && self.last_attempt.try_lock().is_ok_and(|it| !self.is_recent(*it)) {
+                tokio::spawn(Arc::clone(self).refresh(id.to_owned(), Instant::now()));
             }
             return Ok(key);
         }
-        // On its own, so that a caller who gives up does not end the fetch that others wait for.
-        let refreshed = tokio::spawn(Arc::clone(self).refresh(id.to_owned())).await;
-        if let Err(error) = refreshed {
-            tracing::error!(%error, "fetching an issuer's keys did not finish");
+        if id.len() > LONGEST_ID || self.unknown.contains_key(id) {
+            return Err(Refusal::UnknownKey.into());
         }
-        match self.current.load_full() {
+        // On its own, so that a caller who gives up does not end the fetch that others wait for.
+        let refresh = tokio::spawn(Arc::clone(self).refresh(id.to_owned(), Instant::now()));
+        let answered = refresh.await.unwrap_or_else(|error| {
+            tracing::error!(%error, "fetching an issuer's keys did not finish");
+            false
+        });
+        match self.current.load_full().and_then(|it| it.keys.find(id)) {
+            Some(key) => Ok(key),
+            None if answered => {
+                self.unknown.insert(id.to_owned(), ());
+                Err(Refusal::UnknownKey.into())
+            }
             None => Err(Error::IssuerUnavailable),
-            Some(fetched) => Ok(fetched.keys.find(id).ok_or(Refusal::UnknownKey)?),
         }
     }
 
-    async fn refresh(self: Arc<Self>, id: String) {
+    /// Fetches the keys, unless they are fresh or were asked for just now. Whether the issuer
+    /// answered, now or the last time.
+    async fn refresh(self: Arc<Self>, id: String, asked: Instant) -> bool {
         let mut last_attempt = self.last_attempt.lock().await;
         let fetched = self.current.load_full();
         let fresh =
             fetched.is_some_and(|it| it.keys.find(&id).is_some() && it.at.elapsed() <= STALE_AFTER);
-        if fresh || self.is_recent(*last_attempt) {
-            return;
+        if let Some(last) = *last_attempt
+            // One who waited for somebody else's fetch has its answer.
+            && (fresh || last.ended >= asked || self.is_recent(Some(last)))
+        {
+            return last.succeeded;
         }
-        match self.fetch().await {
-            Ok(keys) => self.current.store(Some(Arc::new(Fetched { keys, at: Instant::now() }))),
+        let succeeded = match self.fetch().await {
+            Ok(keys) => {
+                self.current.store(Some(Arc::new(Fetched { keys, at: Instant::now() })));
+                true
+            }
             Err(error) => {
                 let error = &error as &dyn std::error::Error;
                 tracing::warn!(error, location = ?self.location, "could not fetch an issuer's keys");
+                false
             }
-        }
+        };
         // From its end, or all who waited for a slow failure would try one after the other.
-        *last_attempt = Some(Instant::now());
+        *last_attempt = Some(Attempt { ended: Instant::now(), succeeded });
+        succeeded
     }
 
-    fn is_recent(&self, attempt: Option<Instant>) -> bool {
-        attempt.is_some_and(|it| it.elapsed() < self.refetch)
+    fn is_recent(&self, attempt: Option<Attempt>) -> bool {
+        attempt.is_some_and(|it| it.ended.elapsed() < self.refetch)
+    }
+
+    /// As if the last fetch was long ago.
+    #[cfg(test)]
+    pub(super) async fn forget_attempts(&self) {
+        *self.last_attempt.lock().await = None;
     }
 
     async fn fetch(&self) -> Result<KeySet, FetchError> {

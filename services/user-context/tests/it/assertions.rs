@@ -1,101 +1,118 @@
-//! What ResolveCaller gives out is believed by other servers, as long as they should.
+//! What ResolveCaller gives out is believed by the services it is for, from the service it is for, as
+//! long as they should.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use proto::user_context::v1::{
-    GetAssertionKeysRequest, GetCallerRequest, ListUsersRequest, ResolveCallerRequest,
-};
-use rpc::ErrorReason::{InvalidAssertion, NoCaller, NoServiceToken};
-use rpc::{AssertionVerifier, Channel, ErrorReason, ServiceIdentity, ServiceKey, keep_keys};
-use tonic::Code::Unauthenticated;
-use user_context::UserContext;
-use user_context::dev_issuer::{DEFAULT_LIFETIME, mint};
+use proto::user_context::v1::{GetCallerRequest, ListUsersRequest, WatchTrustRequest};
+use rpc::ErrorReason::{InvalidAssertion, InvalidValue, NoCaller, NoServiceToken};
+use rpc::{AssertionVerifier, Channel, ErrorReason, InvalidAssertion as Invalid, keep_trust};
+use tonic::Code::{InvalidArgument, Unauthenticated};
+use user_context::{Config, UserContext};
 
 use crate::support::{
-    Client, Environment, ORGANIZATION, context_in, identity, reason, routes, serve, service_key,
-    soon,
+    Client, DirectoryClient, Environment, SERVICES, channel, identity, reason, request, resolve,
+    routes, serve, soon,
 };
-
-const TIMEOUT: Duration = Duration::from_secs(10);
-
-async fn assertion(environment: &Environment, user: &str) -> String {
-    let token = mint(environment.dir.path(), user, DEFAULT_LIFETIME).unwrap();
-    environment.resolve(&token).await.unwrap().assertion
-}
 
 /// A server of its own whose keys come from elsewhere.
 fn other_server(context: &UserContext, verifier: &Arc<AssertionVerifier>) -> Client {
-    let server = rpc::Server::new(service_key(), Arc::clone(verifier));
-    let routes = context.register(server).unwrap().build().unwrap().0;
-    Client::new(Channel::local(routes, identity()))
+    let server = SERVICES.server("user-context", Arc::clone(verifier));
+    let routes = context.register(server).build().unwrap().0;
+    Client::new(Channel::local(routes, "user-context", &identity()))
+}
+
+async fn assertion(environment: &Environment, user: &str) -> String {
+    let answer = environment.resolve(&environment.mint(user)).await.unwrap();
+    answer.assertions["user-context"].clone()
 }
 
 async fn caller(client: &mut Client, assertion: &str) -> Result<String, tonic::Status> {
-    let request = rpc::request(GetCallerRequest {}, assertion, TIMEOUT)?;
+    let request = request(GetCallerRequest {}, assertion);
     let user = soon(client.get_caller(request)).await?.into_inner().user.unwrap();
     Ok(user.name)
 }
 
 #[tokio::test]
 async fn only_services_of_the_environment_may_call() {
-    let environment = Environment::start(vec![], 5);
+    let environment = Environment::start(vec![], 5).await;
     let (address, _stop) = serve(routes(&environment.context)).await;
-    let stranger = ServiceIdentity::new("stranger", ServiceKey::new(b"another secret"));
+    let stranger = rpc::Environment::generate().identity("gateway").unwrap();
     for channel in [
-        Channel::tcp(&address, stranger.clone()).unwrap(),
-        Channel::local(routes(&environment.context), stranger),
+        Channel::tcp(&address, "user-context", &stranger).unwrap(),
+        Channel::local(routes(&environment.context), "user-context", &stranger),
     ] {
-        let mut client = Client::new(channel);
-        let token = mint(environment.dir.path(), "admin", DEFAULT_LIFETIME).unwrap();
+        let mut client = Client::new(channel.clone());
+        let token = environment.mint("admin");
         let refused = [
-            client
-                .resolve_caller(ResolveCallerRequest { bearer_token: token, ..Default::default() })
-                .await
-                .err(),
-            client.get_assertion_keys(GetAssertionKeysRequest {}).await.err(),
+            client.resolve_caller(crate::support::question(&token, None)).await.err(),
+            client.watch_trust(WatchTrustRequest {}).await.err(),
             client.get_caller(GetCallerRequest {}).await.err(),
-            client.list_users(ListUsersRequest::default()).await.err(),
+            DirectoryClient::new(channel).list_users(ListUsersRequest::default()).await.err(),
         ];
         for status in refused {
             let status = status.expect("refused");
             assert_eq!(reason(&status), (Unauthenticated, Some(NoServiceToken)));
         }
     }
-    let mut client = Client::new(Channel::tcp(&address, identity()).unwrap());
-    client.get_assertion_keys(GetAssertionKeysRequest {}).await.unwrap();
+    let mut client = Client::new(Channel::tcp(&address, "user-context", &identity()).unwrap());
+    client.watch_trust(WatchTrustRequest {}).await.unwrap();
 }
 
 #[tokio::test]
 async fn another_server_believes_the_assertion_over_tcp_and_locally() {
-    let environment = Environment::start(vec![], 5);
+    let environment = Environment::start(vec![], 5).await;
     let assertion = assertion(&environment, "usmf-clerk").await;
     let (address, _stop) = serve(routes(&environment.context)).await;
     for channel in [
-        Channel::tcp(&address, identity()).unwrap(),
-        Channel::local(routes(&environment.context), identity()),
+        Channel::tcp(&address, "user-context", &identity()).unwrap(),
+        Channel::local(routes(&environment.context), "user-context", &identity()),
     ] {
-        let verifier = Arc::new(AssertionVerifier::new());
+        let verifier = Arc::new(AssertionVerifier::new("user-context"));
         let mut other = other_server(&environment.context, &verifier);
         let status = caller(&mut other, &assertion).await.expect_err("no keys yet");
         assert_eq!(reason(&status), (Unauthenticated, Some(InvalidAssertion)));
-        let _keeper = keep_keys(Arc::clone(&verifier), channel);
+        let _keeper = keep_trust(Arc::clone(&verifier), channel);
         // The first call waits for the keys.
         assert_eq!(caller(&mut other, &assertion).await.unwrap(), "users/usmf-clerk");
     }
 }
 
 #[tokio::test]
-async fn the_keys_of_a_restarted_user_context_are_fetched_when_they_are_met() {
-    let environment = Environment::start(vec![], 5);
-    let verifier = Arc::new(AssertionVerifier::new());
+async fn an_assertion_is_for_one_service_from_one_service() {
+    let environment = Environment::start(vec![], 5).await;
+    let mut trust = Client::new(channel(&environment.context));
+    let mut trust = trust.watch_trust(WatchTrustRequest {}).await.unwrap().into_inner();
+    let trust = soon(trust.message()).await.unwrap().unwrap();
+    let answer = environment.resolve(&environment.mint("usmf-clerk")).await.unwrap();
+    for audience in ["query", "user-context", "organization"] {
+        let verifier = AssertionVerifier::new(audience);
+        verifier.apply(&trust).unwrap();
+        for (meant_for, assertion) in &answer.assertions {
+            let believed = verifier.verify(assertion, "gateway").is_ok();
+            assert_eq!(believed, meant_for == audience, "{meant_for} at {audience}");
+            assert_eq!(verifier.verify(assertion, "catalog"), Err(Invalid::Refused));
+        }
+    }
+    for wrong in ["", "Query", "a b", &"x".repeat(65)] {
+        let mut question = crate::support::question(&environment.mint("admin"), None);
+        question.audiences = vec![wrong.to_owned()];
+        let status = environment.client.clone().resolve_caller(question).await.expect_err(wrong);
+        assert_eq!(reason(&status), (InvalidArgument, Some(InvalidValue)));
+    }
+}
+
+#[tokio::test]
+async fn a_restarted_user_context_is_trusted_when_it_is_met() {
+    let environment = Environment::start(vec![], 5).await;
+    let verifier = Arc::new(AssertionVerifier::new("user-context"));
     let mut other = other_server(&environment.context, &verifier);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    // Keys are looked for before there is anybody to give them.
+    // It is looked for before there is anybody.
     drop(listener);
-    let channel = Channel::tcp(&format!("http://{address}"), identity()).unwrap();
-    let _keeper = keep_keys(Arc::clone(&verifier), channel);
+    let url = format!("http://{address}");
+    let channel = Channel::tcp(&url, "user-context", &identity()).unwrap();
+    let _keeper = keep_trust(Arc::clone(&verifier), channel);
     let before = assertion(&environment, "admin").await;
     let serve_on = async |context: &UserContext| {
         let listener = tokio::net::TcpListener::bind(address).await.unwrap();
@@ -109,20 +126,18 @@ async fn the_keys_of_a_restarted_user_context_are_fetched_when_they_are_met() {
     drop(stop);
     soon(server).await.unwrap().unwrap();
 
-    let restarted = context_in(&environment.dir, ORGANIZATION, vec![], 5);
+    let restarted = environment.again(|it: Config| it).await;
     let (_stop, _server) = serve_on(&restarted).await;
-    let mut client = Client::new(Channel::local(routes(&restarted), identity()));
-    let token = mint(environment.dir.path(), "admin", DEFAULT_LIFETIME).unwrap();
-    let request = ResolveCallerRequest { bearer_token: token, ..Default::default() };
-    let after = client.resolve_caller(request).await.unwrap().into_inner().assertion;
-    assert_eq!(caller(&mut other, &after).await.unwrap(), "users/admin");
+    let after = resolve(&restarted, &environment.mint("admin"), None).await.unwrap();
+    let after = &after.assertions["user-context"];
+    assert_eq!(caller(&mut other, after).await.unwrap(), "users/admin");
     let status = caller(&mut other, &before).await.expect_err("signed before the restart");
     assert_eq!(reason(&status), (Unauthenticated, Some(InvalidAssertion)));
 }
 
 #[tokio::test]
 async fn an_assertion_is_never_made_up() {
-    let environment = Environment::start(vec![], 5);
+    let environment = Environment::start(vec![], 5).await;
     let mut client = environment.client.clone();
     let refusal = async |client: &mut Client, text: &str| -> Option<ErrorReason> {
         reason(&caller(client, text).await.expect_err("refused")).1

@@ -1,22 +1,26 @@
 //! An environment with users, clients of it, and keys to sign tokens with.
 
+use std::sync::LazyLock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
 use aws_lc_rs::rsa::{KeyPair, KeySize};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use cluster::Scratch;
 use jsonwebtoken::jwk::{Jwk, KeyAlgorithm};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use proto::user_context::v1::directory_service_client::DirectoryServiceClient;
+use proto::user_context::v1::resolve_caller_request::ActsAs;
 use proto::user_context::v1::user_context_service_client::UserContextServiceClient;
 use proto::user_context::v1::{ResolveCallerRequest, ResolveCallerResponse};
-use rpc::{Channel, ServiceIdentity, ServiceKey};
+use rpc::{Channel, ServiceIdentity};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
-use tonic::Status;
-use user_context::dev_issuer::DevIssuerConfig;
+use tonic::{Request, Status};
+use user_context::dev_issuer::{DEFAULT_LIFETIME, DevIssuerConfig, mint};
 use user_context::{Config, IssuerConfig, UserContext};
 
 pub(crate) const ORGANIZATION: &str = "http://127.0.0.1:8080";
@@ -34,12 +38,17 @@ const USERS: &str = r#"
 "#;
 
 pub(crate) type Client = UserContextServiceClient<Channel>;
+pub(crate) type DirectoryClient = DirectoryServiceClient<Channel>;
+
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A running user-context, with the development issuer and the issuers given.
 pub(crate) struct Environment {
     pub(crate) context: UserContext,
     pub(crate) client: Client,
     pub(crate) dir: TempDir,
+    pub(crate) database_url: String,
+    _scratch: Scratch,
 }
 
 /// A key of an issuer.
@@ -57,52 +66,101 @@ impl Drop for Stop {
     }
 }
 
-pub(crate) fn service_key() -> ServiceKey {
-    ServiceKey::new(b"the secret of the test environment")
-}
+/// The services of the test environment.
+pub(crate) static SERVICES: LazyLock<rpc::Environment> = LazyLock::new(rpc::Environment::generate);
 
 pub(crate) fn identity() -> ServiceIdentity {
-    ServiceIdentity::new("gateway", service_key())
+    SERVICES.identity("gateway").unwrap()
 }
 
 impl Environment {
-    pub(crate) fn start(issuers: Vec<IssuerConfig>, key_refetch_seconds: u64) -> Self {
+    pub(crate) async fn start(issuers: Vec<IssuerConfig>, key_refetch_seconds: u64) -> Self {
+        Self::start_with(|it| Config { issuers, key_refetch_seconds, ..it }).await
+    }
+
+    /// With the users of [`USERS`], the development issuer, and other settings changed.
+    pub(crate) async fn start_with(settings: impl FnOnce(Config) -> Config) -> Self {
+        let scratch = Scratch::start().await.unwrap();
+        let database_url = scratch.database("platform").await.unwrap();
         let dir = tempfile::tempdir().unwrap();
-        let context = context_in(&dir, ORGANIZATION, issuers, key_refetch_seconds);
-        let client = Client::new(Channel::local(routes(&context), identity()));
-        Self { context, client, dir }
+        std::fs::write(dir.path().join("users.toml"), USERS).unwrap();
+        let config = settings(config(&dir, &database_url, ORGANIZATION));
+        let context = UserContext::start(config).await.unwrap();
+        let client = Client::new(channel(&context));
+        Self { context, client, dir, database_url, _scratch: scratch }
+    }
+
+    /// Another user-context over the same directory and files, as a restart or a replica would be.
+    pub(crate) async fn again(&self, settings: impl FnOnce(Config) -> Config) -> UserContext {
+        let config = settings(config(&self.dir, &self.database_url, ORGANIZATION));
+        UserContext::start(config).await.unwrap()
+    }
+
+    /// The same with the organization at another URL.
+    pub(crate) async fn again_at(&self, organization_url: &str) -> UserContext {
+        let config = config(&self.dir, &self.database_url, organization_url);
+        UserContext::start(config).await.unwrap()
     }
 
     pub(crate) async fn resolve(&self, token: &str) -> Result<ResolveCallerResponse, Status> {
-        let request = ResolveCallerRequest { bearer_token: token.into(), ..Default::default() };
-        self.client.clone().resolve_caller(request).await.map(tonic::Response::into_inner)
+        resolve(&self.context, token, None).await
+    }
+
+    pub(crate) fn mint(&self, user: &str) -> String {
+        mint(self.dir.path(), user, DEFAULT_LIFETIME).unwrap()
+    }
+
+    pub(crate) fn directory(&self) -> DirectoryClient {
+        DirectoryClient::new(channel(&self.context))
+    }
+
+    /// A request by this user to this service itself.
+    pub(crate) async fn by<T>(&self, user: &str, message: T) -> Request<T> {
+        let answer = self.resolve(&self.mint(user)).await.unwrap();
+        request(message, &answer.assertions["user-context"])
     }
 }
 
-/// user-context over the files of a directory, as a restart would make it.
-pub(crate) fn context_in(
-    dir: &TempDir,
-    organization_url: &str,
-    issuers: Vec<IssuerConfig>,
-    key_refetch_seconds: u64,
-) -> UserContext {
-    let users_file = dir.path().join("users.toml");
-    std::fs::write(&users_file, USERS).unwrap();
+/// What the gateway asks, for all that it calls.
+pub(crate) async fn resolve(
+    context: &UserContext,
+    token: &str,
+    acts_as: Option<ActsAs>,
+) -> Result<ResolveCallerResponse, Status> {
+    let question = question(token, acts_as);
+    Client::new(channel(context)).resolve_caller(question).await.map(tonic::Response::into_inner)
+}
+
+pub(crate) fn question(token: &str, acts_as: Option<ActsAs>) -> ResolveCallerRequest {
+    ResolveCallerRequest {
+        bearer_token: token.into(),
+        acts_as,
+        audiences: vec!["query".into(), "user-context".into()],
+    }
+}
+
+pub(crate) fn request<T>(message: T, assertion: &str) -> Request<T> {
+    rpc::request(message, assertion, TIMEOUT).unwrap()
+}
+
+pub(crate) fn config(dir: &TempDir, database_url: &str, organization_url: &str) -> Config {
     let dev_issuer =
         DevIssuerConfig { data_dir: dir.path().into(), organization_url: organization_url.into() };
-    UserContext::new(Config {
-        users_file: Some(users_file),
-        issuers,
-        key_refetch_seconds,
+    Config {
+        users_file: Some(dir.path().join("users.toml")),
         dev_issuer: Some(dev_issuer),
-        ..Config::default()
-    })
-    .unwrap()
+        ..Config::new(database_url.to_owned())
+    }
+}
+
+/// As the gateway reaches it.
+pub(crate) fn channel(context: &UserContext) -> Channel {
+    Channel::local(routes(context), "user-context", &identity())
 }
 
 pub(crate) fn routes(context: &UserContext) -> tonic::service::Routes {
-    let server = rpc::Server::new(service_key(), context.verifier());
-    context.register(server).unwrap().build().unwrap().0
+    let server = SERVICES.server("user-context", context.verifier());
+    context.register(server).build().unwrap().0
 }
 
 /// Serves routes on a port of their own.
