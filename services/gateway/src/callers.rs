@@ -1,256 +1,265 @@
-//! Who is calling: bearer tokens become sessions, which are kept for a short while.
+//! Who is calling: bearer tokens become sessions.
+//!
+//! User-context is asked once about the same credentials, and answers with an assertion for each service.
+//! The one for this gateway is verified for every request, against what the gateway is told of
+//! revocations and roles as they change; so what is kept of an answer is never believed longer than that.
 
+mod credentials;
+mod session;
+
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use ::http::HeaderMap;
-use chrono_tz::Tz;
 use moka::Expiry;
 use moka::future::Cache;
-use proto::user_context::v1 as pb;
 use proto::user_context::v1::user_context_service_client::UserContextServiceClient;
-use rpc::{Caller, Channel, DEFAULT_LANGUAGE, ErrorReason, Rights};
-use sha2::{Digest as _, Sha256};
+use rpc::audit::{self, Decision, Entry};
+use rpc::{AssertionVerifier, Caller, Channel, ErrorReason, TrustKeeper};
 use tonic::{Request, Status};
-use uuid::Uuid;
 
+pub(crate) use self::credentials::ACTS_AS;
+use self::credentials::{Credentials, Digest};
+use self::session::Assertions;
+pub(crate) use self::session::{Service, Session};
 use crate::error::GatewayError;
-use crate::http;
-use crate::metadata::{Source, Table};
 use crate::providers::within;
 
-/// A session is asked for again after this long, so that a revoked right is soon gone.
+/// Who presents assertions, and whom the gateway's own are for.
+const SELF: &str = "gateway";
+/// Assertions are asked for again after this long: a contact's mapping may have changed.
 const LONGEST_LIFE: Duration = Duration::from_secs(30);
-/// An assertion is not used in its last moments: it could expire on its way.
-const SAFETY: Duration = Duration::from_secs(5);
+/// Of a request that goes on, so often.
+const RENEWED_EVERY: Duration = Duration::from_secs(20);
 const MAX_SESSIONS: u64 = 20_000;
 /// A refused token is not asked about again for this long.
 const REFUSED_FOR: Duration = Duration::from_secs(5);
+/// And what somebody may be given meanwhile, for this long.
+const NOT_PERMITTED_FOR: Duration = Duration::from_secs(1);
 const MAX_REFUSED: u64 = 10_000;
-
-type Digest = [u8; 32];
-
-/// A caller that has been recognised.
-pub(crate) struct Session {
-    pub(crate) assertion: String,
-    pub(crate) system_user_id: String,
-    /// A hint for refusing early; who holds the rows decides.
-    pub(crate) administrator: bool,
-    /// Where the user's days begin.
-    pub(crate) time_zone: Tz,
-    /// LCID of the user's language.
-    pub(crate) language: i32,
-    /// As `administrator`, a hint.
-    rights: Option<Rights>,
-    expires: SystemTime,
-}
 
 /// Recognises callers by their tokens. Only digests of tokens are kept.
 #[derive(Debug)]
 pub(crate) struct Callers {
     client: UserContextServiceClient<Channel>,
-    sessions: Cache<Digest, Arc<Session>>,
+    verifier: Arc<AssertionVerifier>,
+    /// Tells the verifier what is news.
+    _trust: TrustKeeper,
+    known: Cache<Digest, Arc<Assertions>>,
     refused: Cache<Digest, Refusal>,
 }
 
 /// Why a token is not accepted.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 enum Refusal {
     Invalid,
     UnknownUser,
     MayNotImpersonate,
-}
-
-/// What a request says about who is calling.
-struct Credentials<'h> {
-    token: &'h str,
-    other: Option<OtherUser>,
-}
-
-/// A user as whom the sender wants to act (spec API-32).
-#[derive(Clone, Copy)]
-enum OtherUser {
-    ObjectId(Uuid),
-    SystemUserId(Uuid),
+    /// In user-context's words.
+    PortalUser(String),
 }
 
 struct UntilExpiry;
 
+struct BySort;
+
 impl Callers {
+    /// Must be called within a Tokio runtime.
     pub(crate) fn new(user_context: Channel) -> Self {
+        let verifier = Arc::new(AssertionVerifier::new(SELF));
         Self {
-            client: UserContextServiceClient::new(user_context),
-            sessions: Cache::builder().max_capacity(MAX_SESSIONS).expire_after(UntilExpiry).build(),
-            refused: Cache::builder().max_capacity(MAX_REFUSED).time_to_live(REFUSED_FOR).build(),
+            client: UserContextServiceClient::new(user_context.clone()),
+            _trust: rpc::keep_trust(Arc::clone(&verifier), user_context),
+            verifier,
+            known: Cache::builder().max_capacity(MAX_SESSIONS).expire_after(UntilExpiry).build(),
+            refused: Cache::builder().max_capacity(MAX_REFUSED).expire_after(BySort).build(),
         }
     }
 
-    /// The session of a request's bearer token, or of the user as whom its sender wants to act. Calls
-    /// with the same credentials wait for one question.
+    /// The session of a request's bearer token, or of whom its sender wants to act as. Calls with the
+    /// same credentials wait for one question.
     pub(crate) async fn resolve(
         &self,
         headers: &HeaderMap,
         deadline: Instant,
     ) -> Result<Arc<Session>, GatewayError> {
-        let credentials = Credentials::of(headers)?;
+        let credentials = match Credentials::of(headers) {
+            Ok(credentials) => credentials,
+            Err(error) => {
+                audit_refusal("authenticate", "", &error);
+                return Err(error);
+            }
+        };
+        match self.recognise(&credentials, deadline).await {
+            Ok((assertions, caller)) => {
+                if credentials.acts_as_another() {
+                    audit::record(&Entry {
+                        caller: Some(&caller),
+                        operation: credentials.operation(),
+                        entity: "systemuser",
+                        record: &credentials.subject(),
+                        decision: Decision::Allowed,
+                        reason: "",
+                    });
+                }
+                Ok(Arc::new(Session::new(assertions, Some(credentials), caller)))
+            }
+            Err(error) => {
+                audit_refusal(credentials.operation(), &credentials.subject(), &error);
+                Err(error)
+            }
+        }
+    }
+
+    /// Keeps the assertions of a session from expiring, for as long as the work takes and the user may.
+    pub(crate) async fn renewing<T>(&self, session: &Session, work: impl Future<Output = T>) -> T {
+        tokio::select! {
+            result = work => result,
+            never = self.renew(session) => match never {},
+        }
+    }
+
+    async fn renew(&self, session: &Session) -> Infallible {
+        let mut ticks = tokio::time::interval(RENEWED_EVERY);
+        ticks.tick().await;
+        loop {
+            ticks.tick().await;
+            let Some(credentials) = &session.credentials else { continue };
+            match self.recognise(credentials, Instant::now() + RENEWED_EVERY).await {
+                Ok((assertions, _)) => session.renew(assertions),
+                Err(error) => tracing::warn!(%error, "a session was not renewed"),
+            }
+        }
+    }
+
+    async fn recognise(
+        &self,
+        credentials: &Credentials,
+        deadline: Instant,
+    ) -> Result<(Arc<Assertions>, Arc<Caller>), GatewayError> {
         let digest = credentials.digest();
-        if let Some(session) = self.sessions.get(&digest).await {
-            return Ok(session);
+        let assertions = self.known_or_asked(digest, credentials, deadline).await?;
+        let believed = self.verifier.verify_with_news(assertions.to(SELF), SELF);
+        if let Ok(Ok(caller)) = tokio::time::timeout_at(deadline.into(), believed).await {
+            return Ok((assertions, caller));
+        }
+        // Revoked, or the keys changed: the user is asked about once more.
+        self.known.invalidate(&digest).await;
+        let assertions = self.known_or_asked(digest, credentials, deadline).await?;
+        match self.verified(&assertions, deadline).await {
+            Ok(caller) => Ok((assertions, caller)),
+            Err(error) => {
+                self.known.invalidate(&digest).await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn verified(
+        &self,
+        assertions: &Assertions,
+        deadline: Instant,
+    ) -> Result<Arc<Caller>, GatewayError> {
+        let verified = self.verifier.verify_with_news(assertions.to(SELF), SELF);
+        match tokio::time::timeout_at(deadline.into(), verified).await {
+            Ok(Ok(caller)) => Ok(caller),
+            // Who is not to be let in is not given an assertion. One that was just made and is not believed
+            // is from a replica that has not heard what this gateway has, or the other way round.
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "an assertion of user-context is not believed");
+                let message = "Users cannot be recognised at the moment; try again later.";
+                Err(GatewayError::Unavailable(message.to_owned()))
+            }
+            Err(_) => Err(GatewayError::Timeout),
+        }
+    }
+
+    async fn known_or_asked(
+        &self,
+        digest: Digest,
+        credentials: &Credentials,
+        deadline: Instant,
+    ) -> Result<Arc<Assertions>, GatewayError> {
+        if let Some(assertions) = self.known.get(&digest).await {
+            return Ok(assertions);
         }
         if let Some(refusal) = self.refused.get(&digest).await {
             return Err(refusal.into());
         }
-        match self.sessions.try_get_with(digest, self.ask(&credentials, deadline)).await {
-            Ok(session) => Ok(session),
-            Err(status) => {
-                let refusal = match rpc::reason(&status) {
-                    Some(ErrorReason::InvalidAssertion) => Refusal::Invalid,
-                    Some(ErrorReason::NoErpUser) => Refusal::UnknownUser,
-                    Some(ErrorReason::PrivilegeDenied) => Refusal::MayNotImpersonate,
-                    Some(ErrorReason::RecordNotFound) => return Err(credentials.no_such_user()),
-                    _ => return Err(GatewayError::of_service(&status)),
-                };
-                self.refused.insert(digest, refusal).await;
-                Err(refusal.into())
+        let asked = self.known.try_get_with(digest, self.ask(credentials, deadline)).await;
+        let status = match asked {
+            Ok(assertions) => return Ok(assertions),
+            Err(status) => status,
+        };
+        let refusal = match rpc::reason(&status) {
+            Some(ErrorReason::InvalidAssertion) => Refusal::Invalid,
+            Some(ErrorReason::NoErpUser) => Refusal::UnknownUser,
+            Some(ErrorReason::PrivilegeDenied) => Refusal::MayNotImpersonate,
+            Some(ErrorReason::PortalUserRefused) => {
+                Refusal::PortalUser(status.message().to_owned())
             }
-        }
+            Some(ErrorReason::RecordNotFound) => return Err(credentials.no_such_user()),
+            _ => return Err(GatewayError::of_service(&status)),
+        };
+        self.refused.insert(digest, refusal.clone()).await;
+        Err(refusal.into())
     }
 
     async fn ask(
         &self,
-        credentials: &Credentials<'_>,
+        credentials: &Credentials,
         deadline: Instant,
-    ) -> Result<Arc<Session>, Status> {
-        let mut request = Request::new(credentials.to_message());
+    ) -> Result<Arc<Assertions>, Status> {
+        let others =
+            [Service::Query, Service::Organization, Service::Catalog, Service::UserContext];
+        let audiences: Vec<&str> = others.into_iter().map(Service::name).chain([SELF]).collect();
+        let mut request = Request::new(credentials.to_message(&audiences));
         request.set_timeout(deadline.saturating_duration_since(Instant::now()));
         let mut client = self.client.clone();
         let answer = within(deadline, client.resolve_caller(request)).await?.into_inner();
         let expires = answer.expire_time.and_then(|it| SystemTime::try_from(it).ok());
-        let claimed = Caller::claimed_by(&answer.assertion);
-        let claimed = claimed.as_ref();
-        Ok(Arc::new(Session {
-            administrator: claimed.is_some_and(|it| it.rights.administrator),
-            // A zone that this gateway's tables do not have yet is told as UTC.
-            time_zone: claimed.and_then(|it| it.time_zone.parse().ok()).unwrap_or(Tz::UTC),
-            language: claimed.map_or(DEFAULT_LANGUAGE, |it| it.language),
-            rights: claimed.map(|it| it.rights.clone()),
-            assertion: answer.assertion,
-            system_user_id: answer.user.map(|it| it.system_user_id).unwrap_or_default(),
-            expires: expires.unwrap_or_else(SystemTime::now),
-        }))
+        let expires = expires.unwrap_or_else(SystemTime::now);
+        Ok(Arc::new(Assertions::new(answer.assertions, expires)))
     }
 }
 
-impl<'h> Credentials<'h> {
-    fn of(headers: &'h HeaderMap) -> Result<Self, GatewayError> {
-        let token = http::token(headers)?;
-        let id = |name: &str| -> Result<Option<Uuid>, GatewayError> {
-            let mut values = headers.get_all(name).iter();
-            let Some(value) = values.next() else { return Ok(None) };
-            let id = value.to_str().ok().and_then(|it| it.trim().parse::<Uuid>().ok());
-            // Of two headers neither is believed.
-            id.filter(|it| !it.is_nil() && values.next().is_none()).map(Some).ok_or_else(|| {
-                GatewayError::InvalidValue(format!("The header '{name}' takes the GUID of a user."))
-            })
-        };
-        let other = match (id("CallerObjectId")?, id("MSCRMCallerID")?) {
-            (Some(_), Some(_)) => {
-                let message = "'CallerObjectId' and 'MSCRMCallerID' cannot be given together.";
-                return Err(GatewayError::InvalidValue(message.to_owned()));
-            }
-            (Some(id), None) => Some(OtherUser::ObjectId(id)),
-            (None, Some(id)) => Some(OtherUser::SystemUserId(id)),
-            (None, None) => None,
-        };
-        Ok(Self { token, other })
-    }
-
-    fn digest(&self) -> Digest {
-        let mut digest = Sha256::new_with_prefix(self.token.as_bytes());
-        // No token holds a NUL, so no token looks like another's credentials.
-        match self.other {
-            None => {}
-            Some(OtherUser::ObjectId(id)) => {
-                digest.update([b"\0o", id.as_bytes().as_slice()].concat())
-            }
-            Some(OtherUser::SystemUserId(id)) => {
-                digest.update([b"\0s", id.as_bytes().as_slice()].concat());
-            }
-        }
-        digest.finalize().into()
-    }
-
-    fn to_message(&self) -> pb::ResolveCallerRequest {
-        use pb::resolve_caller_request::ImpersonatedUser as Named;
-        let impersonated_user = self.other.map(|it| match it {
-            OtherUser::ObjectId(id) => Named::ImpersonatedObjectId(id.to_string()),
-            OtherUser::SystemUserId(id) => Named::ImpersonatedSystemUserId(id.to_string()),
-        });
-        pb::ResolveCallerRequest { bearer_token: self.token.to_owned(), impersonated_user }
-    }
-
-    fn no_such_user(&self) -> GatewayError {
-        match self.other {
-            Some(OtherUser::ObjectId(id) | OtherUser::SystemUserId(id)) => {
-                GatewayError::RecordNotFound { table: "systemuser".to_owned(), id }
-            }
-            None => GatewayError::UnknownUser,
-        }
-    }
+fn audit_refusal(operation: &str, subject: &str, error: &GatewayError) {
+    let Some(reason) = error.audited() else { return };
+    audit::record(&Entry {
+        caller: None,
+        operation,
+        entity: "systemuser",
+        record: subject,
+        decision: Decision::Denied,
+        reason,
+    });
 }
 
-impl Session {
-    /// How long calls can be made on the caller's behalf.
-    pub(crate) fn holds_for(&self) -> Duration {
-        let left = self.expires.duration_since(SystemTime::now()).unwrap_or_default();
-        left.saturating_sub(SAFETY)
-    }
-
-    /// Whether rows of the table are worth asking for where nobody named it. Whoever holds the rows
-    /// decides.
-    pub(crate) fn may_read(&self, table: &Table) -> bool {
-        match table.source {
-            Source::Erp => {
-                self.rights.as_ref().is_some_and(|it| it.access(&table.external_name).is_some())
-            }
-            Source::Organization | Source::Catalog => true,
-        }
-    }
-}
-
-/// The assertion is a credential and stays out of logs.
-#[cfg(test)]
-impl Session {
-    /// For what does not depend on who it is.
-    pub(crate) fn of_nobody() -> Self {
-        Self {
-            assertion: String::new(),
-            system_user_id: Uuid::nil().to_string(),
-            administrator: false,
-            time_zone: Tz::UTC,
-            language: 1033,
-            rights: None,
-            expires: SystemTime::UNIX_EPOCH,
-        }
-    }
-}
-
-impl std::fmt::Debug for Session {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Session")
-            .field("system_user_id", &self.system_user_id)
-            .finish_non_exhaustive()
-    }
-}
-
-impl Expiry<Digest, Arc<Session>> for UntilExpiry {
+impl Expiry<Digest, Arc<Assertions>> for UntilExpiry {
     fn expire_after_create(
         &self,
-        _token: &Digest,
-        session: &Arc<Session>,
+        _digest: &Digest,
+        assertions: &Arc<Assertions>,
         _created_at: Instant,
     ) -> Option<Duration> {
-        Some(session.holds_for().min(LONGEST_LIFE))
+        Some(assertions.hold_for().min(LONGEST_LIFE))
+    }
+}
+
+impl Expiry<Digest, Refusal> for BySort {
+    fn expire_after_create(
+        &self,
+        _digest: &Digest,
+        refusal: &Refusal,
+        _created_at: Instant,
+    ) -> Option<Duration> {
+        Some(match refusal {
+            Refusal::Invalid => REFUSED_FOR,
+            Refusal::UnknownUser | Refusal::MayNotImpersonate | Refusal::PortalUser(_) => {
+                NOT_PERMITTED_FOR
+            }
+        })
     }
 }
 
@@ -262,6 +271,7 @@ impl From<Refusal> for GatewayError {
             Refusal::MayNotImpersonate => Self::PrivilegeDenied(
                 "Principal user is missing prvActOnBehalfOfAnotherUser privilege.".to_owned(),
             ),
+            Refusal::PortalUser(message) => Self::PortalUserRefused(message),
         }
     }
 }

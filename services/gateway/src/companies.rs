@@ -26,7 +26,7 @@ pub(crate) type Codes = HashMap<Uuid, String>;
 /// The platform's companies as a caller sees them.
 #[derive(Debug)]
 pub(crate) struct Companies {
-    cache: Cache<String, Arc<Codes>>,
+    cache: Cache<[Uuid; 3], Arc<Codes>>,
 }
 
 impl Companies {
@@ -49,9 +49,12 @@ impl Companies {
         providers: &Providers,
     ) -> Result<Arc<Codes>, GatewayError> {
         let Some(table) = snapshot.by_name(TABLE) else { return Ok(Arc::default()) };
-        let user = call.session.system_user_id.clone();
+        // Who may not see companies knows none, and can still read what names none.
+        if !call.session.may_read(table, &[]) {
+            return Ok(Arc::default());
+        }
         let read = read(call, table, providers);
-        let codes = self.cache.try_get_with(user, read).await;
+        let codes = self.cache.try_get_with(call.session.who(), read).await;
         codes.map_err(|status| GatewayError::of_provider(&status, table))
     }
 }

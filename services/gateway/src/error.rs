@@ -9,6 +9,7 @@ use axum::http::StatusCode;
 use fetchxml::{FetchXmlError, JsonError, PrintError};
 use odata::{BatchError, InvalidEncoding, OptionError, PageTokenError, PathError, SyntaxError};
 
+use crate::limits::{Exceeded, Limit};
 use crate::metadata::Table;
 
 /// Name of the namespace that types are in.
@@ -117,6 +118,20 @@ pub(crate) enum GatewayError {
     PrivilegeDenied(String),
     #[error("The user is not a member of the organization.")]
     UnknownUser,
+    /// No ERP user may act for the portal's visitor.
+    #[error("{0}")]
+    PortalUserRefused(String),
+    /// A column that the query names, or that a value is given.
+    #[error(
+        "Principal user is missing {privilege} permission for column '{column}' of entity '{table}'."
+    )]
+    ColumnDenied { privilege: String, column: String, table: String },
+    /// The service between, whoever its user is.
+    #[error("{0}")]
+    ServiceDenied(String),
+    /// Too much of one user within a window.
+    #[error("{}", too_much(.0))]
+    LimitExceeded(Exceeded),
     #[error("{0}")]
     InvalidQuery(String),
     #[error("{0}")]
@@ -162,6 +177,20 @@ impl GatewayError {
         let message =
             format!("Principal user is missing {privilege} privilege for entity '{table}'.");
         Self::PrivilegeDenied(message)
+    }
+
+    /// Why a request was not allowed, in the words of audits; `None` for other failures.
+    pub(crate) fn audited(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Unauthenticated => "UNAUTHENTICATED",
+            Self::UnknownUser => "NO_ERP_USER",
+            Self::PrivilegeDenied(_) => "PRIVILEGE_DENIED",
+            Self::PortalUserRefused(_) => "PORTAL_USER_REFUSED",
+            Self::ColumnDenied { .. } => "COLUMN_DENIED",
+            Self::ServiceDenied(_) => "SERVICE_DENIED",
+            Self::LimitExceeded(_) => "LIMIT_EXCEEDED",
+            _ => return None,
+        })
     }
 
     /// HTTP status and platform code.
@@ -212,7 +241,18 @@ impl GatewayError {
             Self::ChangeTrackingDisabled(_) => (StatusCode::BAD_REQUEST, "0x80072491"),
             Self::VersionStampExpired => (StatusCode::BAD_REQUEST, "0x80044352"),
             Self::Unauthenticated => (StatusCode::UNAUTHORIZED, "0x8005F101"),
-            Self::PrivilegeDenied(_) => (StatusCode::FORBIDDEN, "0x80040220"),
+            Self::PrivilegeDenied(_)
+            | Self::PortalUserRefused(_)
+            | Self::ColumnDenied { .. }
+            | Self::ServiceDenied(_) => (StatusCode::FORBIDDEN, "0x80040220"),
+            Self::LimitExceeded(Exceeded { limit, .. }) => {
+                let code = match limit {
+                    Limit::Requests => "0x80072322",
+                    Limit::ExecutionTime => "0x80072321",
+                    Limit::Concurrent => "0x80072326",
+                };
+                (StatusCode::TOO_MANY_REQUESTS, code)
+            }
             Self::UnknownUser => (StatusCode::FORBIDDEN, "0x80072560"),
             Self::Payload { .. } | Self::Batch(_) | Self::UnknownContentId(_) => {
                 (StatusCode::BAD_REQUEST, "0x80048d19")
@@ -227,6 +267,39 @@ impl GatewayError {
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "0x80040216"),
         }
     }
+}
+
+/// In the platform's words.
+fn too_much(Exceeded { limit, limits, .. }: &Exceeded) -> String {
+    let window = limits.window_seconds;
+    match limit {
+        Limit::Requests => format!(
+            "Number of requests exceeded the limit of {} over time window of {window} seconds.",
+            limits.requests
+        ),
+        Limit::ExecutionTime => format!(
+            "Combined execution time of incoming requests exceeded limit of {} milliseconds over \
+             time window of {window} seconds. Decrease number of concurrent requests or reduce the \
+             duration of requests and try again later.",
+            with_commas(u64::from(limits.execution_seconds) * 1_000)
+        ),
+        Limit::Concurrent => {
+            format!("Number of concurrent requests exceeded the limit of {}.", limits.concurrent)
+        }
+    }
+}
+
+/// `1,200,000`
+fn with_commas(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
 }
 
 impl From<FetchXmlError> for GatewayError {

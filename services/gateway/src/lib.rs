@@ -5,7 +5,8 @@
 //! provider's, joins across providers and reads the rows; `serve` puts the finished rows between
 //! brackets. What clients want written becomes one change set in `write`, whichever dialect says it, and
 //! is executed there: all of it or nothing. `grpc` takes such trees and changes as they are. Tables are
-//! known from `metadata`, held in memory and pushed by those who own them. Start with [`Gateway`].
+//! known from `metadata`, held in memory and pushed by those who own them. `callers` recognises users, and
+//! `limits` counts what they do; [`EntryPoint`] names every way in. Start with [`Gateway`].
 //!
 //! Invariant: this crate, `odata` and `fetchxml` are the only ones that know the Web API's dialect.
 //! Nothing here is durable, and nothing here decides what a user may see: providers do, from the
@@ -13,12 +14,14 @@
 
 mod callers;
 mod companies;
+mod entry_point;
 mod error;
 #[cfg(test)]
 #[path = "../tests/it/fixture.rs"]
 mod fixture;
 mod grpc;
 mod http;
+mod limits;
 mod metadata;
 mod odata_read;
 mod organization;
@@ -37,14 +40,18 @@ use odata::PageTokens;
 use proto::catalog::v1::catalog_service_server::CatalogServiceServer;
 use proto::catalog::v1::relationship_service_server::RelationshipServiceServer;
 use proto::gateway::v1::gateway_service_server::GatewayServiceServer;
+use proto::user_context::v1::directory_service_server::DirectoryServiceServer;
 use proto::user_context::v1::user_context_service_server::UserContextServiceServer;
 use rpc::Channel;
 use tokio::task::JoinHandle;
 
 use crate::callers::Callers;
 use crate::companies::Companies;
-use crate::grpc::{Administration, GrpcGateway, Relationships};
+pub use crate::entry_point::EntryPoint;
+use crate::grpc::{Administration, Admitted, Directory, GrpcGateway, Relationships};
 pub use crate::http::serve_http;
+use crate::limits::Limiter;
+pub use crate::limits::{InvalidRedisUrl, Limits, RedisUrl};
 use crate::metadata::Metadata;
 use crate::organization::Organization;
 use crate::providers::Providers;
@@ -71,6 +78,12 @@ pub struct Config {
     pub callback_hosts: Vec<String>,
     /// No other gateway writes to the same stores.
     pub alone: bool,
+    /// What one user may do within a window; `None` for anything.
+    pub limits: Option<Limits>,
+    /// Where gateways count it together; `None` where each counts for itself.
+    pub redis_url: Option<RedisUrl>,
+    /// Keeps environments apart that share a Redis.
+    pub environment: String,
 }
 
 /// Ways to the services behind the gateway.
@@ -100,7 +113,8 @@ pub(crate) struct Core {
     pub(crate) config: Config,
     pub(crate) metadata: Arc<Metadata>,
     pub(crate) providers: Providers,
-    pub(crate) callers: Callers,
+    pub(crate) callers: Arc<Callers>,
+    pub(crate) limiter: Limiter,
     pub(crate) companies: Companies,
     pub(crate) organization: Organization,
     pub(crate) page_tokens: PageTokens,
@@ -127,6 +141,9 @@ impl Config {
             expand_bytes: 64 << 20,
             callback_hosts: Vec::new(),
             alone: false,
+            limits: None,
+            redis_url: None,
+            environment: "default".to_owned(),
         }
     }
 }
@@ -154,7 +171,8 @@ impl Gateway {
         let core = Arc::new(Core {
             metadata,
             providers: Providers::new(&clients),
-            callers: Callers::new(clients.user_context.clone()),
+            callers: Arc::new(Callers::new(clients.user_context.clone())),
+            limiter: Limiter::new(&config),
             companies: Companies::new(),
             organization: Organization::new(clients.organization.clone()),
             page_tokens: PageTokens::new(&config.page_token_secret),
@@ -179,12 +197,15 @@ impl Gateway {
         let gateway = GrpcGateway::new(Arc::clone(&self.core));
         let Clients { catalog, user_context, .. } = self.clients.clone();
         let relationships = Relationships::new(Arc::clone(&self.core), catalog.clone());
+        let directory = Directory::new(gateway.clone(), user_context.clone());
         let administration = Administration::new(gateway.clone(), catalog, user_context);
+        let core = &self.core;
         server
-            .with(GatewayServiceServer::new(gateway))
-            .with(CatalogServiceServer::new(administration.clone()))
-            .with(RelationshipServiceServer::new(relationships))
-            .with(UserContextServiceServer::new(administration))
+            .with(Admitted::new(core, GatewayServiceServer::new(gateway)))
+            .with(Admitted::new(core, CatalogServiceServer::new(administration.clone())))
+            .with(Admitted::new(core, RelationshipServiceServer::new(relationships)))
+            .with(Admitted::new(core, DirectoryServiceServer::new(directory)))
+            .with(Admitted::new(core, UserContextServiceServer::new(administration)))
     }
 
     /// Completes when the metadata of every table source has arrived.

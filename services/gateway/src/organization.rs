@@ -6,6 +6,7 @@ use rpc::Channel;
 use tokio::sync::OnceCell;
 use tonic::Status;
 
+use crate::callers::Service;
 use crate::providers::{Call, within};
 
 /// Asks once.
@@ -26,7 +27,7 @@ impl Organization {
     ) -> Result<&pb::GetOrganizationResponse, Status> {
         self.facts
             .get_or_try_init(|| async {
-                let request = call.request(pb::GetOrganizationRequest {})?;
+                let request = call.request(Service::Organization, pb::GetOrganizationRequest {})?;
                 let mut client = self.client.clone();
                 let answer = within(call.deadline, client.get_organization(request)).await?;
                 Ok(answer.into_inner())

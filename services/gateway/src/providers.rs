@@ -10,7 +10,7 @@ use rpc::Channel;
 use tonic::{Request, Status, Streaming};
 
 use crate::Clients;
-use crate::callers::Session;
+use crate::callers::{Service, Session};
 use crate::metadata::Source;
 
 /// A batch of rows may be larger than gRPC's default limit.
@@ -53,9 +53,14 @@ pub(crate) struct Rows {
 }
 
 impl Call<'_> {
-    pub(crate) fn request<T>(&self, message: T) -> Result<Request<T>, Status> {
+    /// To a service, with what it believes of the caller.
+    pub(crate) fn request<T>(
+        &self,
+        to: impl Into<Service>,
+        message: T,
+    ) -> Result<Request<T>, Status> {
         let left = self.deadline.saturating_duration_since(Instant::now());
-        rpc::request(message, &self.session.assertion, left)
+        self.session.with_assertion(to.into(), |it| rpc::request(message, it, left))
     }
 }
 
@@ -83,7 +88,7 @@ impl Providers {
         source: Source,
         request: pb::RetrieveRequest,
     ) -> Result<pb::RowBatch, Status> {
-        let request = call.request(request)?;
+        let request = call.request(source, request)?;
         let mut client = self.client(source);
         let answer = within(call.deadline, client.retrieve(request)).await?.into_inner();
         answer.batch.ok_or_else(|| Status::internal("a row was promised and did not come"))
@@ -97,7 +102,7 @@ impl Providers {
         request: pb::RetrieveMultipleRequest,
     ) -> Result<Rows, Status> {
         let deadline = call.deadline;
-        let request = call.request(request)?;
+        let request = call.request(source, request)?;
         let mut client = self.client(source);
         let mut rest = within(deadline, client.retrieve_multiple(request)).await?.into_inner();
         let first = within(deadline, rest.message()).await?;
@@ -111,7 +116,7 @@ impl Providers {
         source: Source,
         request: pb::ExplainRequest,
     ) -> Result<pb::ExplainResponse, Status> {
-        let request = call.request(request)?;
+        let request = call.request(source, request)?;
         Ok(within(call.deadline, self.client(source).explain(request)).await?.into_inner())
     }
 
@@ -121,7 +126,7 @@ impl Providers {
         source: Source,
         request: pb::CreateRequest,
     ) -> Result<pb::CreateResponse, Status> {
-        let request = call.request(request)?;
+        let request = call.request(source, request)?;
         Ok(within(call.deadline, self.client(source).create(request)).await?.into_inner())
     }
 
@@ -131,7 +136,7 @@ impl Providers {
         source: Source,
         request: pb::UpdateRequest,
     ) -> Result<pb::UpdateResponse, Status> {
-        let request = call.request(request)?;
+        let request = call.request(source, request)?;
         Ok(within(call.deadline, self.client(source).update(request)).await?.into_inner())
     }
 
@@ -141,7 +146,7 @@ impl Providers {
         source: Source,
         request: pb::UpsertRequest,
     ) -> Result<pb::UpsertResponse, Status> {
-        let request = call.request(request)?;
+        let request = call.request(source, request)?;
         Ok(within(call.deadline, self.client(source).upsert(request)).await?.into_inner())
     }
 
@@ -151,7 +156,7 @@ impl Providers {
         source: Source,
         request: pb::DeleteRequest,
     ) -> Result<pb::DeleteResponse, Status> {
-        let request = call.request(request)?;
+        let request = call.request(source, request)?;
         Ok(within(call.deadline, self.client(source).delete(request)).await?.into_inner())
     }
 
@@ -161,7 +166,7 @@ impl Providers {
         source: Source,
         request: pb::PerformActionRequest,
     ) -> Result<pb::PerformActionResponse, Status> {
-        let request = call.request(request)?;
+        let request = call.request(source, request)?;
         Ok(within(call.deadline, self.client(source).perform_action(request)).await?.into_inner())
     }
 
@@ -180,7 +185,7 @@ impl Providers {
         store: Store,
         request: pb::GetChangePositionRequest,
     ) -> Result<pb::GetChangePositionResponse, Status> {
-        let request = call.request(request)?;
+        let request = call.request(store, request)?;
         let mut client = self.changes(store);
         Ok(within(call.deadline, client.get_change_position(request)).await?.into_inner())
     }
@@ -191,7 +196,7 @@ impl Providers {
         store: Store,
         request: pb::ListEntityChangesRequest,
     ) -> Result<pb::ListEntityChangesResponse, Status> {
-        let request = call.request(request)?;
+        let request = call.request(store, request)?;
         let mut client = self.changes(store);
         Ok(within(call.deadline, client.list_entity_changes(request)).await?.into_inner())
     }
@@ -208,6 +213,15 @@ impl Providers {
             Source::Catalog => self.catalog.clone(),
             Source::Organization => self.organization.clone(),
             Source::Erp => self.query.clone(),
+        }
+    }
+}
+
+impl From<Store> for Service {
+    fn from(store: Store) -> Self {
+        match store {
+            Store::Organization => Self::Organization,
+            Store::Erp => Self::Query,
         }
     }
 }

@@ -59,6 +59,31 @@ fn fx_10_entities_are_not_expanded() {
 }
 
 #[test]
+fn fx_10_nothing_outside_the_document_is_read() {
+    let entity = "<entity name='a'/>";
+    for prolog in [
+        "<!DOCTYPE fetch SYSTEM 'file:///etc/passwd'>",
+        "<!DOCTYPE fetch PUBLIC '-//x' 'http://x.test/x.dtd'>",
+        "<!DOCTYPE fetch [<!ENTITY x SYSTEM 'file:///etc/passwd'>]>",
+        "<!DOCTYPE fetch [<!ENTITY % x SYSTEM 'http://x.test/x.dtd'>%x;]>",
+        "<?xml version='1.0'?><!DOCTYPE fetch>",
+        "<!-- --><!doctype fetch>",
+    ] {
+        assert!(parse(&format!("{prolog}<fetch>{entity}</fetch>")).is_err(), "{prolog}");
+        assert!(parse(&format!("<fetch>{prolog}{entity}</fetch>")).is_err(), "{prolog}");
+    }
+    // Names of entities, wherever they stand.
+    for reference in ["&x;", "&xxe;", "%x;&x;"] {
+        for document in [
+            format!("<fetch>{reference}{entity}</fetch>"),
+            format!("<fetch><entity name='{reference}'/></fetch>"),
+        ] {
+            assert!(parse(&document).is_err(), "{document}");
+        }
+    }
+}
+
+#[test]
 fn qe_02_a_deep_tree_is_refused_in_every_form() {
     let mut filter = pb::FilterExpression::default();
     filter.conditions.push(pb::ConditionExpression::default());

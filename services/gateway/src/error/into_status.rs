@@ -3,8 +3,10 @@
 use axum::http::StatusCode;
 use rpc::ErrorReason;
 use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt as _};
 
 use super::GatewayError;
+use crate::limits::Exceeded;
 
 impl From<GatewayError> for Status {
     fn from(error: GatewayError) -> Self {
@@ -29,6 +31,19 @@ impl From<GatewayError> for Status {
             GatewayError::PrivilegeDenied(_) => {
                 refuse(Code::PermissionDenied, ErrorReason::PrivilegeDenied)
             }
+            GatewayError::PortalUserRefused(_) => {
+                refuse(Code::PermissionDenied, ErrorReason::PortalUserRefused)
+            }
+            GatewayError::ServiceDenied(_) => {
+                refuse(Code::PermissionDenied, ErrorReason::ServiceDenied)
+            }
+            GatewayError::ColumnDenied { privilege, column, table } => {
+                let about =
+                    [("entity", table.as_str()), ("column", column), ("privilege", privilege)];
+                let (code, reason) = (Code::PermissionDenied, ErrorReason::ColumnDenied);
+                rpc::status(code, "gateway", reason, message, about)
+            }
+            GatewayError::LimitExceeded(exceeded) => too_much(exceeded, message),
             GatewayError::UnknownUser => refuse(Code::PermissionDenied, ErrorReason::NoErpUser),
             GatewayError::Unavailable(_) => {
                 rpc::unavailable("gateway", ErrorReason::StoreUnavailable, message)
@@ -74,4 +89,11 @@ impl From<GatewayError> for Status {
             _ => refuse(Code::InvalidArgument, ErrorReason::InvalidQuery),
         }
     }
+}
+
+/// With what HTTP says in `Retry-After`.
+fn too_much(exceeded: &Exceeded, message: String) -> Status {
+    let mut details = ErrorDetails::with_error_info("LIMIT_EXCEEDED", "tombolo.gateway", []);
+    details.set_retry_info(Some(exceeded.retry_after));
+    Status::with_error_details(Code::ResourceExhausted, message, details)
 }

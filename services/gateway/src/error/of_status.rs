@@ -27,6 +27,11 @@ impl GatewayError {
                 Some(privilege) => Self::missing_privilege(table, &privilege),
                 None => Self::PrivilegeDenied(status.message().to_owned()),
             },
+            Some(ErrorReason::ColumnDenied) => {
+                let column = logical(table, &metadata(status, "column").unwrap_or_default());
+                let privilege = metadata(status, "privilege").unwrap_or_else(|| "read".to_owned());
+                Self::ColumnDenied { privilege, column, table: table.logical_name.clone() }
+            }
             Some(ErrorReason::InvalidValue | ErrorReason::ReferenceNotFound) => {
                 match metadata(status, "column") {
                     Some(column) => Self::invalid_value(status.message(), table, &column),
@@ -74,9 +79,21 @@ impl GatewayError {
     pub(crate) fn of_service(status: &Status) -> Self {
         let message = || status.message().to_owned();
         match rpc::reason(status) {
-            Some(ErrorReason::NoCaller | ErrorReason::InvalidAssertion) => Self::Unauthenticated,
+            // The gateway believes the caller; the service has news of it that the gateway will have in a
+            // moment. Nothing was done.
+            Some(ErrorReason::NoCaller | ErrorReason::InvalidAssertion) => {
+                let message = "The user's rights have just changed; try again.";
+                Self::Unavailable(message.to_owned())
+            }
             Some(ErrorReason::PrivilegeDenied) => Self::PrivilegeDenied(message()),
             Some(ErrorReason::NoErpUser) => Self::UnknownUser,
+            Some(ErrorReason::PortalUserRefused) => Self::PortalUserRefused(message()),
+            Some(ErrorReason::ServiceDenied) => Self::ServiceDenied(message()),
+            Some(ErrorReason::ColumnDenied) => Self::ColumnDenied {
+                privilege: metadata(status, "privilege").unwrap_or_else(|| "read".to_owned()),
+                column: metadata(status, "column").unwrap_or_default(),
+                table: metadata(status, "entity").unwrap_or_default(),
+            },
             Some(ErrorReason::InvalidQuery) => Self::InvalidQuery(message()),
             Some(ErrorReason::InvalidValue | ErrorReason::ReferenceNotFound) => {
                 Self::InvalidValue(message())

@@ -11,6 +11,7 @@ use rpc::{Channel, ErrorReason, status};
 use tonic::{Code, Request, Response, Status, Streaming};
 
 use super::handlers::GrpcGateway;
+use crate::callers::Service;
 
 /// Passes calls on, as the caller of the bearer token.
 #[derive(Clone, Debug)]
@@ -46,35 +47,35 @@ impl CatalogService for Administration {
         &self,
         request: Request<catalog::ListDataEntitiesRequest>,
     ) -> Result<Response<catalog::ListDataEntitiesResponse>, Status> {
-        self.catalog().list_data_entities(self.gateway.on_behalf(request).await?).await
+        self.catalog().list_data_entities(self.gateway.on_behalf(Service::Catalog, request)?).await
     }
 
     async fn get_data_entity(
         &self,
         request: Request<catalog::GetDataEntityRequest>,
     ) -> Result<Response<catalog::GetDataEntityResponse>, Status> {
-        self.catalog().get_data_entity(self.gateway.on_behalf(request).await?).await
+        self.catalog().get_data_entity(self.gateway.on_behalf(Service::Catalog, request)?).await
     }
 
     async fn update_data_entity(
         &self,
         request: Request<catalog::UpdateDataEntityRequest>,
     ) -> Result<Response<catalog::UpdateDataEntityResponse>, Status> {
-        self.catalog().update_data_entity(self.gateway.on_behalf(request).await?).await
+        self.catalog().update_data_entity(self.gateway.on_behalf(Service::Catalog, request)?).await
     }
 
     async fn refresh_data_entity(
         &self,
         request: Request<catalog::RefreshDataEntityRequest>,
     ) -> Result<Response<catalog::RefreshDataEntityResponse>, Status> {
-        self.catalog().refresh_data_entity(self.gateway.on_behalf(request).await?).await
+        self.catalog().refresh_data_entity(self.gateway.on_behalf(Service::Catalog, request)?).await
     }
 
     async fn refresh_model(
         &self,
         request: Request<catalog::RefreshModelRequest>,
     ) -> Result<Response<catalog::RefreshModelResponse>, Status> {
-        self.catalog().refresh_model(self.gateway.on_behalf(request).await?).await
+        self.catalog().refresh_model(self.gateway.on_behalf(Service::Catalog, request)?).await
     }
 
     async fn watch_data_entities(
@@ -87,6 +88,15 @@ impl CatalogService for Administration {
 
 #[tonic::async_trait]
 impl UserContextService for Administration {
+    type WatchTrustStream = Streaming<users::WatchTrustResponse>;
+
+    async fn watch_trust(
+        &self,
+        _request: Request<users::WatchTrustRequest>,
+    ) -> Result<Response<Self::WatchTrustStream>, Status> {
+        Err(services_only())
+    }
+
     async fn resolve_caller(
         &self,
         _request: Request<users::ResolveCallerRequest>,
@@ -94,25 +104,18 @@ impl UserContextService for Administration {
         Err(services_only())
     }
 
-    async fn get_assertion_keys(
-        &self,
-        _request: Request<users::GetAssertionKeysRequest>,
-    ) -> Result<Response<users::GetAssertionKeysResponse>, Status> {
-        Err(services_only())
-    }
-
     async fn get_caller(
         &self,
         request: Request<users::GetCallerRequest>,
     ) -> Result<Response<users::GetCallerResponse>, Status> {
-        self.users().get_caller(self.gateway.on_behalf(request).await?).await
+        self.users().get_caller(self.gateway.on_behalf(Service::UserContext, request)?).await
     }
 
-    async fn list_users(
+    async fn check_portal_user(
         &self,
-        request: Request<users::ListUsersRequest>,
-    ) -> Result<Response<users::ListUsersResponse>, Status> {
-        self.users().list_users(self.gateway.on_behalf(request).await?).await
+        _request: Request<users::CheckPortalUserRequest>,
+    ) -> Result<Response<users::CheckPortalUserResponse>, Status> {
+        Err(services_only())
     }
 }
 

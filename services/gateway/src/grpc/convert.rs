@@ -15,6 +15,7 @@ pub(super) fn columns(
     let output = |column: &Column| query::OutputColumn {
         column: Some(column.external.clone()),
         key: column.logical_name.clone(),
+        if_permitted: names.is_empty() && column.logical_name != table.primary_id,
         ..Default::default()
     };
     if names.is_empty() {

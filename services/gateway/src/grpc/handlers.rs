@@ -10,12 +10,11 @@ use proto::gateway::v1 as pb;
 use proto::gateway::v1::gateway_service_server::GatewayService;
 use proto::query::v1 as query_pb;
 use rpc::ErrorReason;
-use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
 
 use super::{convert, writes};
 use crate::Core;
-use crate::callers::Session;
+use crate::callers::{Service, Session};
 use crate::error::GatewayError;
 use crate::http::{Annotations, Ask, Preferences};
 use crate::metadata::{Snapshot, Table};
@@ -44,19 +43,14 @@ impl GrpcGateway {
         &self.core
     }
 
-    pub(super) async fn session(
-        &self,
-        metadata: &MetadataMap,
-        deadline: Instant,
-    ) -> Result<Arc<Session>, GatewayError> {
-        self.core.callers.resolve(metadata.as_ref(), deadline).await
-    }
-
     /// The same message to another service, as the caller of its bearer token.
-    pub(crate) async fn on_behalf<T>(&self, request: Request<T>) -> Result<Request<T>, Status> {
-        let deadline = self.deadline();
-        let session = self.session(request.metadata(), deadline).await?;
-        Call { session: &session, deadline }.request(request.into_inner())
+    pub(crate) fn on_behalf<T>(
+        &self,
+        to: Service,
+        request: Request<T>,
+    ) -> Result<Request<T>, Status> {
+        let (session, deadline) = (session(&request)?, self.deadline());
+        Call { session: &session, deadline }.request(to, request.into_inner())
     }
 
     pub(super) fn deadline(&self) -> Instant {
@@ -148,7 +142,7 @@ impl GatewayService for GrpcGateway {
         request: Request<pb::RetrieveRequest>,
     ) -> Result<Response<pb::RetrieveResponse>, Status> {
         let deadline = self.deadline();
-        let session = self.session(request.metadata(), deadline).await?;
+        let session = session(&request)?;
         let call = Call { session: &session, deadline };
         Ok(Response::new(self.one(call, request.get_ref()).await?))
     }
@@ -158,7 +152,7 @@ impl GatewayService for GrpcGateway {
         request: Request<pb::RetrieveMultipleRequest>,
     ) -> Result<Response<Batches>, Status> {
         let deadline = self.deadline();
-        let session = self.session(request.metadata(), deadline).await?;
+        let session = session(&request)?;
         let (rows, pager) = self.many(&ask(session, deadline), request.into_inner()).await?;
         Ok(Response::new(Box::pin(batches(rows, pager))))
     }
@@ -168,7 +162,7 @@ impl GatewayService for GrpcGateway {
         request: Request<pb::ExplainRequest>,
     ) -> Result<Response<pb::ExplainResponse>, Status> {
         let deadline = self.deadline();
-        let session = self.session(request.metadata(), deadline).await?;
+        let session = session(&request)?;
         let snapshot = self.snapshot()?;
         let tree = request.into_inner().query.ok_or_else(no_query)?;
         let read = read(tree, None);
@@ -181,7 +175,6 @@ impl GatewayService for GrpcGateway {
         &self,
         request: Request<pb::FetchXmlToQueryExpressionRequest>,
     ) -> Result<Response<pb::FetchXmlToQueryExpressionResponse>, Status> {
-        self.session(request.metadata(), self.deadline()).await?;
         let query = fetchxml::parse(&request.get_ref().fetch_xml).map_err(GatewayError::from)?;
         Ok(Response::new(pb::FetchXmlToQueryExpressionResponse { query: Some(query) }))
     }
@@ -190,7 +183,6 @@ impl GatewayService for GrpcGateway {
         &self,
         request: Request<pb::QueryExpressionToFetchXmlRequest>,
     ) -> Result<Response<pb::QueryExpressionToFetchXmlResponse>, Status> {
-        self.session(request.metadata(), self.deadline()).await?;
         let query = request.into_inner().query.ok_or_else(no_query)?;
         let fetch_xml = fetchxml::print(&query).map_err(GatewayError::from)?;
         Ok(Response::new(pb::QueryExpressionToFetchXmlResponse { fetch_xml }))
@@ -243,7 +235,7 @@ impl GatewayService for GrpcGateway {
         request: Request<pb::WhoAmIRequest>,
     ) -> Result<Response<pb::WhoAmIResponse>, Status> {
         let deadline = self.deadline();
-        let session = self.session(request.metadata(), deadline).await?;
+        let session = session(&request)?;
         let facts = self.core.organization.facts(Call { session: &session, deadline }).await;
         let facts = facts.map_err(|status| GatewayError::of_service(&status))?;
         Ok(Response::new(pb::WhoAmIResponse {
@@ -252,6 +244,11 @@ impl GatewayService for GrpcGateway {
             organization_id: facts.organization_id.clone(),
         }))
     }
+}
+
+/// Of a request that came through the door.
+pub(super) fn session<T>(request: &Request<T>) -> Result<Arc<Session>, GatewayError> {
+    request.extensions().get::<Arc<Session>>().cloned().ok_or(GatewayError::Unauthenticated)
 }
 
 /// What turns a provider's batches into ours.

@@ -13,6 +13,7 @@ use tonic::{Code, Request, Response, Status};
 
 use super::handlers::GrpcGateway;
 use crate::Core;
+use crate::callers::Service;
 use crate::metadata::{InvalidDeclaration, Snapshot};
 
 /// Passes calls on, as the caller of the bearer token.
@@ -48,21 +49,21 @@ impl RelationshipService for Relationships {
         &self,
         request: Request<pb::ListRelationshipsRequest>,
     ) -> Result<Response<pb::ListRelationshipsResponse>, Status> {
-        self.catalog().list_relationships(self.gateway.on_behalf(request).await?).await
+        self.catalog().list_relationships(self.gateway.on_behalf(Service::Catalog, request)?).await
     }
 
     async fn get_relationship(
         &self,
         request: Request<pb::GetRelationshipRequest>,
     ) -> Result<Response<pb::GetRelationshipResponse>, Status> {
-        self.catalog().get_relationship(self.gateway.on_behalf(request).await?).await
+        self.catalog().get_relationship(self.gateway.on_behalf(Service::Catalog, request)?).await
     }
 
     async fn create_relationship(
         &self,
         request: Request<pb::CreateRelationshipRequest>,
     ) -> Result<Response<pb::CreateRelationshipResponse>, Status> {
-        let request = self.gateway.on_behalf(request).await?;
+        let request = self.gateway.on_behalf(Service::Catalog, request)?;
         let snapshot = self.core.metadata.current();
         check(&snapshot, request.get_ref()).map_err(|error| refused(&error))?;
         let created = self.catalog().create_relationship(request).await?;
@@ -74,7 +75,7 @@ impl RelationshipService for Relationships {
         &self,
         request: Request<pb::DeleteRelationshipRequest>,
     ) -> Result<Response<pb::DeleteRelationshipResponse>, Status> {
-        let request = self.gateway.on_behalf(request).await?;
+        let request = self.gateway.on_behalf(Service::Catalog, request)?;
         let deleted = self.catalog().delete_relationship(request).await?;
         self.take_over().await;
         Ok(deleted)

@@ -8,7 +8,7 @@ use tonic::{Request, Response, Status};
 use tonic_types::StatusExt as _;
 
 use super::changes;
-use super::handlers::GrpcGateway;
+use super::handlers::{GrpcGateway, session};
 use crate::callers::Session;
 use crate::error::GatewayError;
 use crate::metadata::Source;
@@ -99,7 +99,7 @@ async fn all(
     idempotency_key: &str,
 ) -> Result<Vec<(Operation, Outcome)>, Status> {
     let deadline = gateway.deadline();
-    let session = gateway.session(request.metadata(), deadline).await?;
+    let session = session(&request)?;
     let snapshot = gateway.snapshot()?;
     let once = once(&session, idempotency_key, request.get_ref())?;
     let operations = request.into_inner().into_iter().map(|it| it.operation);

@@ -22,6 +22,7 @@ use super::ask::Ask;
 use super::errors;
 use super::respond::Response;
 use crate::Core;
+use crate::entry_point::EntryPoint;
 use crate::error::GatewayError;
 use crate::metadata::Snapshot;
 use crate::serve::CutOff;
@@ -76,8 +77,14 @@ pub(super) async fn batch(
     let mut status = StatusCode::OK;
     for part in &parts {
         let succeeded = match part {
-            BatchPart::Request(request) => part::run(&mut batch, request).await,
-            BatchPart::ChangeSet(requests) => change_set::run(&mut batch, requests).await,
+            BatchPart::Request(request) => {
+                EntryPoint::BatchRequest.enter();
+                part::run(&mut batch, request).await
+            }
+            BatchPart::ChangeSet(requests) => {
+                EntryPoint::BatchChangeSet.enter();
+                change_set::run(&mut batch, requests).await
+            }
         };
         if !succeeded && !goes_on {
             status = StatusCode::BAD_REQUEST;

@@ -22,8 +22,9 @@ pub(super) fn response(error: &GatewayError, config: &Config, request_id: &str) 
     match error {
         GatewayError::Unauthenticated => {
             let challenge = format!(
-                "Bearer authorization_uri={}, resource_id={}",
-                config.authorization_uri, config.resource_id
+                "Bearer authorization_uri={}, resource_id={}/",
+                config.authorization_uri,
+                config.resource_id.trim_end_matches('/')
             );
             if let Ok(challenge) = HeaderValue::try_from(challenge) {
                 headers.insert(WWW_AUTHENTICATE, challenge);
@@ -37,6 +38,9 @@ pub(super) fn response(error: &GatewayError, config: &Config, request_id: &str) 
         }
         GatewayError::InUse(_) => {
             headers.insert(ALLOW, HeaderValue::from_static("GET, PATCH, PUT"));
+        }
+        GatewayError::LimitExceeded(exceeded) => {
+            headers.insert(RETRY_AFTER, HeaderValue::from(exceeded.retry_after.as_secs()));
         }
         GatewayError::Unavailable(_)
         | GatewayError::TooMany(_)

@@ -1,6 +1,5 @@
 //! Connections of HTTP clients: so many at a time, and none that is kept open without a request.
 
-use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,13 +10,11 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use rpc::{Handshake, Listener};
+use tokio::net::TcpStream;
+use tokio::sync::{Notify, Semaphore};
 use tower::ServiceExt as _;
 use tower::util::MapRequest;
-
-/// After an error that is not one connection's own, such as too many open files.
-const PAUSE: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Copy, Debug)]
 struct Limits {
@@ -38,16 +35,16 @@ const LIMITS: Limits = Limits {
 
 /// Serves HTTP/1.1 and HTTP/2 until `shutdown`, then lets requests in flight finish.
 pub async fn serve_http(
-    listener: TcpListener,
+    listener: impl Into<Listener>,
     router: Router,
     shutdown: impl Future<Output = ()> + Send,
 ) {
-    serve_within(LIMITS, listener, router, shutdown).await;
+    serve_within(LIMITS, listener.into(), router, shutdown).await;
 }
 
 async fn serve_within(
     limits: Limits,
-    listener: TcpListener,
+    listener: Listener,
     router: Router,
     shutdown: impl Future<Output = ()> + Send,
 ) {
@@ -57,14 +54,19 @@ async fn serve_within(
     loop {
         let next = async {
             let place = Arc::clone(&free).acquire_owned().await;
-            (place, accept(&listener).await)
+            (place, listener.accept().await)
         };
         tokio::select! {
             (place, stream) = next => {
                 // The semaphore is never closed.
                 let Ok(place) = place else { break };
                 let watcher = connections.watcher();
-                tokio::spawn(connection(limits, stream, router.clone(), watcher, place));
+                let handshake = listener.handshake();
+                let serving = connection(limits, stream, handshake, router.clone(), watcher);
+                tokio::spawn(async move {
+                    serving.await;
+                    drop(place);
+                });
             }
             () = &mut shutdown => break,
         }
@@ -73,33 +75,20 @@ async fn serve_within(
     connections.shutdown().await;
 }
 
-async fn accept(listener: &TcpListener) -> TcpStream {
-    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
-    loop {
-        match listener.accept().await {
-            Ok((stream, _)) => return stream,
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    ConnectionAborted | ConnectionRefused | ConnectionReset
-                ) => {}
-            Err(error) => {
-                tracing::error!(%error, "cannot accept connections for the moment");
-                tokio::time::sleep(PAUSE).await;
-            }
-        }
-    }
-}
-
 async fn connection(
     limits: Limits,
     stream: TcpStream,
+    handshake: Handshake,
     router: Router,
     watcher: Watcher,
-    _place: OwnedSemaphorePermit,
 ) {
-    // Refused only by a connection that is gone already.
-    let _ = stream.set_nodelay(true);
+    let stream = match handshake.complete(stream).await {
+        Ok(stream) => stream,
+        Err(error) => {
+            tracing::debug!(%error, "a client was not let in");
+            return;
+        }
+    };
     let mut builder = Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(limits.head);
     builder.http2().timer(TokioTimer::new()).keep_alive_interval(limits.keep_alive);
@@ -141,6 +130,7 @@ mod tests {
     use super::*;
     use axum::routing::get;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
     use tokio::sync::oneshot;
     use tokio::task::JoinHandle;
 
@@ -167,7 +157,7 @@ mod tests {
         let router = Router::new().route("/", get(async || "hello")).route("/slow", slow);
         let limits = Limits { connections, head, ..LIMITS };
         let shutdown = async { stopped.await.unwrap() };
-        let serving = tokio::spawn(serve_within(limits, listener, router, shutdown));
+        let serving = tokio::spawn(serve_within(limits, listener.into(), router, shutdown));
         Served { address, stop, serving, release }
     }
 

@@ -2,6 +2,7 @@
 
 mod ask;
 mod batch;
+mod dispatch;
 mod errors;
 mod listener;
 mod prefer;

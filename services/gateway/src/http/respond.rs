@@ -5,12 +5,18 @@ use axum::http::header::{CONTENT_TYPE, ETAG};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use futures::Stream;
 
+use crate::limits::{Held, Turn};
+
 pub(crate) type Response = axum::http::Response<Body>;
 
 pub(super) const JSON: HeaderValue =
     HeaderValue::from_static("application/json; odata.metadata=minimal");
 pub(super) const JSON_WITH_STRINGS: HeaderValue =
     HeaderValue::from_static("application/json; odata.metadata=minimal; IEEE754Compatible=true");
+const REMAINING_REQUESTS: HeaderName =
+    HeaderName::from_static("x-ms-ratelimit-burst-remaining-xrm-requests");
+const REMAINING_SECONDS: HeaderName =
+    HeaderName::from_static("x-ms-ratelimit-time-remaining-xrm-requests");
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 
 /// Ids that clients give their requests, to find them again.
@@ -49,6 +55,19 @@ pub(crate) fn not_modified(etag: &str) -> Response {
     *response.status_mut() = StatusCode::NOT_MODIFIED;
     if let Ok(etag) = HeaderValue::try_from(etag) {
         response.headers_mut().insert(ETAG, etag);
+    }
+    response
+}
+
+/// Says what is left of the user's limits, and goes on with the request until the answer is given.
+pub(super) fn limited(response: Response, turn: Turn) -> Response {
+    let Some(remaining) = turn.remaining() else { return response };
+    let mut response = response.map(|body| Body::new(Held::new(body, turn)));
+    let headers = response.headers_mut();
+    headers.insert(REMAINING_REQUESTS, HeaderValue::from(remaining.requests));
+    let seconds = format!("{:.2}", remaining.execution.as_secs_f64());
+    if let Ok(seconds) = HeaderValue::try_from(seconds) {
+        headers.insert(REMAINING_SECONDS, seconds);
     }
     response
 }

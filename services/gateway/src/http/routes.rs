@@ -1,4 +1,5 @@
-//! From a path to the one that serves it.
+//! The door: who is calling, whether the user has room for one more request, and which part of the API
+//! is meant. `dispatch` finds who serves it.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -10,49 +11,27 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{Method, Uri};
 use axum::routing::any;
 use futures::future::BoxFuture;
-use odata::{Key, QueryOptions, Resource, SystemOption, Tail};
+use odata::{QueryOptions, Resource};
 use tracing::Instrument as _;
 use uuid::Uuid;
 
 use super::ask::{Ask, origin};
-use super::batch::batch;
+use super::dispatch::{Scene, Served, is_read, require_read};
 use super::errors;
 use super::prefer::Preferences;
-use super::respond::{JSON, JSON_WITH_STRINGS, Response, finish};
+use super::respond::{JSON, JSON_WITH_STRINGS, Response, finish, limited};
 use crate::Core;
 use crate::callers::Session;
-use crate::error::{GatewayError, NAMESPACE};
-use crate::metadata::{Snapshot, Table};
-use crate::schema;
-use crate::serve::{self, Target};
-use crate::write::{Asked, bound_action, unbound_action};
+use crate::entry_point::EntryPoint;
+use crate::error::GatewayError;
+use crate::limits::Turn;
+use crate::serve;
 
 const PREFIX: &str = "/api/data/";
 const BACKGROUND: &str = "/api/backgroundoperation/";
 const DISCOVERY: &str = "/api/discovery/v2.0/";
 const VERSIONS: [&str; 6] = ["v9.0", "v9.1", "v9.2", "v8.0", "v8.1", "v8.2"];
 const MAX_URL: usize = 32_768;
-
-/// Parts of the platform that are known and come later.
-const LATER: [&str; 6] = [
-    "RetrieveUserPrivileges",
-    "RetrievePrincipalAccess",
-    "RetrieveFinanceAndOperationsIntegrationDetails",
-    "InitializeFrom",
-    "CreateEntities",
-    "ExecuteTransaction",
-];
-
-const FUNCTIONS: [&str; 6] = [
-    "WhoAmI",
-    "RetrieveVersion",
-    "RetrieveCurrentOrganization",
-    "RetrieveTotalRecordCount",
-    "RetrieveMetadataChanges",
-    "FetchXmlToQueryExpression",
-];
-
-const ACTIONS: [&str; 2] = ["QueryExpressionToFetchXml", "BulkDelete"];
 
 pub(crate) fn router(core: Arc<Core>) -> Router {
     Router::new()
@@ -73,19 +52,50 @@ async fn handle(State(core): State<Arc<Core>>, request: Request) -> Response {
         http.method = %parts.method,
         http.path = parts.uri.path(),
         request.id = request_id,
+        entry_point = tracing::field::Empty,
     );
     rpc::adopt(&span, &parts.headers);
     let deadline = Instant::now() + core.config.request_timeout;
+    let refused = |error| errors::response(&error, &core.config, &request_id);
     let answer = async {
-        match may_be_done_later(&core, &parts) {
-            true => serve::in_background(&core, &parts, body, &request_id, deadline).await,
-            false => serve_request(&core, &parts, body, &request_id, deadline).await,
-        }
+        let (session, turn) = match admitted(&core, &parts, deadline).await {
+            Ok(admitted) => admitted,
+            Err(error) => return refused(error),
+        };
+        let answer = if may_be_done_later(&core, &parts) {
+            let later = serve::in_background(&core, session, &parts, body, &request_id, deadline);
+            Served::at(EntryPoint::RespondAsync, later).answer().await
+        } else {
+            answer_as(&core, session, &parts, body, &request_id, deadline).await
+        };
+        limited(answer.unwrap_or_else(refused), turn)
     };
-    let answer = answer.instrument(span).await;
-    let response =
-        answer.unwrap_or_else(|error| errors::response(&error, &core.config, &request_id));
-    finish(response, &parts.headers, &request_id)
+    finish(answer.instrument(span).await, &parts.headers, &request_id)
+}
+
+/// Who is calling, and the caller's turn. What can be no request of anybody is not asked about.
+async fn admitted(
+    core: &Core,
+    parts: &axum::http::request::Parts,
+    deadline: Instant,
+) -> Result<(Arc<Session>, Turn), GatewayError> {
+    let session = session(core, parts, deadline).await?;
+    let turn = core.limiter.begin(&session).await?;
+    Ok((session, turn))
+}
+
+async fn session(
+    core: &Core,
+    parts: &axum::http::request::Parts,
+    deadline: Instant,
+) -> Result<Arc<Session>, GatewayError> {
+    if is_too_long(&parts.uri) {
+        return Err(GatewayError::UrlTooLong(MAX_URL));
+    }
+    if !parts.uri.path().starts_with("/api/") {
+        return Err(no_route(parts));
+    }
+    core.callers.resolve(&parts.headers, deadline).await
 }
 
 /// A client would rather not wait for a write. Batches are not taken apart, so they are waited for.
@@ -100,7 +110,7 @@ fn may_be_done_later(core: &Core, parts: &axum::http::request::Parts) -> bool {
         && Preferences::parse(&parts.headers).respond_async
 }
 
-/// One request: a client's own, or one of a batch. Boxed, as the one of a batch runs within another.
+/// One request of a batch, which is not counted: the batch is. Boxed, as it runs within another.
 pub(super) fn serve_request<'a>(
     core: &'a Core,
     parts: &'a axum::http::request::Parts,
@@ -108,28 +118,10 @@ pub(super) fn serve_request<'a>(
     request_id: &'a str,
     deadline: Instant,
 ) -> BoxFuture<'a, Result<Response, GatewayError>> {
-    Box::pin(answer(core, parts, body, request_id, deadline))
-}
-
-async fn answer(
-    core: &Core,
-    parts: &axum::http::request::Parts,
-    body: Body,
-    request_id: &str,
-    deadline: Instant,
-) -> Result<Response, GatewayError> {
-    let uri = &parts.uri;
-    if is_too_long(uri) {
-        return Err(GatewayError::UrlTooLong(MAX_URL));
-    }
-    if !uri.path().starts_with("/api/") {
-        return Err(no_route(parts));
-    }
-    let session = core.callers.resolve(&parts.headers, deadline).await?;
-    if let Some(id) = uri.path().strip_prefix(BACKGROUND) {
-        return serve::background_operation(core, &session, parts, id, deadline).await;
-    }
-    answer_as(core, session, parts, body, request_id, deadline).await
+    Box::pin(async move {
+        let session = session(core, parts, deadline).await?;
+        answer_as(core, session, parts, body, request_id, deadline).await
+    })
 }
 
 /// The same to every request, whoever waits for it.
@@ -142,12 +134,22 @@ pub(crate) async fn answer_as(
     deadline: Instant,
 ) -> Result<Response, GatewayError> {
     let uri = &parts.uri;
+    if let Some(id) = uri.path().strip_prefix(BACKGROUND) {
+        let entry = match parts.method {
+            Method::DELETE => EntryPoint::CancelBackgroundOperation,
+            _ => EntryPoint::BackgroundOperation,
+        };
+        let answer = serve::background_operation(core, &session, parts, id, deadline);
+        return Served::at(entry, answer).answer().await;
+    }
     let ask = |root: String| Ask::new(&parts.headers, session, deadline, root, request_id);
     let origin = origin(&parts.headers, uri);
     if let Some(path) = uri.path().strip_prefix(DISCOVERY) {
         require_read(&parts.method, "the discovery service")?;
         let options = QueryOptions::parse(uri.query().unwrap_or_default())?;
-        return serve::discovery(core, &ask(origin.clone())?, &origin, (path, &options)).await;
+        let ask = ask(origin.clone())?;
+        let answer = serve::discovery(core, &ask, &origin, (path, &options));
+        return Served::at(EntryPoint::Discovery, answer).answer().await;
     }
     let rest = uri.path().strip_prefix(PREFIX).ok_or_else(|| no_route(parts))?;
     let (version, path) = rest.split_once('/').unwrap_or((rest, ""));
@@ -161,160 +163,9 @@ pub(crate) async fn answer_as(
     let ask = ask(format!("{origin}{PREFIX}{version}"))?;
     let resource = Resource::parse(path)?;
     let snapshot = core.metadata.current();
-    let response = dispatch(core, &ask, &snapshot, resource, (parts, path), body);
-    let response = Box::pin(response).await?;
+    let scene = Scene { core, ask: &ask, snapshot: &snapshot, parts, path };
+    let response = scene.dispatch(resource, body)?.answer().await?;
     Ok(if ask.prefer.numbers_as_strings { with_numbers_as_strings(response) } else { response })
-}
-
-async fn dispatch(
-    core: &Core,
-    ask: &Ask,
-    snapshot: &Snapshot,
-    resource: Resource,
-    (parts, path): (&axum::http::request::Parts, &str),
-    body: Body,
-) -> Result<Response, GatewayError> {
-    let method = &parts.method;
-    match resource {
-        Resource::Service => {
-            require_read(method, "the service document")?;
-            Ok(serve::service_document(ask, snapshot))
-        }
-        Resource::Metadata => {
-            require_read(method, "$metadata")?;
-            let options = QueryOptions::parse(parts.uri.query().unwrap_or_default())?;
-            Ok(schema::metadata(ask, snapshot, &options))
-        }
-        Resource::Batch => Box::pin(batch(core, ask, snapshot, parts, body)).await,
-        Resource::Named { name, key, tail } => {
-            if let Some(table) = snapshot.by_set(&name) {
-                let query = parts.uri.query().unwrap_or_default();
-                if !is_read(method) {
-                    let asked = Asked { method, path, query, body: &[] };
-                    return Box::pin(serve::write(core, ask, snapshot, table, asked, body)).await;
-                }
-                if calls_action(table, &key, &tail) {
-                    return Err(no_route(parts));
-                }
-                let options = QueryOptions::parse(query)?;
-                let segments = Segments { table, key, tail, path };
-                return table_request(core, ask, snapshot, segments, options).await;
-            }
-            if let Some(set) = schema::Set::named(&name) {
-                require_read(method, &name)?;
-                let options = QueryOptions::parse(parts.uri.query().unwrap_or_default())?;
-                return schema::definitions(ask, snapshot, set, (&key, &tail), &options);
-            }
-            if let Some((table, _)) = unbound_action(snapshot, &name).filter(|_| tail.is_empty()) {
-                let query = parts.uri.query().unwrap_or_default();
-                let asked = Asked { method, path, query, body: &[] };
-                return Box::pin(serve::write(core, ask, snapshot, table, asked, body)).await;
-            }
-            let call = Call { name, key, tail };
-            function(core, ask, snapshot, call, parts, body).await
-        }
-    }
-}
-
-/// A function or an action, and what it is given.
-struct Call {
-    name: String,
-    key: Key,
-    tail: Vec<Tail>,
-}
-
-async fn function(
-    core: &Core,
-    ask: &Ask,
-    snapshot: &Snapshot,
-    Call { name, key, tail }: Call,
-    parts: &axum::http::request::Parts,
-    body: Body,
-) -> Result<Response, GatewayError> {
-    if LATER.contains(&name.as_str()) {
-        return Err(GatewayError::NotOffered(format!("'{name}'")));
-    }
-    if !FUNCTIONS.contains(&name.as_str()) && !ACTIONS.contains(&name.as_str()) {
-        return Err(GatewayError::UnknownSegment(name));
-    }
-    // What these answer is no set of rows, so nothing can follow.
-    if let Some(Tail::Name { name, .. }) = tail.first() {
-        return Err(GatewayError::UnknownSegment(name.clone()));
-    }
-    let called = matches!(key, Key::Absent | Key::Empty);
-    if ACTIONS.contains(&name.as_str()) {
-        if !called || !tail.is_empty() || parts.method != Method::POST {
-            return Err(no_route(parts));
-        }
-        return match name.as_str() {
-            "BulkDelete" => Box::pin(serve::bulk_delete(core, ask, snapshot, body)).await,
-            _ => serve::query_expression_to_fetch_xml(ask, body).await,
-        };
-    }
-    if !is_read(&parts.method) || !tail.is_empty() {
-        return Err(no_route(parts));
-    }
-    let aliases = QueryOptions::parse(parts.uri.query().unwrap_or_default())?.aliases;
-    match name.as_str() {
-        "WhoAmI" if called => serve::who_am_i(core, ask).await,
-        "RetrieveVersion" if called => Ok(serve::retrieve_version(ask)),
-        "RetrieveCurrentOrganization" => {
-            serve::retrieve_current_organization(core, ask, (&key, &aliases)).await
-        }
-        "RetrieveTotalRecordCount" => {
-            serve::retrieve_total_record_count(core, ask, snapshot, (&key, &aliases)).await
-        }
-        "RetrieveMetadataChanges" => {
-            let parameters = key.parameters(&aliases).ok_or_else(|| no_route(parts))?;
-            schema::retrieve_metadata_changes(ask, snapshot, &parameters)
-        }
-        "FetchXmlToQueryExpression" => serve::fetch_xml_to_query_expression(ask, &key, &aliases),
-        _ => Err(GatewayError::UnknownSegment(name)),
-    }
-}
-
-/// A table and what follows its name.
-struct Segments<'a> {
-    table: &'a Arc<Table>,
-    key: Key,
-    tail: Vec<Tail>,
-    /// All of it, as the client wrote it.
-    path: &'a str,
-}
-
-async fn table_request(
-    core: &Core,
-    ask: &Ask,
-    snapshot: &Snapshot,
-    segments: Segments<'_>,
-    options: QueryOptions,
-) -> Result<Response, GatewayError> {
-    let Segments { table, key, tail, path } = segments;
-    if key == Key::Absent
-        && tail.is_empty()
-        && let Some(text) = serve::document(core, ask, snapshot, &options).await?
-    {
-        return serve::fetch(core, ask, snapshot, table, &text, &options).await;
-    }
-    let path = path.trim_end_matches('/');
-    match serve::walk(snapshot, table, key, &tail)? {
-        Target::Rows(rows) if serve::concerns_changes(ask, &rows, &options) => {
-            serve::changes(core, ask, snapshot, &rows, (path, &options)).await
-        }
-        Target::Count(rows) if options.get(SystemOption::DeltaToken).is_some() => {
-            serve::changes_count(core, ask, &rows, &options).await
-        }
-        Target::Rows(rows) => serve::collection(core, ask, snapshot, &rows, (path, &options)).await,
-        Target::References(rows) => {
-            serve::references(core, ask, snapshot, &rows, (path, &options)).await
-        }
-        Target::Count(rows) => serve::count(core, ask, snapshot, &rows, &options).await,
-        Target::Row(row) => serve::record(core, ask, snapshot, &row, &options).await,
-        Target::Reference(row) => serve::reference(core, ask, snapshot, &row, &options).await,
-        Target::Property(row, name) => {
-            serve::property(core, ask, snapshot, (&row, &name), &options).await
-        }
-    }
 }
 
 /// Says so, as clients that asked for it expect.
@@ -326,30 +177,11 @@ fn with_numbers_as_strings(mut response: Response) -> Response {
     response
 }
 
-/// Actions are no resources that could be read.
-fn calls_action(table: &Table, key: &Key, tail: &[Tail]) -> bool {
-    let [Tail::Name { name, .. }] = tail else { return false };
-    let name = name.strip_prefix(NAMESPACE).and_then(|it| it.strip_prefix('.'));
-    name.is_some_and(|it| bound_action(table, it, *key != Key::Absent).is_some())
-}
-
 fn is_too_long(uri: &Uri) -> bool {
     uri.path_and_query().is_some_and(|it| it.as_str().len() > MAX_URL)
 }
 
-fn is_read(method: &Method) -> bool {
-    method == Method::GET || method == Method::HEAD
-}
-
-fn require_read(method: &Method, resource: &str) -> Result<(), GatewayError> {
-    if is_read(method) {
-        return Ok(());
-    }
-    let (method, resource) = (method.to_string(), resource.to_owned());
-    Err(GatewayError::MethodNotAllowed { method, resource, allow: "GET" })
-}
-
-fn no_route(parts: &axum::http::request::Parts) -> GatewayError {
+pub(super) fn no_route(parts: &axum::http::request::Parts) -> GatewayError {
     let path = parts.uri.path_and_query().map_or(parts.uri.path(), |it| it.as_str());
     GatewayError::NoRoute(format!("{}{path}", origin(&parts.headers, &parts.uri)))
 }

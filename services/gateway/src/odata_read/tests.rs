@@ -46,7 +46,7 @@ fn lowered(read: &Read) -> Result<pb::QueryExpression, GatewayError> {
         now: Utc::now(),
         language: 1033,
         style: &read.style,
-        may_read: &|_| true,
+        may_read: &|_, _| true,
     };
     lower(context, read).map(|it| it.query)
 }

@@ -168,9 +168,9 @@ impl<'a> Executor<'a> {
             companies: &resolved.companies,
             calendar: &resolved.calendar,
             now: Utc::now(),
-            language: session.language,
+            language: session.language(),
             style: &read.style,
-            may_read: &|it| session.may_read(it),
+            may_read: &|table, columns| session.may_read(table, columns),
         };
         lower::lower(context, resolved.read.as_ref().unwrap_or(read))
     }

@@ -6,6 +6,7 @@
 
 mod columns;
 mod conditions;
+mod draft;
 mod expands;
 mod filter;
 mod links;
@@ -20,6 +21,7 @@ use proto::query::v1 as pb;
 use proto::query::v1::SystemColumn;
 use proto::query::v1::column_ref::Column as Named;
 
+use self::draft::{FarDraft, Wanted};
 use super::dates::Calendar;
 use super::{Read, Style};
 use crate::companies::Codes;
@@ -39,6 +41,9 @@ const MAX_DEPTH: usize = 60;
 /// Names the root's row from within a link.
 const ROOT: &str = "$it";
 
+/// By a table and columns of its provider.
+pub(crate) type MayRead<'a> = dyn Fn(&Table, &[&pb::ColumnRef]) -> bool + 'a;
+
 /// What is known besides the tree.
 #[derive(Clone, Copy)]
 pub(crate) struct Context<'a> {
@@ -49,8 +54,8 @@ pub(crate) struct Context<'a> {
     /// LCID of the user's language.
     pub(crate) language: i32,
     pub(crate) style: &'a Style,
-    /// Whether the caller may read a table that the query does not name itself.
-    pub(crate) may_read: &'a dyn Fn(&Table) -> bool,
+    /// Whether the caller may read columns of a table that the query does not name itself.
+    pub(crate) may_read: &'a MayRead<'a>,
 }
 
 /// A query for one provider.
@@ -113,17 +118,6 @@ struct Spot {
     /// Of the platform's query; empty for the root.
     alias: String,
     far: Option<usize>,
-}
-
-/// A far part while it is being made.
-struct FarDraft<'a> {
-    alias: String,
-    lowering: Lowering<'a>,
-    criteria: Option<pb::FilterExpression>,
-    links: Vec<pb::LinkEntity>,
-    columns: Vec<pb::OutputColumn>,
-    pairs: Vec<FarPair>,
-    parent: String,
 }
 
 /// State of translating one query.
@@ -286,7 +280,7 @@ impl<'a> Lowering<'a> {
         external: &pb::ColumnRef,
     ) -> Result<pb::ColumnRef, GatewayError> {
         if let Some(far) = spot.far.and_then(|it| self.fars.get_mut(it)) {
-            return far.column(spot, external, false);
+            return far.column(spot, external, Wanted::default());
         }
         let link = match spot.alias.as_str() {
             alias if alias == current => String::new(),
@@ -314,55 +308,6 @@ impl<'a> Lowering<'a> {
             column: name.to_owned(),
             table: table.logical_name.clone(),
         })
-    }
-}
-
-impl FarDraft<'_> {
-    /// The same place, as the far query sees it.
-    fn inner(&self, spot: &Spot) -> Result<Spot, GatewayError> {
-        if spot.alias == self.alias {
-            return Ok(Spot { alias: String::new(), far: None });
-        }
-        self.lowering.spot("", &spot.alias)
-    }
-
-    /// A far column, as the near query names it: one of the rows that will be given by value.
-    fn column(
-        &mut self,
-        spot: &Spot,
-        external: &pb::ColumnRef,
-        labels: bool,
-    ) -> Result<pb::ColumnRef, GatewayError> {
-        let inner = self.inner(spot)?;
-        let column = self.lowering.refer("", &inner, external)?;
-        let known = self.columns.iter().position(|it| it.column.as_ref() == Some(&column));
-        let index = known.unwrap_or_else(|| {
-            let key = format!("c{}", self.columns.len());
-            let output = pb::OutputColumn { column: Some(column), key, ..Default::default() };
-            self.columns.push(output);
-            self.columns.len() - 1
-        });
-        let mut key = String::new();
-        if let Some(output) = self.columns.get_mut(index) {
-            if labels {
-                output.formatted_key = label_key(&output.key);
-            }
-            key.clone_from(&output.key);
-        }
-        Ok(pb::ColumnRef { column: Some(Named::Field(key)), link: self.alias.clone() })
-    }
-
-    fn finish(self) -> Result<Far, GatewayError> {
-        let query = pb::QueryExpression {
-            entity_name: self.lowering.table.external_name.clone(),
-            columns: self.columns,
-            criteria: self.criteria,
-            links: self.links,
-            fiscal_calendar: Some(self.lowering.context.calendar.fiscal.to_proto()),
-            ..Default::default()
-        };
-        let query = self.lowering.finish(query, Vec::new(), Vec::new())?;
-        Ok(Far { alias: self.alias, query, pairs: self.pairs, parent: self.parent })
     }
 }
 

@@ -1,7 +1,7 @@
 //! Requests that are answered before they are done (`Prefer: respond-async`, API-36).
 //!
 //! A request is remembered by the organization, answered with 202, and executed by a task of this
-//! gateway as it would have been in the foreground, for as long as its caller's assertion holds. So
+//! gateway as it would have been in the foreground, for as long as its caller may. So
 //! many may wait and so many run. `record` is what is remembered of them, `state` how clients are
 //! told, `callback` how those are told that gave a URL.
 
@@ -37,7 +37,7 @@ use crate::{Clients, Config, Core};
 
 /// Operations that run at the same time; others wait.
 const AT_ONCE: usize = 16;
-/// An operation may take so much of the time that its caller's assertion holds.
+/// An operation may take so long, if its caller may go on.
 const LONGEST: Duration = Duration::from_secs(10 * 60);
 /// Leases last three times as long.
 const RENEWED_EVERY: Duration = Duration::from_secs(10);
@@ -99,12 +99,12 @@ pub(crate) async fn renew_leases(core: Arc<Core>) {
 /// Takes a request on, and answers that.
 pub(crate) async fn in_background(
     core: &Arc<Core>,
+    session: Arc<Session>,
     parts: &Parts,
     body: Body,
     request_id: &str,
     deadline: Instant,
 ) -> Result<Response, GatewayError> {
-    let session = core.callers.resolve(&parts.headers, deadline).await?;
     let background = &core.background;
     let callback = Preferences::parse(&parts.headers).callback;
     let callback = callback.map(|it| background.callbacks.allowed(&it)).transpose()?;
@@ -124,7 +124,7 @@ pub(crate) async fn in_background(
     let work = Work {
         id,
         core: Arc::clone(core),
-        deadline: Instant::now() + session.holds_for().min(LONGEST),
+        deadline: Instant::now() + LONGEST,
         session,
         parts: parts.clone(),
         body,
@@ -191,10 +191,11 @@ impl Work {
                 return Some(failed(&GatewayError::of_service(&status), &self.request_id));
             }
         }
+        let _turn_of_user = self.core.limiter.aside(&self.session);
         let (session, body) = (Arc::clone(&self.session), Body::from(self.body.clone()));
         let (core, request_id) = (&*self.core, self.request_id.as_str());
-        let answer =
-            http::answer_as(core, session, &self.parts, body, request_id, self.deadline).await;
+        let answer = http::answer_as(core, session, &self.parts, body, request_id, self.deadline);
+        let answer = core.callers.renewing(&self.session, Box::pin(answer)).await;
         Some(match answer {
             Ok(response) => succeeded(response).await,
             Err(error) => failed(&error, &self.request_id),

@@ -1,7 +1,7 @@
 //! `BulkDelete`: rows that queries find are deleted, each by itself (API-31).
 //!
 //! Which rows these are is known before the job begins. The answer waits for the job for as long as a
-//! request may take; a longer one goes on behind it, for as long as its caller's assertion holds.
+//! request may take; a longer one goes on behind it, for as long as its caller may.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -35,7 +35,7 @@ const MAX_ROWS: usize = 50_000;
 const PAGE_SIZE: i32 = 5_000;
 /// Rows of one job that are deleted at the same time.
 const AT_ONCE: usize = 4;
-/// A job may take so much of the time that its caller's assertion holds.
+/// A job may take so long, if its caller may go on.
 const LONGEST: Duration = Duration::from_secs(10 * 60);
 /// Clients name their own present moment as the start.
 const CLOCKS_DIFFER: chrono::TimeDelta = chrono::TimeDelta::minutes(5);
@@ -89,16 +89,25 @@ pub(crate) async fn bulk_delete(
         rows,
         providers: core.providers.clone(),
         session: Arc::clone(&ask.session),
-        deadline: Instant::now() + ask.session.holds_for().min(LONGEST),
+        deadline: Instant::now() + LONGEST,
         alone: Arc::clone(&alone),
         _place: place,
     };
-    let running = tokio::spawn(job.run());
+    let (callers, session) = (Arc::clone(&core.callers), Arc::clone(&ask.session));
+    let mut running = tokio::spawn(async move { callers.renewing(&session, job.run()).await });
     let until = ask.deadline.checked_sub(TO_ANSWER).unwrap_or(ask.deadline);
-    match tokio::time::timeout_at(until.into(), running).await {
+    match tokio::time::timeout_at(until.into(), &mut running).await {
         Ok(Ok(outcome)) => outcome?,
         Ok(Err(_)) => return Err(GatewayError::Internal),
-        Err(_) => alone.store(true, Ordering::Relaxed),
+        Err(_) => {
+            alone.store(true, Ordering::Relaxed);
+            let aside = core.limiter.aside(&ask.session);
+            tokio::spawn(async move {
+                // Its end is all that counts here; what became of it, it says itself.
+                let _ = running.await;
+                drop(aside);
+            });
+        }
     }
     let context = response_context(ask, "BulkDelete");
     Ok(json(format!("{{\"@odata.context\":{context},\"JobId\":{}}}", quoted(&id.to_string()))))

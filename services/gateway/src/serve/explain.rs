@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use crate::Core;
+use crate::entry_point::EntryPoint;
 use crate::error::GatewayError;
 use crate::http::{Ask, Response, json as respond};
 use crate::metadata::Snapshot;
@@ -45,13 +46,16 @@ pub(super) async fn explain(
     snapshot: &Snapshot,
     read: &Read,
 ) -> Result<Response, GatewayError> {
-    if !ask.session.administrator {
-        return Err(GatewayError::PrivilegeDenied(format!(
+    if !ask.session.is_administrator() {
+        let error = GatewayError::PrivilegeDenied(format!(
             "Principal user (Id={}) is not an administrator: 'Prefer: {PREFERENCE}' shows statements \
              and plans to administrators only.",
             ask.session.system_user_id
-        )));
+        ));
+        ask.session.audit_denied("explain", &read.tree.entity_name, &error);
+        return Err(error);
     }
+    EntryPoint::Explain.enter();
     let steps = query::explain(core, ask, snapshot, read).await?;
     let answer = Explanation {
         query: tree(&read.tree),

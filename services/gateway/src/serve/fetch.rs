@@ -40,13 +40,30 @@ const TAKEN: [SystemOption; 8] = [
     SystemOption::SkipToken,
 ];
 
-/// The document that a request brings, or names: by the id of a stored query.
-pub(crate) async fn document(
-    core: &Core,
-    ask: &Ask,
-    snapshot: &Snapshot,
-    options: &QueryOptions,
-) -> Result<Option<String>, GatewayError> {
+/// A FetchXML document.
+pub(crate) enum Document {
+    /// That a request brings.
+    Given(String),
+    /// That it names, by the id of a stored query.
+    Stored { option: &'static str, id: String },
+}
+
+impl Document {
+    pub(crate) async fn text(
+        self,
+        core: &Core,
+        ask: &Ask,
+        snapshot: &Snapshot,
+    ) -> Result<String, GatewayError> {
+        match self {
+            Self::Given(text) => Ok(text),
+            Self::Stored { option, id } => stored(core, ask, snapshot, option, &id).await,
+        }
+    }
+}
+
+/// The document that a request is about, if it is about one.
+pub(crate) fn document(options: &QueryOptions) -> Result<Option<Document>, GatewayError> {
     let given = ["fetchXml", "savedQuery", "userQuery"].map(|it| (it, options.custom(it)));
     let mut given = given.into_iter().filter_map(|(name, value)| Some((name, value?)));
     match (given.next(), given.next()) {
@@ -54,8 +71,8 @@ pub(crate) async fn document(
         (Some((first, _)), Some((second, _))) => Err(GatewayError::InvalidQuery(format!(
             "The query parameters '{first}' and '{second}' cannot be given together."
         ))),
-        (Some(("fetchXml", text)), None) => Ok(Some(text.to_owned())),
-        (Some((name, id)), None) => stored(core, ask, snapshot, name, id).await.map(Some),
+        (Some(("fetchXml", text)), None) => Ok(Some(Document::Given(text.to_owned()))),
+        (Some((option, id)), None) => Ok(Some(Document::Stored { option, id: id.to_owned() })),
     }
 }
 

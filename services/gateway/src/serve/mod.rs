@@ -26,7 +26,7 @@ pub(crate) use changes::{changes, changes_count, concerns_changes};
 pub(crate) use collection::{collection, count, references};
 pub(crate) use conversion::{fetch_xml_to_query_expression, query_expression_to_fetch_xml};
 pub(crate) use discovery::discovery;
-pub(crate) use fetch::{document, fetch};
+pub(crate) use fetch::{Document, document, fetch};
 pub(crate) use fetch_cookie::read as read_cookie;
 pub(crate) use functions::{
     retrieve_current_organization, retrieve_total_record_count, retrieve_version, service_document,

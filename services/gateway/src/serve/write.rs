@@ -25,14 +25,17 @@ pub(crate) async fn write(
     body: Body,
 ) -> Result<Response, GatewayError> {
     // Only administrators change the catalog, so nobody else's body is worth reading.
-    if table.source == Source::Catalog && !ask.session.administrator {
-        return Err(GatewayError::missing_privilege(table, "write"));
+    if table.source == Source::Catalog && !ask.session.is_administrator() {
+        let error = GatewayError::missing_privilege(table, "write");
+        ask.session.audit_denied("update", &table.logical_name, &error);
+        return Err(error);
     }
     let body = tokio::time::timeout_at(ask.deadline.into(), read(table, body));
     let body = body.await.map_err(|_| GatewayError::Timeout)??;
     let asked = Asked { body: &body, ..asked };
     let mut changes = ChangeSet::default();
     let planned = write::plan(ask, snapshot, asked, &References::new(), &mut changes)?;
+    planned.entry.enter();
     let once = write::once(ask.client_request_id.as_deref(), [(ask, asked)]);
     let outcomes = execute(core, ask, snapshot, changes, once).await.map_err(|it| it.error)?;
     written(core, ask, snapshot, &planned, &outcomes).await

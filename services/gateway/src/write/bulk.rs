@@ -8,6 +8,7 @@ use super::change_set::ChangeSet;
 use super::json::{Json, Object};
 use super::plan::{Reply, Scene};
 use super::{address, links, payload, rows};
+use crate::entry_point::EntryPoint;
 use crate::error::{GatewayError, NAMESPACE};
 use crate::metadata::Table;
 use crate::translate::RowKey;
@@ -29,6 +30,15 @@ impl Bulk {
             "UpsertMultiple" => Some(Self::Upsert),
             "DeleteMultiple" => Some(Self::Delete),
             _ => None,
+        }
+    }
+
+    pub(super) fn entry_point(self) -> EntryPoint {
+        match self {
+            Self::Create => EntryPoint::CreateMultiple,
+            Self::Update => EntryPoint::UpdateMultiple,
+            Self::Upsert => EntryPoint::UpsertMultiple,
+            Self::Delete => EntryPoint::DeleteMultiple,
         }
     }
 }

@@ -26,6 +26,8 @@ pub(crate) fn once<'a>(
     add(client_request_id.as_bytes());
     for (ask, asked) in requests {
         user.clone_from(&ask.session.system_user_id);
+        // What one was answered is not for another, who may see less.
+        ask.session.who().iter().for_each(|it| add(it.as_bytes()));
         add(asked.method.as_str().as_bytes());
         add(asked.path.as_bytes());
         add(asked.query.as_bytes());

@@ -14,6 +14,7 @@ use super::bulk::{self, Bulk};
 use super::change_set::{Assignment, ChangeSet, RowRef};
 use super::links::Link;
 use super::{address, payload, rows};
+use crate::entry_point::EntryPoint;
 use crate::error::{GatewayError, NAMESPACE};
 use crate::http::Ask;
 use crate::metadata::{Navigation, Snapshot, Source, Table};
@@ -43,6 +44,8 @@ pub(crate) struct Planned {
     /// The one row that it is about, for those who name it by its Content-ID.
     pub(crate) row: Option<(Arc<Table>, RowRef)>,
     pub(crate) reply: Reply,
+    /// By which way it came in.
+    pub(crate) entry: EntryPoint,
 }
 
 /// What is answered.
@@ -86,18 +89,25 @@ pub(crate) fn plan(
 ) -> Result<Planned, GatewayError> {
     let start = changes.steps.len();
     let scene = Scene { ask, snapshot, references };
-    let (row, reply) = scene.request(asked, changes)?;
-    Ok(Planned { steps: start..changes.steps.len(), row, reply })
+    let Meaning { entry, row, reply } = scene.request(asked, changes)?;
+    Ok(Planned { steps: start..changes.steps.len(), row, reply, entry })
 }
 
-type Row = Option<(Arc<Table>, RowRef)>;
+/// What a request means, besides its steps.
+struct Meaning {
+    entry: EntryPoint,
+    row: Option<(Arc<Table>, RowRef)>,
+    reply: Reply,
+}
+
+impl Meaning {
+    fn done(entry: EntryPoint, row: Option<(Arc<Table>, RowRef)>) -> Self {
+        Self { entry, row, reply: Reply::Done }
+    }
+}
 
 impl Scene<'_> {
-    fn request(
-        self,
-        asked: Asked<'_>,
-        changes: &mut ChangeSet,
-    ) -> Result<(Row, Reply), GatewayError> {
+    fn request(self, asked: Asked<'_>, changes: &mut ChangeSet) -> Result<Meaning, GatewayError> {
         let Resource::Named { name, key, tail } = Resource::parse(asked.path)? else {
             return Err(not_allowed(asked, asked.path, "GET"));
         };
@@ -108,7 +118,7 @@ impl Scene<'_> {
                 return Err(self.no_route(asked));
             }
             let reply = action::plan(action, None, asked.body, changes)?;
-            return Ok((None, reply));
+            return Ok(Meaning { entry: EntryPoint::UnboundAction, row: None, reply });
         }
         let subject = self.subject(&name, &key)?;
         match (subject, tail.as_slice()) {
@@ -117,7 +127,7 @@ impl Scene<'_> {
             (subject, [Tail::Name { name, key: Key::Absent | Key::Empty }])
                 if name.contains('.') =>
             {
-                self.message(&subject, name, asked, changes).map(|reply| (None, reply))
+                self.message(&subject, name, asked, changes)
             }
             (subject, [Tail::Name { name, .. }]) if subject.action(name).is_some() => {
                 Err(unresolved())
@@ -155,14 +165,14 @@ impl Scene<'_> {
         table: &Arc<Table>,
         asked: Asked<'_>,
         changes: &mut ChangeSet,
-    ) -> Result<(Row, Reply), GatewayError> {
+    ) -> Result<Meaning, GatewayError> {
         if table.source == Source::Catalog || asked.method != Method::POST {
             let allow = if table.source == Source::Catalog { "GET" } else { "GET, POST" };
             return Err(not_allowed(asked, &table.set_name, allow));
         }
         let members = payload::object(table, asked.body)?;
         let step = payload::create(self, table, &members, None, changes)?;
-        self.row_reply(table, step, asked)
+        self.row_reply(EntryPoint::Create, table, step, asked)
     }
 
     fn to_row(
@@ -170,17 +180,17 @@ impl Scene<'_> {
         (table, row): (&Arc<Table>, RowRef),
         asked: Asked<'_>,
         changes: &mut ChangeSet,
-    ) -> Result<(Row, Reply), GatewayError> {
+    ) -> Result<Meaning, GatewayError> {
         let fixed = table.source == Source::Catalog;
         match *asked.method {
             // Clients that put a row mean what those mean that patch it.
             Method::PATCH | Method::PUT if !fixed || asked.method == Method::PATCH => {
                 let step = rows::change(self, table, row, asked.body, changes)?;
-                self.row_reply(table, step, asked)
+                self.row_reply(EntryPoint::Change, table, step, asked)
             }
             Method::DELETE if !fixed => {
                 rows::delete(self.ask, table, row.clone(), changes)?;
-                Ok((Some((Arc::clone(table), row)), Reply::Done))
+                Ok(Meaning::done(EntryPoint::Delete, Some((Arc::clone(table), row))))
             }
             _ => {
                 let allow = if fixed { "GET, PATCH" } else { "GET, PATCH, PUT, DELETE" };
@@ -196,19 +206,19 @@ impl Scene<'_> {
         (name, key, rest): (&str, &Key, &[Tail]),
         asked: Asked<'_>,
         changes: &mut ChangeSet,
-    ) -> Result<(Row, Reply), GatewayError> {
+    ) -> Result<Meaning, GatewayError> {
         if table.by_property(name).is_some() && *key == Key::Absent {
             if let [segment, ..] = rest {
                 return Err(unknown(segment));
             }
-            let step = match *asked.method {
-                Method::PUT | Method::DELETE if table.source != Source::Catalog => {
-                    let what = (asked.method, asked.body);
-                    rows::property(self, (table, row), name, what, changes)?
-                }
+            let entry = match *asked.method {
+                Method::PUT if table.source != Source::Catalog => EntryPoint::SetProperty,
+                Method::DELETE if table.source != Source::Catalog => EntryPoint::ClearProperty,
                 _ => return Err(not_allowed(asked, name, "GET, PUT, DELETE")),
             };
-            return Ok((Some((Arc::clone(table), RowRef::Step(step))), Reply::Done));
+            let what = (asked.method, asked.body);
+            let step = rows::property(self, (table, row), name, what, changes)?;
+            return Ok(Meaning::done(entry, Some((Arc::clone(table), RowRef::Step(step)))));
         }
         let navigation = table.navigation(name);
         let navigation = navigation.ok_or_else(|| GatewayError::UnknownSegment(name.to_owned()))?;
@@ -218,8 +228,8 @@ impl Scene<'_> {
             }
             [Tail::Ref] => {
                 let link = Link { table, row, navigation };
-                self.to_link(link, key, asked, changes)?;
-                Ok((None, Reply::Done))
+                let entry = self.to_link(link, key, asked, changes)?;
+                Ok(Meaning::done(entry, None))
             }
             [] => Err(not_allowed(asked, name, "GET")),
             [segment, ..] => Err(match segment {
@@ -236,7 +246,7 @@ impl Scene<'_> {
         navigation: &Navigation,
         asked: Asked<'_>,
         changes: &mut ChangeSet,
-    ) -> Result<(Row, Reply), GatewayError> {
+    ) -> Result<Meaning, GatewayError> {
         if asked.method != Method::POST {
             return Err(not_allowed(asked, &navigation.name, "GET, POST"));
         }
@@ -245,7 +255,7 @@ impl Scene<'_> {
         let target = Some((Arc::clone(table), row));
         let lead = Assignment::Lookup { navigation: navigation.partner.clone(), target };
         let step = payload::create(self, &child, &members, Some(lead), changes)?;
-        self.row_reply(&child, step, asked)
+        self.row_reply(EntryPoint::CreateRelated, &child, step, asked)
     }
 
     fn to_link(
@@ -254,17 +264,20 @@ impl Scene<'_> {
         key: &Key,
         asked: Asked<'_>,
         changes: &mut ChangeSet,
-    ) -> Result<(), GatewayError> {
+    ) -> Result<EntryPoint, GatewayError> {
         let many = link.navigation.is_collection;
         match *asked.method {
             Method::DELETE if many || *key == Key::Absent => {
-                link.disassociate(self, key, named_row(asked.query)?.as_deref(), changes)
+                link.disassociate(self, key, named_row(asked.query)?.as_deref(), changes)?;
+                Ok(EntryPoint::Disassociate)
             }
             Method::POST if many && *key == Key::Absent => {
-                link.associate(self, asked.body, changes)
+                link.associate(self, asked.body, changes)?;
+                Ok(EntryPoint::Associate)
             }
             Method::PUT if !many && *key == Key::Absent => {
-                link.associate(self, asked.body, changes)
+                link.associate(self, asked.body, changes)?;
+                Ok(EntryPoint::Associate)
             }
             _ => {
                 let allow = match (many, key) {
@@ -284,21 +297,27 @@ impl Scene<'_> {
         name: &str,
         asked: Asked<'_>,
         changes: &mut ChangeSet,
-    ) -> Result<Reply, GatewayError> {
+    ) -> Result<Meaning, GatewayError> {
         let short = name.strip_prefix(NAMESPACE).and_then(|it| it.strip_prefix('.'));
         let short = short.ok_or_else(|| GatewayError::UnknownSegment(name.to_owned()))?;
         if let Some((table, action, row)) = subject.action(short) {
             if asked.method != Method::POST {
                 return Err(self.no_route(asked));
             }
-            return action::plan((table, action), row, asked.body, changes);
+            let entry = match row {
+                Some(_) => EntryPoint::RecordAction,
+                None => EntryPoint::TableAction,
+            };
+            let reply = action::plan((table, action), row, asked.body, changes)?;
+            return Ok(Meaning { entry, row: None, reply });
         }
         if asked.method != Method::POST {
             return Err(not_allowed(asked, name, "POST"));
         }
         match (subject, Bulk::named(short)) {
             (Subject::Table(table), Some(bulk)) if table.source != Source::Catalog => {
-                bulk::plan(self, bulk, table, asked.body, changes)
+                let reply = bulk::plan(self, bulk, table, asked.body, changes)?;
+                Ok(Meaning { entry: bulk.entry_point(), row: None, reply })
             }
             _ => Err(GatewayError::UnknownSegment(name.to_owned())),
         }
@@ -312,17 +331,19 @@ impl Scene<'_> {
 
     fn row_reply(
         self,
+        entry: EntryPoint,
         table: &Arc<Table>,
         step: usize,
         asked: Asked<'_>,
-    ) -> Result<(Row, Reply), GatewayError> {
+    ) -> Result<Meaning, GatewayError> {
         let options = QueryOptions::parse(asked.query)?;
         if self.ask.prefer.representation {
             // What cannot be shown is said before anything is done.
             odata_read::record(self.snapshot, &Place::all(table), &options, &self.ask.prefer)?;
         }
         let row = Some((Arc::clone(table), RowRef::Step(step)));
-        Ok((row, Reply::Row { step, table: Arc::clone(table), options }))
+        let reply = Reply::Row { step, table: Arc::clone(table), options };
+        Ok(Meaning { entry, row, reply })
     }
 }
 

@@ -1,7 +1,5 @@
 //! Refusals: each with the platform's status, code and text.
 
-use std::sync::atomic::Ordering;
-
 use axum::body::Body;
 use axum::http::Request;
 use rpc::ErrorReason;
@@ -104,14 +102,14 @@ async fn callers_must_be_known() {
             "Bearer authorization_uri=https://login/authorize, resource_id=https://org/";
         assert_eq!(answer.header("www-authenticate"), challenge);
     }
-    assert_eq!(world.resolved.load(Ordering::SeqCst), 1, "only one of them was a token");
+    assert_eq!(world.users.resolved(), 1, "only one of them was a token");
     let both = Request::builder()
         .uri(format!("/api/data/v9.2/{CUSTOMERS}"))
         .header("authorization", "Bearer good")
         .header("authorization", "Bearer good");
     assert_eq!(world.raw(both.body(Body::empty()).unwrap()).await.error().0, 401);
     assert_eq!(answer(Some("Bearer bad")).await.status, 401);
-    assert_eq!(world.resolved.load(Ordering::SeqCst), 1, "a refusal is remembered");
+    assert_eq!(world.users.resolved(), 1, "a refusal is remembered");
     assert_eq!(answer(Some("Bearer unknown")).await.error().0, 403);
     let (a, b, c) = tokio::join!(
         answer(Some("bearer good")),
@@ -119,7 +117,7 @@ async fn callers_must_be_known() {
         answer(Some("Bearer good"))
     );
     assert_eq!((a.status, b.status, c.status), (200, 200, 200));
-    assert_eq!(world.resolved.load(Ordering::SeqCst), 3, "three asked at once, one question");
+    assert_eq!(world.users.resolved(), 3, "three asked at once, one question");
 }
 
 #[tokio::test]
@@ -174,9 +172,9 @@ async fn a_providers_refusal_becomes_the_platforms() {
         (refusal(Code::Internal, ErrorReason::StoreFailed), 500, "0x80040216", "Request id: "),
         (
             refusal(Code::Unauthenticated, ErrorReason::InvalidAssertion),
-            401,
-            "0x8005F101",
-            "authentication",
+            503,
+            "0x80048d0b",
+            "rights have just changed",
         ),
         (
             Status::unavailable("tcp: 10.0.0.1 refused"),

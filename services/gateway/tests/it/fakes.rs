@@ -1,7 +1,6 @@
 //! A gateway between fakes of every service it talks to, all in this process.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -26,14 +25,8 @@ use proto::query::v1::metadata_provider_service_server::{
 use proto::query::v1::operation::Operation;
 use proto::query::v1::operation_result::Result as Written;
 use proto::query::v1::transaction_service_server::TransactionServiceServer;
-use proto::user_context::v1 as users;
-use proto::user_context::v1::user_context_service_server::{
-    UserContextService, UserContextServiceServer,
-};
-use rpc::{
-    AssertionIssuer, AssertionVerifier, Caller, Channel, Companies, ErrorReason, Rights, Server,
-    ServiceIdentity, ServiceKey, SigningKey,
-};
+use proto::user_context::v1::user_context_service_server::UserContextServiceServer;
+use rpc::{Environment, ErrorReason, Server};
 use tonic::{Code, Request, Response, Status};
 use tower::ServiceExt as _;
 use uuid::Uuid;
@@ -41,6 +34,7 @@ use uuid::Uuid;
 use crate::background::{Operations, Remembered};
 use crate::fixture;
 use crate::ledger::{Ledger, Transactions};
+use crate::users::{Directory, Users};
 
 pub(crate) const USER: u128 = 0x77;
 
@@ -71,7 +65,8 @@ pub(crate) struct World {
     pub(crate) catalog: Arc<Provider>,
     pub(crate) organization: Arc<Provider>,
     pub(crate) operations: Arc<Operations>,
-    pub(crate) resolved: Arc<AtomicUsize>,
+    /// Who there is, and what was asked about it.
+    pub(crate) users: Arc<Directory>,
 }
 
 /// What came back over HTTP.
@@ -84,10 +79,6 @@ pub(crate) struct Answer {
 #[derive(Clone)]
 struct Rows(Arc<Provider>);
 struct Tables(pb::WatchTablesResponse);
-struct Users {
-    issuer: AssertionIssuer,
-    resolved: Arc<AtomicUsize>,
-}
 struct Organization;
 
 // === impl World ===
@@ -105,30 +96,30 @@ impl World {
         configure: impl FnOnce(&mut Config),
     ) -> Self {
         let (query, catalog) = (Arc::new(query), Arc::new(Provider::empty()));
-        let resolved = Arc::new(AtomicUsize::new(0));
-        let issuer =
-            AssertionIssuer::new(SigningKey::generate().unwrap().0, Duration::from_secs(60));
-        let verifier = Arc::new(AssertionVerifier::new());
-        verifier.set_keys(&issuer.jwks().unwrap()).unwrap();
-        let key = ServiceKey::new(b"services");
-        let server = || Server::new(key.clone(), Arc::clone(&verifier));
+        let users = Arc::new(Directory::new());
+        let services = Environment::generate();
+        let server = |name: &'static str| services.server(name, users.verifier(name));
         let rows = |it: &Arc<Provider>| DataProviderServiceServer::new(Rows(Arc::clone(it)));
         let tables = |it| MetadataProviderServiceServer::new(Tables(it));
         let transactions = |it: &Arc<Provider>| {
             TransactionServiceServer::new(Transactions(Arc::clone(&it.ledger)))
         };
-        let local = |server: Server| {
+        let local = |callee, server: Server| {
             let (routes, _) = server.build().unwrap();
-            Channel::local(routes, ServiceIdentity::new("gateway", key.clone()))
+            services.channel(routes, "gateway", callee).unwrap()
         };
         let organization = Arc::new(organization);
         let operations: Arc<Operations> = Arc::default();
         let remembered = Remembered(Arc::clone(&operations));
-        let users = Users { issuer, resolved: Arc::clone(&resolved) };
+        let directory = UserContextServiceServer::new(Users(Arc::clone(&users)));
         let clients = Clients {
-            catalog: local(server().with(rows(&catalog)).with(tables(fixture::catalog()))),
+            catalog: local(
+                "catalog",
+                server("catalog").with(rows(&catalog)).with(tables(fixture::catalog())),
+            ),
             organization: local(
-                server()
+                "organization",
+                server("organization")
                     .with(rows(&organization))
                     .with(transactions(&organization))
                     .with(tables(fixture::organization()))
@@ -136,12 +127,13 @@ impl World {
                     .with(OrganizationServiceServer::new(Organization)),
             ),
             query: local(
-                server()
+                "query",
+                server("query")
                     .with(rows(&query))
                     .with(transactions(&query))
                     .with(ChangeTrackingServiceServer::new(crate::changes::Changes)),
             ),
-            user_context: local(server().with(UserContextServiceServer::new(users))),
+            user_context: local("user-context", server("user-context").with(directory)),
         };
         let mut config =
             Config::new("https://login/authorize".into(), "https://org/".into(), b"k".into());
@@ -149,7 +141,7 @@ impl World {
         configure(&mut config);
         let gateway = Gateway::new(clients, config);
         gateway.ready().await;
-        Self { gateway, query, catalog, organization, operations, resolved }
+        Self { gateway, query, catalog, organization, operations, users }
     }
 
     /// GET below `/api/data/v9.2/`, as a known user.
@@ -428,61 +420,6 @@ impl MetadataProviderService for Tables {
         let tables = self.0.clone();
         let stream = stream::once(async { Ok(tables) }).chain(stream::pending());
         Ok(Response::new(stream.boxed()))
-    }
-}
-
-#[tonic::async_trait]
-impl UserContextService for Users {
-    async fn resolve_caller(
-        &self,
-        request: Request<users::ResolveCallerRequest>,
-    ) -> Result<Response<users::ResolveCallerResponse>, Status> {
-        self.resolved.fetch_add(1, Ordering::SeqCst);
-        let administrator = request.get_ref().bearer_token == "good";
-        match request.get_ref().bearer_token.as_str() {
-            "good" | "clerk" => {}
-            "unknown" => return Err(refusal(Code::PermissionDenied, ErrorReason::NoErpUser)),
-            _ => return Err(refusal(Code::Unauthenticated, ErrorReason::InvalidAssertion)),
-        }
-        let rights = Rights { administrator, companies: Companies::All, entities: BTreeMap::new() };
-        let caller = Caller {
-            system_user_id: Uuid::from_u128(USER),
-            name: "user".into(),
-            erp_user: "user".into(),
-            rights,
-            time_zone: "UTC".into(),
-            language: 1033,
-        };
-        let (assertion, expires) = self.issuer.issue(caller).unwrap();
-        Ok(Response::new(users::ResolveCallerResponse {
-            assertion,
-            expire_time: Some(expires.into()),
-            user: Some(users::User {
-                system_user_id: Uuid::from_u128(USER).to_string(),
-                ..Default::default()
-            }),
-        }))
-    }
-
-    async fn get_assertion_keys(
-        &self,
-        _: Request<users::GetAssertionKeysRequest>,
-    ) -> Result<Response<users::GetAssertionKeysResponse>, Status> {
-        Err(Status::unimplemented("not faked"))
-    }
-
-    async fn get_caller(
-        &self,
-        _: Request<users::GetCallerRequest>,
-    ) -> Result<Response<users::GetCallerResponse>, Status> {
-        Err(Status::unimplemented("not faked"))
-    }
-
-    async fn list_users(
-        &self,
-        _: Request<users::ListUsersRequest>,
-    ) -> Result<Response<users::ListUsersResponse>, Status> {
-        Err(Status::unimplemented("not faked"))
     }
 }
 

@@ -294,3 +294,28 @@ async fn qe_03_queries_become_documents_and_documents_queries() {
     let refused = client.fetch_xml_to_query_expression(signed(broken)).await.unwrap_err();
     assert_eq!(refused.code(), Code::InvalidArgument);
 }
+
+#[tokio::test]
+async fn users_learn_who_they_are_and_nothing_that_is_for_services() {
+    use proto::user_context::v1 as users;
+    use proto::user_context::v1::user_context_service_client::UserContextServiceClient;
+    let world = World::new(no_rows()).await;
+    let (routes, _) = world.gateway.register(rpc::Server::public()).build().unwrap();
+    let mut client = UserContextServiceClient::new(routes);
+    let caller = client.get_caller(signed(users::GetCallerRequest {})).await.unwrap();
+    let user = caller.into_inner().user.unwrap();
+    assert_eq!(user.system_user_id, Uuid::from_u128(USER).to_string());
+    let resolve = signed(users::ResolveCallerRequest::default());
+    let trust = signed(users::WatchTrustRequest {});
+    let check = signed(users::CheckPortalUserRequest::default());
+    for status in [
+        client.resolve_caller(resolve).await.unwrap_err(),
+        client.watch_trust(trust).await.unwrap_err(),
+        client.check_portal_user(check).await.unwrap_err(),
+    ] {
+        assert_eq!(rpc::reason(&status), Some(ErrorReason::NoServiceToken), "{status}");
+    }
+    // Without a token not even that is said.
+    let status = client.get_caller(users::GetCallerRequest {}).await.unwrap_err();
+    assert_eq!(rpc::reason(&status), Some(ErrorReason::InvalidAssertion), "{status}");
+}

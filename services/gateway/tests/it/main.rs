@@ -3,19 +3,24 @@
 #![allow(clippy::unwrap_used)]
 
 mod actions;
+mod audit;
 mod background;
 mod batch;
 mod bulk_delete;
 mod changes;
 mod cross;
+mod entry_points;
 mod errors;
 mod fakes;
 mod fetch;
 mod fixture;
 mod grpc;
 mod ledger;
+mod limits;
 mod metadata;
 mod paths;
 mod reads;
+mod rights;
 mod transactions;
+mod users;
 mod writes;

@@ -12,13 +12,17 @@ use odata::{BatchMethod, BatchRequest, BatchTarget, Resource};
 use super::super::routes::serve_request;
 use super::answer::Part;
 use super::{Batch, CLIENT_REQUEST_ID, Within};
+use crate::callers::ACTS_AS;
 use crate::error::GatewayError;
 use crate::translate::{self, RowKey};
 use crate::write::RowRef;
 
 /// Headers that say as whom the sender acts.
-pub(super) const OTHER_USER: [HeaderName; 2] =
-    [HeaderName::from_static("callerobjectid"), HeaderName::from_static("mscrmcallerid")];
+pub(super) const OTHER_USER: [HeaderName; 3] = [
+    HeaderName::from_static(ACTS_AS[0]),
+    HeaderName::from_static(ACTS_AS[1]),
+    HeaderName::from_static(ACTS_AS[2]),
+];
 const FORWARDED: HeaderName = HeaderName::from_static("x-forwarded-proto");
 /// What only the batch itself says.
 const OUTER: [HeaderName; 5] = [AUTHORIZATION, HOST, FORWARDED, CONTENT_LENGTH, TRANSFER_ENCODING];

@@ -6,9 +6,9 @@ use proto::query::v1::{Aggregate, DateGrouping, SystemColumn};
 use super::conditions::filterable;
 use super::links::field;
 use super::values::is_user_local;
-use super::{Lowering, Spot, find, label_key};
+use super::{Lowering, Spot, Wanted, find, label_key};
 use crate::error::GatewayError;
-use crate::metadata::{Column, ColumnKind, Table};
+use crate::metadata::{Column, ColumnKind, Navigation, Table};
 use crate::query::Dialect;
 
 const FORMATTED: &str = "OData.Community.Display.V1.FormattedValue";
@@ -75,7 +75,9 @@ impl Lowering<'_> {
         // What is found in another store is returned where it is asked for by name only.
         for column in table.columns.iter().filter(|it| !it.is_across()) {
             let key = self.natural_key(column, &spot.alias);
-            let output = self.member(&table, column, &key)?;
+            let mut output = self.member(&table, column, &key)?;
+            // Where it cannot be read it is null; that a row's key cannot be read is an error.
+            output.if_permitted = !column.is(SystemColumn::RecordId);
             outputs.extend(self.found(output, spot, (&table, column), true)?);
         }
         Ok(())
@@ -163,6 +165,7 @@ impl Lowering<'_> {
             column: Some(column),
             key,
             omit_null: true,
+            if_permitted: true,
             ..Default::default()
         };
         if let ColumnKind::Lookup { navigation, .. } = &column.kind
@@ -175,10 +178,10 @@ impl Lowering<'_> {
                 false => self.refer("", spot, &column.external)?,
             });
             let target = find(self.context.snapshot, &navigation.target)?;
-            let is_cheap = self.sides.len() < MAX_NAMES && (self.context.may_read)(&target);
-            let wanted = of_rows && !key.is_empty() && is_cheap;
+            let wanted = of_rows && !key.is_empty() && self.sides.len() < MAX_NAMES;
             let name = target.by_name(&target.definition.primary_name_column);
-            return Ok(match name.filter(|_| wanted) {
+            let name = name.filter(|it| wanted && self.may_name(table, navigation, &target, it));
+            return Ok(match name {
                 Some(name) => {
                     let name = self.beside(spot, navigation, &name.external)?;
                     vec![output, label(name, key)]
@@ -191,12 +194,27 @@ impl Lowering<'_> {
             return Ok(vec![output]);
         };
         let key = std::mem::take(&mut output.formatted_key);
-        let value = far.column(spot, &column.external, !key.is_empty())?;
+        let wanted = Wanted { labels: !key.is_empty(), if_permitted: output.if_permitted };
+        let value = far.column(spot, &column.external, wanted)?;
         output.column = Some(value.clone());
         if key.is_empty() {
             return Ok(vec![output]);
         }
         Ok(vec![output, label(label_of(value), key)])
+    }
+
+    /// Whether the caller may see the name of the row that a lookup leads to, and what leads there.
+    fn may_name(
+        &self,
+        table: &Table,
+        navigation: &Navigation,
+        target: &Table,
+        name: &Column,
+    ) -> bool {
+        let may_read = self.context.may_read;
+        let here: Vec<_> = navigation.pairs.iter().map(|it| &it.0).collect();
+        let there = navigation.pairs.iter().map(|it| &it.1).chain([&name.external]);
+        may_read(table, &here) && may_read(target, &there.collect::<Vec<_>>())
     }
 
     fn natural_key(&self, column: &Column, alias: &str) -> String {

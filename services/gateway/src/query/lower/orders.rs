@@ -5,7 +5,7 @@ use proto::query::v1::SystemColumn;
 
 use super::columns::{label_of, record_id};
 use super::conditions::filterable;
-use super::{Lowering, Spot, find};
+use super::{Lowering, Spot, Wanted, find};
 use crate::error::GatewayError;
 use crate::metadata::{Column, ColumnKind, Table};
 use crate::query::Dialect;
@@ -57,7 +57,8 @@ impl Lowering<'_> {
     ) -> Result<pb::ColumnRef, GatewayError> {
         if let (true, Some(far)) = (order.by_label, spot.far.and_then(|it| self.fars.get_mut(it))) {
             order.by_label = false;
-            return far.column(spot, &column.external, true).map(label_of);
+            let labels = Wanted { labels: true, ..Wanted::default() };
+            return far.column(spot, &column.external, labels).map(label_of);
         }
         self.refer("", spot, &column.external)
     }

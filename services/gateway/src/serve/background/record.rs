@@ -8,6 +8,7 @@ use rpc::{Channel, ErrorReason};
 use tonic::{Request, Status};
 use uuid::Uuid;
 
+use crate::callers::Service;
 use crate::error::GatewayError;
 use crate::providers::{Call, within};
 
@@ -51,7 +52,7 @@ impl Records {
             client_request_id: record.client_request_id.to_owned(),
         };
         let of_service = |it: Status| GatewayError::of_service(&it);
-        let request = call.request(message).map_err(of_service)?;
+        let request = call.request(Service::Organization, message).map_err(of_service)?;
         let mut client = self.client.clone();
         let created = within(call.deadline, client.record_background_operation(request)).await;
         created.map(drop).map_err(of_service)
@@ -110,7 +111,7 @@ impl Records {
         id: Uuid,
     ) -> Result<pb::BackgroundOperation, Status> {
         let message = pb::GetBackgroundOperationRequest { operation_id: id.to_string() };
-        let request = call.request(message)?;
+        let request = call.request(Service::Organization, message)?;
         let mut client = self.client.clone();
         let answer = within(call.deadline, client.get_background_operation(request)).await?;
         answer.into_inner().operation.ok_or_else(nothing)
@@ -122,7 +123,7 @@ impl Records {
         id: Uuid,
     ) -> Result<pb::BackgroundOperation, Status> {
         let message = pb::CancelBackgroundOperationRequest { operation_id: id.to_string() };
-        let request = call.request(message)?;
+        let request = call.request(Service::Organization, message)?;
         let mut client = self.client.clone();
         let answer = within(call.deadline, client.cancel_background_operation(request)).await?;
         answer.into_inner().operation.ok_or_else(nothing)

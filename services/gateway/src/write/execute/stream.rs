@@ -41,7 +41,7 @@ impl Transaction {
         let step = Some(Step::Begin(begin.unwrap_or_default()));
         // The receiver is right here.
         let _ = requests.try_send(pb::TransactRequest { step });
-        let request = call.request(ReceiverStream::new(received))?;
+        let request = call.request(store, ReceiverStream::new(received))?;
         let mut client = providers.transactions(store);
         let answers = within(call.deadline, client.transact(request)).await?.into_inner();
         let mut transaction = Self { requests, answers, deadline: call.deadline };

@@ -59,7 +59,7 @@ impl World {
             now: "2024-06-12T22:30:00Z".parse::<DateTime<Utc>>().unwrap(),
             language: 1031,
             style: &style,
-            may_read: &|it| it.logical_name != self.hidden,
+            may_read: &|it, _| it.logical_name != self.hidden,
         };
         lower(context, &Read { tree, expands, style: style.clone(), position: None })
     }
