@@ -13,5 +13,6 @@ trap 'rm -rf "$fresh"' EXIT
 say "Reading the database's schema"
 cargo run --quiet --manifest-path "$root_dir/Cargo.toml" -p importer --example import -- "$1" "$fresh/tryton" public
 [ -f "$fresh/tryton/entities/SaleSale.toml" ] || fail "this is no Tryton database with the modules of the model"
+"$cache_dir/tryton/bin/python" "$model/policies.py" "$1" "$fresh/tryton/entities"
 rm -rf "$model/entities"
 mv "$fresh/tryton/entities" "$fresh/tryton/model.toml" "$model/"

@@ -38,7 +38,10 @@ pub(crate) const PREPARE: [Step; 2] = [
     },
 ];
 
-pub(crate) const COMPLETE: [Step; 3] = [
+/// What later versions added, for a demo ERP of an earlier one.
+pub(crate) const ADDED: &str = include_str!("../sql/portal_users.sql");
+
+pub(crate) const COMPLETE: [Step; 4] = [
     Step {
         label: "Keys and indexes",
         scripts: &[
@@ -60,6 +63,7 @@ pub(crate) const COMPLETE: [Step; 3] = [
         ],
     },
     Step { label: "Number sequences", scripts: &[include_str!("../sql/finish.sql")] },
+    Step { label: "Portal users", scripts: &[ADDED] },
 ];
 
 /// All generated rows of a scale. Every count grows with it and never shrinks, so that a larger

@@ -88,3 +88,11 @@ SELECT md5('sample user view ' || systemuserid)::uuid, 'My Accounts', 'account',
        systemuserid
 FROM systemuser
 ON CONFLICT DO NOTHING;
+
+-- The contact is the buyer of US-000002, one of the demo ERP's accounts of its user `portal`.
+INSERT INTO msdyn_externalportalusermapping (msdyn_externalportalusermappingid, msdyn_name, msdyn_contactid,
+                                             msdyn_financeandoperationsuser)
+SELECT md5('sample portal user 1')::uuid, contact.fullname, contactid, 'portal'
+FROM contact
+WHERE contactid = md5('sample contact 13')::uuid AND EXISTS (SELECT FROM systemuser WHERE domainname = 'usmf-portal')
+ON CONFLICT DO NOTHING;

@@ -3,7 +3,9 @@
 mod background;
 mod directory;
 mod metadata;
+mod portal;
 
 pub(crate) use background::Background;
 pub(crate) use directory::Directory;
 pub(crate) use metadata::Metadata;
+pub(crate) use portal::Portal;

@@ -9,6 +9,7 @@ mod config;
 mod error;
 mod grpc;
 mod native;
+mod portal;
 mod store;
 
 use std::sync::Arc;
@@ -17,10 +18,13 @@ use authority::PlatformRights;
 pub use config::Config;
 pub use error::{Error, StartError};
 use native::NativeTables;
+use portal::PortalMappings;
 use proto::organization::v1::background_operation_service_server::BackgroundOperationServiceServer;
 use proto::organization::v1::organization_service_server::OrganizationServiceServer;
+use proto::organization::v1::portal_service_server::PortalServiceServer;
 use proto::query::v1::metadata_provider_service_server::MetadataProviderServiceServer;
 use provider::{ChangeTracking, Pool, PoolOptions, Provider, Role};
+use rpc::Channel;
 use store::Store;
 use tokio::task::JoinHandle;
 
@@ -29,29 +33,35 @@ use tokio::task::JoinHandle;
 pub struct Organization {
     store: Store,
     tables: Arc<NativeTables>,
+    portal: Arc<PortalMappings>,
     rows: provider::Server,
     changes: ChangeTracking,
-    tasks: [JoinHandle<()>; 2],
+    tasks: [JoinHandle<()>; 3],
 }
 
 impl Organization {
-    /// Migrates the store.
+    /// Migrates the store. Asks the user-context service behind `user_context` about portal users.
     ///
     /// # Errors
     ///
     /// When the store does not answer.
-    pub async fn start(config: Config) -> Result<Self, StartError> {
+    pub async fn start(config: Config, user_context: Channel) -> Result<Self, StartError> {
         let tables = Arc::new(NativeTables::new()?);
         let store = Store::open(&config.database_url).await?;
         let pool = Pool::new(&config.database_url, &PoolOptions::default())?;
-        let rights = Arc::new(PlatformRights::new(Arc::clone(&tables)));
+        let rights = Arc::new(PlatformRights::new(Arc::clone(&tables), user_context));
         let provider = Provider::new(pool, error::DOMAIN);
         let retention = config.change_retention();
         let changes = ChangeTracking::new(provider.clone(), rights.clone(), retention);
         changes.want(tables.bindings());
         let rows = provider::Server::new(provider, rights, Role::Participant);
-        let tasks = [tokio::spawn(rows.clone().sweep()), tokio::spawn(changes.clone().run())];
-        Ok(Self { store, tables, rows, changes, tasks })
+        let portal = Arc::new(PortalMappings::new(store.clone()));
+        let tasks = [
+            tokio::spawn(rows.clone().sweep()),
+            tokio::spawn(changes.clone().run()),
+            tokio::spawn(Arc::clone(&portal).follow()),
+        ];
+        Ok(Self { store, tables, portal, rows, changes, tasks })
     }
 
     /// Adds the organization's services to a server.
@@ -62,7 +72,8 @@ impl Organization {
         let server = server
             .with(BackgroundOperationServiceServer::new(background))
             .with(OrganizationServiceServer::new(grpc::Directory::new(self.store.clone())))
-            .with(MetadataProviderServiceServer::new(metadata));
+            .with(MetadataProviderServiceServer::new(metadata))
+            .with(PortalServiceServer::new(grpc::Portal::new(Arc::clone(&self.portal))));
         self.changes.register(self.rows.register(server))
     }
 }

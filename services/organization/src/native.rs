@@ -12,7 +12,7 @@ use crate::error::StartError;
 
 const MODEL: &str = include_str!("../model/model.toml");
 /// Each table, and the column that names its rows for people.
-const TABLES: [(&str, &str, &str); 8] = [
+const TABLES: [(&str, &str, &str); 9] = [
     ("organization.toml", include_str!("../model/organization.toml"), "name"),
     ("businessunit.toml", include_str!("../model/businessunit.toml"), "name"),
     ("systemuser.toml", include_str!("../model/systemuser.toml"), "fullname"),
@@ -21,11 +21,16 @@ const TABLES: [(&str, &str, &str); 8] = [
     ("contact.toml", include_str!("../model/contact.toml"), "fullname"),
     ("savedquery.toml", include_str!("../model/savedquery.toml"), "name"),
     ("userquery.toml", include_str!("../model/userquery.toml"), "name"),
+    (
+        "msdyn_externalportalusermapping.toml",
+        include_str!("../model/msdyn_externalportalusermapping.toml"),
+        "msdyn_name",
+    ),
 ];
 /// Each lookup: its table and column, its navigation property, the table it leads to, and the
 /// relationship's name, which is also that of the target's collection.
 #[rustfmt::skip]
-const LOOKUPS: [(&str, &str, &str, &str, &str); 7] = [
+const LOOKUPS: [(&str, &str, &str, &str, &str); 8] = [
     ("systemuser", "businessunitid", "businessunitid", "businessunit", "business_unit_system_users"),
     ("account", "parentaccountid", "parentaccountid", "account", "account_parent_account"),
     ("account", "primarycontactid", "primarycontactid", "contact", "account_primary_contact"),
@@ -34,6 +39,7 @@ const LOOKUPS: [(&str, &str, &str, &str, &str); 7] = [
     ("contact", "parentcustomerid", "parentcustomerid_account", "account", "contact_customer_accounts"),
     ("contact", "ownerid", "ownerid", "systemuser", "owner_contacts"),
     ("userquery", "ownerid", "ownerid", "systemuser", "owner_userqueries"),
+    ("msdyn_externalportalusermapping", "msdyn_contactid", "msdyn_contactid", "contact", "contact_msdyn_externalportalusermappings"),
 ];
 /// They change with the program only.
 const REVISION: i64 = 1;

@@ -1,6 +1,7 @@
 //! Native rows in PostgreSQL, schema `organization`.
 
 mod background;
+mod portal;
 
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use uuid::Uuid;
 
 pub(crate) use self::background::{NewOperation, Operation, Outcome, Reader, State};
+pub(crate) use self::portal::PortalMapping;
 use crate::error::StartError;
 
 const SCHEMA: &str = "organization";
@@ -17,12 +19,13 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const SAMPLE_DATA: &str = include_str!("../sql/sample_data.sql");
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(30);
 /// In order; what has been released is never changed.
-const MIGRATIONS: [(i64, &str, &str); 5] = [
+const MIGRATIONS: [(i64, &str, &str); 6] = [
     (1, "tables", include_str!("../migrations/0001_tables.sql")),
     (2, "user columns", include_str!("../migrations/0002_user_columns.sql")),
     (3, "accounts", include_str!("../migrations/0003_accounts.sql")),
     (4, "rules", include_str!("../migrations/0004_rules.sql")),
     (5, "background operations", include_str!("../migrations/0005_background_operations.sql")),
+    (6, "portal users", include_str!("../migrations/0006_portal_users.sql")),
 ];
 
 /// The store.

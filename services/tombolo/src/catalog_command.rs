@@ -4,47 +4,25 @@ mod relationship;
 
 use std::io::Write as _;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use proto::catalog::v1::catalog_service_client::CatalogServiceClient;
 use proto::catalog::v1::relationship_service_client::RelationshipServiceClient;
 use proto::catalog::v1::{
     CatalogEntry, ListDataEntitiesRequest, RefreshDataEntityRequest, RefreshModelRequest,
     UpdateDataEntityRequest,
 };
-use tonic::metadata::{Ascii, MetadataValue};
-use tonic::service::interceptor::InterceptedService;
-use tonic::transport::{Channel, Endpoint};
-use tonic::{Request, Status};
 
 use crate::cli::{CatalogArgs, CatalogCommand};
-use crate::token;
+use crate::client::{self, Access, PAGE_SIZE, explain};
 
-const PAGE_SIZE: i32 = 1_000;
-
-type Client = CatalogServiceClient<InterceptedService<Channel, Bearer>>;
-
-#[derive(Clone)]
-struct Bearer(MetadataValue<Ascii>);
-
-impl tonic::service::Interceptor for Bearer {
-    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        request.metadata_mut().insert("authorization", self.0.clone());
-        Ok(request)
-    }
-}
+type Client = CatalogServiceClient<Access>;
 
 pub(crate) async fn run(args: CatalogArgs) -> Result<()> {
-    let token = token::mint(&args.data, &args.user)?;
-    let bearer = Bearer(format!("Bearer {token}").parse().context("the token is no header")?);
-    let endpoint = Endpoint::from_shared(args.server.clone())?;
-    let channel = endpoint.connect().await.with_context(|| {
-        format!("nothing answers at {}; is `tombolo dev` running there?", args.server)
-    })?;
-    let mut client = CatalogServiceClient::with_interceptor(channel.clone(), bearer.clone());
+    let access = client::connect(&args.server).await?;
+    let mut client = CatalogServiceClient::new(access.clone());
     match args.command {
         CatalogCommand::Relationship(command) => {
-            relationship::run(RelationshipServiceClient::with_interceptor(channel, bearer), command)
-                .await
+            relationship::run(RelationshipServiceClient::new(access), command).await
         }
         CatalogCommand::List => list(&mut client).await,
         CatalogCommand::Show { entity } => set_visible(&mut client, &entity, true).await,
@@ -102,8 +80,4 @@ fn say(entry: &CatalogEntry, state: &str) -> Result<()> {
 
 fn resource_name(entity: &str) -> String {
     format!("dataEntities/{entity}")
-}
-
-fn explain(status: Status) -> anyhow::Error {
-    anyhow::anyhow!("{}", status.message())
 }

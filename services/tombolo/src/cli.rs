@@ -1,9 +1,16 @@
 //! The command line.
 
+mod directory;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub(crate) use directory::{
+    DirectoryImportArgs, DutyArgs, DutyFields, EntryCommand, OperationName, OutputArgs,
+    PrivilegeArgs, PrivilegeFields, RoleArgs, RoleFields, UserArgs, UserCommand, UserFields,
+};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -12,6 +19,7 @@ Examples:
   tombolo token --user usmf-clerk                # a bearer token for curl
   tombolo model import --database-url postgres://… --out models/mine
   tombolo catalog list                           # what may be made visible
+  tombolo user set alice --role 'Sales clerk'    # who may do what
   tombolo serve query --config query.toml        # one service of a cluster";
 
 /// Live ERP rows as Dataverse-style tables.
@@ -28,6 +36,8 @@ pub(crate) enum Command {
     Dev(DevArgs),
     /// Runs one service.
     Serve(ServeArgs),
+    /// Makes the keys by which the services of a cluster know each other.
+    Keys(KeysArgs),
     /// Prints a bearer token of the development issuer.
     Token(TokenArgs),
     /// Works with models of ERPs.
@@ -35,6 +45,28 @@ pub(crate) enum Command {
     Model(ModelCommand),
     /// Says which data entities are visible as virtual tables, and changes it.
     Catalog(CatalogArgs),
+    /// Manages users, and imports those of the ERP.
+    User(UserArgs),
+    /// Manages security roles.
+    Role(RoleArgs),
+    /// Manages duties: sets of privileges.
+    Duty(DutyArgs),
+    /// Manages privileges: what may be done with entities and tables.
+    Privilege(PrivilegeArgs),
+}
+
+/// Where the system is, and as whom it is called.
+#[derive(Debug, Args)]
+pub(crate) struct ServerArgs {
+    /// Where gRPC listens.
+    #[arg(long, global = true, default_value = "http://127.0.0.1:8081")]
+    pub(crate) server: String,
+    /// The data directory of the `tombolo dev` behind --server, for a token.
+    #[arg(long, global = true, env = "TOMBOLO_DATA", default_value = ".tombolo")]
+    pub(crate) data: PathBuf,
+    /// Act as this user.
+    #[arg(long = "user", value_name = "USER", global = true, default_value = "admin")]
+    pub(crate) user: String,
 }
 
 #[derive(Debug, Args)]
@@ -98,6 +130,24 @@ pub(crate) struct ServeArgs {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct KeysArgs {
+    /// The folder to write to: SERVICE.key for that service alone, services.json for all.
+    #[arg(long)]
+    pub(crate) out: PathBuf,
+    /// Which services; those that services.json has already stay in it.
+    #[arg(required = true, value_name = "SERVICE", value_parser = service_name)]
+    pub(crate) services: Vec<String>,
+}
+
+fn service_name(text: &str) -> Result<String, String> {
+    let good = |it: char| it.is_ascii_lowercase() || it == '-';
+    match text.chars().all(good) && !text.is_empty() {
+        true => Ok(text.to_owned()),
+        false => Err("expected the name of a service, as user-context".to_owned()),
+    }
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct TokenArgs {
     /// The data directory of the `tombolo dev` that is to accept the token.
     #[arg(long, env = "TOMBOLO_DATA", default_value = ".tombolo")]
@@ -136,15 +186,8 @@ pub(crate) struct ImportArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct CatalogArgs {
-    /// Where gRPC listens.
-    #[arg(long, global = true, default_value = "http://127.0.0.1:8081")]
-    pub(crate) server: String,
-    /// The data directory of the `tombolo dev` behind --server, for a token.
-    #[arg(long, global = true, env = "TOMBOLO_DATA", default_value = ".tombolo")]
-    pub(crate) data: PathBuf,
-    /// Act as this user.
-    #[arg(long, global = true, default_value = "admin")]
-    pub(crate) user: String,
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
     #[command(subcommand)]
     pub(crate) command: CatalogCommand,
 }

@@ -1,19 +1,23 @@
 //! `tombolo dev`: everything in one process. The services are the ones of a cluster, and so are the
 //! clients between them; only the channels are function calls.
 
+mod administrator;
+mod companies;
 mod databases;
 mod demo_model;
 mod directory;
+mod erp_users;
 mod progress;
 mod system;
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use tokio::net::TcpListener;
+use rpc::Listener;
 
+use crate::certificate;
 use crate::cli::DevArgs;
 use crate::home::Home;
 use crate::shutdown::Shutdown;
@@ -28,8 +32,9 @@ pub(crate) async fn run(args: DevArgs) -> Result<()> {
     let _telemetry = telemetry::init("tombolo", telemetry::Options::default())?;
     let home = Home::open(&args.data)?;
     // Bound before anything slow begins, so that a port in use is told at once.
-    let http = bind(args.listen).await?;
-    let grpc = bind(args.grpc_listen).await?;
+    let tls = certificate::tls_for(&home, &[args.listen, args.grpc_listen])?;
+    let http = certificate::listen(args.listen, tls.as_ref()).await?;
+    let grpc = certificate::listen(args.grpc_listen, tls.as_ref()).await?;
     let databases = tokio::select! {
         databases = Databases::open(&args, &home) => databases?,
         () = shutdown.clone().asked() => return Ok(()),
@@ -43,11 +48,11 @@ async fn serve(
     args: &DevArgs,
     home: &Home,
     databases: &Databases,
-    http: TcpListener,
-    grpc: TcpListener,
+    http: Listener,
+    grpc: Listener,
     shutdown: Shutdown,
 ) -> Result<()> {
-    let addresses = Addresses { http: url(http.local_addr()?), grpc: url(grpc.local_addr()?) };
+    let addresses = Addresses { http: url(&http)?, grpc: url(&grpc)? };
     let model_dir = match &args.model {
         Some(dir) => dir.clone(),
         None => demo_model::unpack(home)?,
@@ -97,15 +102,12 @@ struct Addresses {
     grpc: String,
 }
 
-async fn bind(address: SocketAddr) -> Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))
-}
-
-fn url(mut address: SocketAddr) -> String {
+fn url(listener: &Listener) -> Result<String> {
+    let mut address = listener.local_addr()?;
     if address.ip().is_unspecified() {
         address.set_ip(IpAddr::V4(Ipv4Addr::LOCALHOST));
     }
-    format!("http://{address}")
+    Ok(format!("{}://{address}", listener.scheme()))
 }
 
 fn announce(addresses: &Addresses, ready_file: Option<&Path>) -> Result<()> {

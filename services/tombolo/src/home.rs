@@ -6,7 +6,6 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-use rpc::ServiceKey;
 use uuid::Uuid;
 
 /// The data directory.
@@ -25,11 +24,6 @@ impl Home {
 
     pub(crate) fn dir(&self) -> &Path {
         &self.dir
-    }
-
-    /// The key that services know each other by.
-    pub(crate) fn service_key(&self) -> Result<ServiceKey> {
-        Ok(ServiceKey::new(&self.secret("service.key")?))
     }
 
     /// A secret of 32 random bytes, made at first use.

@@ -2,13 +2,18 @@
 //! administrator's verbs, all of them gRPC calls or work on local files. Start with `cli`.
 
 mod catalog_command;
+mod certificate;
 mod cli;
+mod client;
 mod dev;
+mod erp_directory;
 mod home;
+mod keys_command;
 mod model_command;
 mod serve;
 mod shutdown;
 mod token;
+mod user_command;
 
 use std::process::ExitCode;
 
@@ -37,8 +42,13 @@ async fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Dev(args) => Box::pin(dev::run(args)).await,
         Command::Serve(args) => serve::run(args).await,
+        Command::Keys(args) => keys_command::run(&args),
         Command::Token(args) => token::run(&args),
         Command::Model(command) => model_command::run(command).await,
         Command::Catalog(args) => catalog_command::run(args).await,
+        Command::User(args) => user_command::user(args).await,
+        Command::Role(args) => user_command::role(args).await,
+        Command::Duty(args) => user_command::duty(args).await,
+        Command::Privilege(args) => user_command::privilege(args).await,
     }
 }

@@ -46,6 +46,7 @@ async fn import(args: ImportArgs) -> Result<()> {
 
 fn check(dir: &Path) -> Result<()> {
     let model = model::load(dir)?;
+    model::Security::load(dir, &model)?;
     let count = model.entities.len();
     writeln!(std::io::stdout(), "{}: {count} data entities, nothing wrong", model.name)?;
     Ok(())

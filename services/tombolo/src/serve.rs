@@ -3,21 +3,22 @@
 mod settings;
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 use catalog::Catalog;
 use gateway::{Clients, Gateway};
 use organization::Organization;
 use query::Query;
-use rpc::{AssertionVerifier, Channel, KeyKeeper, Server, ServiceIdentity, keep_keys};
-use tokio::net::TcpListener;
+use rpc::tls::ServerTls;
+use rpc::{AssertionVerifier, Channel, Listener, Server, TrustKeeper, keep_trust};
 use user_context::UserContext;
 
 use crate::cli::{ServeArgs, ServiceName};
 use crate::shutdown::Shutdown;
-use settings::{GatewaySettings, Settings};
+use settings::{Credentials, Settings};
 
 /// How long requests in flight may take when the process was asked to stop.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -60,15 +61,23 @@ async fn serve(
 /// What every service of a cluster has.
 struct Process {
     settings: Settings,
-    identity: ServiceIdentity,
-    key: rpc::ServiceKey,
+    name: &'static str,
+    credentials: Credentials,
 }
 
 impl Process {
     fn new(name: &'static str, settings: Settings) -> Result<Self> {
-        let key = settings.service_key()?;
-        let identity = ServiceIdentity::new(name, key.clone());
-        Ok(Self { settings, identity, key })
+        let credentials = settings.credentials(name)?;
+        // Told before anything is begun.
+        match (name, &settings.gateway) {
+            ("gateway", Some(gateway)) => {
+                let tls = gateway.tls()?;
+                guard(settings.listen, tls.as_ref(), "gateway.tls")?;
+                guard(gateway.http_listen, tls.as_ref(), "gateway.tls")?;
+            }
+            _ => guard(settings.listen, credentials.listen.as_ref(), "tls")?,
+        }
+        Ok(Self { settings, name, credentials })
     }
 
     fn peer(&self, name: &str) -> Result<Channel> {
@@ -77,33 +86,48 @@ impl Process {
             .peers
             .get(name)
             .with_context(|| format!("the settings lack peers.{name}"))?;
-        Ok(Channel::tcp(address, self.identity.clone())?)
+        // Settings have the names of services as TOML writes them.
+        let callee = name.replace('_', "-");
+        Ok(Channel::tcp(address, &callee, &self.credentials.identity)?)
     }
 
     /// A server that believes what user-context signs.
-    fn server(&self) -> Result<(Server, KeyKeeper)> {
-        let verifier = Arc::new(AssertionVerifier::new());
-        let keeper = keep_keys(Arc::clone(&verifier), self.peer("user_context")?);
-        Ok((Server::new(self.key.clone(), verifier), keeper))
+    fn server(&self) -> Result<(Server, TrustKeeper)> {
+        let verifier = Arc::new(AssertionVerifier::new(self.name));
+        let keeper = keep_trust(Arc::clone(&verifier), self.peer("user_context")?);
+        Ok((self.server_with(verifier), keeper))
     }
 
-    /// Serves gRPC until asked to stop; ready when `ready` completes.
+    fn server_with(&self, verifier: Arc<AssertionVerifier>) -> Server {
+        Server::new(self.name, Arc::clone(&self.credentials.trusted), verifier)
+    }
+
+    /// Serves other services until asked to stop; ready when `ready` completes.
     async fn run(
         &self,
         server: Server,
         ready: impl Future<Output = ()>,
         shutdown: Shutdown,
     ) -> Result<()> {
-        let address = self.settings.listen;
-        let listener = TcpListener::bind(address)
-            .await
-            .with_context(|| format!("cannot listen on {address}"))?;
+        let tls = self.credentials.listen.clone();
+        let listener = Listener::bind(self.settings.listen, tls).await?;
+        self.run_at(listener, server, ready, shutdown).await
+    }
+
+    async fn run_at(
+        &self,
+        listener: Listener,
+        server: Server,
+        ready: impl Future<Output = ()>,
+        shutdown: Shutdown,
+    ) -> Result<()> {
+        let address = listener.local_addr()?;
         let (routes, readiness) = server.build()?;
         let serving = Server::serve(routes, listener, shutdown.asked());
         let announce = async {
             ready.await;
             readiness.set(true).await;
-            tracing::info!(service = self.identity.name(), %address, "ready");
+            tracing::info!(service = self.name, %address, "ready");
         };
         let (served, ()) = tokio::join!(serving, announce);
         Ok(served?)
@@ -112,8 +136,11 @@ impl Process {
     async fn user_context(self, shutdown: Shutdown) -> Result<()> {
         let config =
             self.settings.user_context.clone().context("the settings lack [user_context]")?;
-        let service = UserContext::new(config)?;
-        let server = service.register(Server::new(self.key.clone(), service.verifier()))?;
+        let service = UserContext::start(config).await?;
+        if self.settings.peers.contains_key("organization") {
+            service.follow_portal_mappings(self.peer("organization")?);
+        }
+        let server = service.register(self.server_with(service.verifier()));
         self.run(server, std::future::ready(()), shutdown).await
     }
 
@@ -127,7 +154,7 @@ impl Process {
     async fn organization(self, shutdown: Shutdown) -> Result<()> {
         let config =
             self.settings.organization.clone().context("the settings lack [organization]")?;
-        let service = Organization::start(config).await?;
+        let service = Organization::start(config, self.peer("user_context")?).await?;
         let (server, _keeper) = self.server()?;
         self.run(service.register(server), std::future::ready(()), shutdown).await
     }
@@ -149,19 +176,24 @@ impl Process {
             user_context: self.peer("user_context")?,
         };
         let service = Gateway::new(clients, settings.config()?);
-        let web = web(&settings, &service, shutdown.clone());
+        let tls = settings.tls()?;
+        let http = Listener::bind(settings.http_listen, tls.clone()).await?;
+        let grpc = Listener::bind(self.settings.listen, tls).await?;
+        let web = async {
+            gateway::serve_http(http, service.http_router(), shutdown.clone().asked()).await;
+            Ok(())
+        };
         let server = service.register(Server::public());
-        tokio::try_join!(web, self.run(server, service.ready(), shutdown))?;
+        let rpc = self.run_at(grpc, server, service.ready(), shutdown.clone());
+        tokio::try_join!(web, rpc)?;
         Ok(())
     }
 }
 
-async fn web(settings: &GatewaySettings, service: &Gateway, shutdown: Shutdown) -> Result<()> {
-    let address = settings.http_listen;
-    let listener =
-        TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
-    gateway::serve_http(listener, service.http_router(), shutdown.asked()).await;
-    Ok(())
+/// Refuses what could be read on its way, with the setting that helps.
+fn guard(address: SocketAddr, tls: Option<&ServerTls>, setting: &str) -> Result<()> {
+    Listener::check(address, tls)
+        .map_err(|error| anyhow!("{error}; set [{setting}], or listen on 127.0.0.1"))
 }
 
 fn name(service: ServiceName) -> &'static str {

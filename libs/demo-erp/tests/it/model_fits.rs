@@ -127,8 +127,8 @@ fn every_data_type_occurs_and_users_name_entities() -> Result<()> {
     }
     let users: Table = std::fs::read_to_string(folder().join("users.toml"))?.parse()?;
     for user in users.get("users").and_then(Value::as_array).into_iter().flatten() {
-        let privileges = user.get("privileges").and_then(Value::as_array).context("privileges")?;
-        for privilege in privileges {
+        let privileges = user.get("privileges").and_then(Value::as_array);
+        for privilege in privileges.into_iter().flatten() {
             for entity in privilege.get("entities").and_then(Value::as_array).into_iter().flatten()
             {
                 let entity = entity.as_str().unwrap_or_default();

@@ -125,7 +125,7 @@ impl BackgroundOperationService for Background {
 
 fn reader<T>(request: &Request<T>) -> Result<Reader, Status> {
     let caller = CallContext::of(request)?.caller;
-    Ok(Reader { user: caller.system_user_id, administrator: caller.rights.administrator })
+    Ok(Reader { user: caller.user.system_user_id, administrator: caller.rights.administrator })
 }
 
 fn guid(field: &'static str, text: &str) -> Result<Uuid, Error> {

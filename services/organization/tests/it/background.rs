@@ -1,16 +1,15 @@
 //! Background operations: who is told of them, and what is left of them when their gateway dies.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use proto::organization::v1 as pb;
 use proto::organization::v1::BackgroundOperationState as State;
 use proto::organization::v1::background_operation_service_client::BackgroundOperationServiceClient;
-use rpc::{Caller, Channel, Companies, ErrorReason, Rights};
+use rpc::{Channel, ErrorReason, Principal, role};
 use tonic::{Code, Request, Status};
 use uuid::Uuid;
 
-use crate::World;
+use crate::{World, principal};
 
 const HOLDER: Uuid = Uuid::from_u128(70);
 
@@ -20,15 +19,9 @@ struct Gateway<'w> {
     holder: Uuid,
 }
 
-fn caller(user: u128, administrator: bool) -> Caller {
-    Caller {
-        system_user_id: Uuid::from_u128(user),
-        name: "user".into(),
-        erp_user: "user".into(),
-        rights: Rights { administrator, companies: Companies::All, entities: BTreeMap::new() },
-        time_zone: "UTC".into(),
-        language: 1033,
-    }
+fn caller(user: u128, administrator: bool) -> Principal {
+    let role = if administrator { role::SYSTEM_ADMINISTRATOR } else { role::BASIC_USER };
+    principal(user, &[role])
 }
 
 fn succeeded() -> pb::BackgroundOperationOutcome {
@@ -45,12 +38,12 @@ impl Gateway<'_> {
         BackgroundOperationServiceClient::new(self.world.channel.clone())
     }
 
-    fn on_behalf<T>(&self, user: &Caller, message: T) -> Request<T> {
-        let (assertion, _) = self.world.issuer.issue(user.clone()).unwrap();
+    fn on_behalf<T>(&self, user: &Principal, message: T) -> Request<T> {
+        let assertion = self.world.assertion_of(user);
         rpc::request(message, &assertion, Duration::from_secs(10)).unwrap()
     }
 
-    async fn create(&self, id: Uuid, user: &Caller) {
+    async fn create(&self, id: Uuid, user: &Principal) {
         let message = pb::RecordBackgroundOperationRequest {
             operation_id: id.to_string(),
             holder_id: self.holder.to_string(),
@@ -86,13 +79,13 @@ impl Gateway<'_> {
         self.client().finish_background_operation(message).await.map(drop)
     }
 
-    async fn get(&self, id: Uuid, user: &Caller) -> Result<pb::BackgroundOperation, Status> {
+    async fn get(&self, id: Uuid, user: &Principal) -> Result<pb::BackgroundOperation, Status> {
         let message = pb::GetBackgroundOperationRequest { operation_id: id.to_string() };
         let answer = self.client().get_background_operation(self.on_behalf(user, message)).await?;
         Ok(answer.into_inner().operation.unwrap())
     }
 
-    async fn cancel(&self, id: Uuid, user: &Caller) -> Result<State, Status> {
+    async fn cancel(&self, id: Uuid, user: &Principal) -> Result<State, Status> {
         let message = pb::CancelBackgroundOperationRequest { operation_id: id.to_string() };
         let request = self.on_behalf(user, message);
         let answer = self.client().cancel_background_operation(request).await?;

@@ -3,13 +3,14 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod background;
+mod portal;
 mod transact;
 mod transactions;
+mod user_context;
 mod writes;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use cluster::Scratch;
 use organization::{Config, Organization};
@@ -18,19 +19,47 @@ use proto::organization::v1::organization_service_client::OrganizationServiceCli
 use proto::query::v1 as query;
 use proto::query::v1::data_provider_service_client::DataProviderServiceClient;
 use proto::query::v1::metadata_provider_service_client::MetadataProviderServiceClient;
+use proto::user_context::v1::WatchTrustResponse;
+use proto::user_context::v1::user_context_service_server::UserContextServiceServer;
 use rpc::{
-    AssertionIssuer, AssertionVerifier, Caller, Channel, Companies, Rights, Server,
-    ServiceIdentity, ServiceKey, SigningKey,
+    AssertionIssuer, AssertionVerifier, Channel, Companies, Environment, Identity, Principal,
+    Route, SigningKey, role,
 };
 use sqlx::{Connection as _, PgConnection};
 use tonic::Code;
+use tonic::service::Routes;
+use user_context::OnePortalUser;
 use uuid::Uuid;
 
 struct World {
     scratch: Scratch,
+    services: Environment,
+    // Follows its store until it is dropped.
+    _organization: Organization,
+    routes: Routes,
+    /// The gateway's.
     channel: Channel,
+    /// A clerk's.
     assertion: String,
     issuer: AssertionIssuer,
+}
+
+/// A user with these roles.
+fn principal(id: u128, roles: &[&str]) -> Principal {
+    Principal {
+        system_user_id: Uuid::from_u128(id),
+        name: format!("user{id}"),
+        erp_user: format!("user{id}"),
+        roles: roles.iter().map(|it| (*it).to_owned()).collect(),
+        companies: Companies::All,
+        contact: None,
+    }
+}
+
+fn assertion(issuer: &AssertionIssuer, user: &Principal) -> String {
+    let route = Route { audience: "organization", presenter: "gateway" };
+    let limit = SystemTime::now() + Duration::from_secs(600);
+    issuer.issue(Identity::of(user.clone()), route, 0, limit).unwrap().0
 }
 
 impl World {
@@ -45,29 +74,31 @@ impl World {
 
     async fn over(scratch: Scratch) -> Self {
         let url = scratch.database("platform").await.unwrap();
-        let organization = Organization::start(Config::new(url)).await.unwrap();
+        let services = Environment::generate();
+        let server =
+            services.server("user-context", Arc::new(AssertionVerifier::new("user-context")));
+        let (routes, _) =
+            server.with(UserContextServiceServer::new(OnePortalUser)).build().unwrap();
+        let users = services.channel(routes, "organization", "user-context").unwrap();
+        let organization = Organization::start(Config::new(url), users).await.unwrap();
         let issuer =
             AssertionIssuer::new(SigningKey::generate().unwrap().0, Duration::from_secs(60));
-        let verifier = AssertionVerifier::new();
-        verifier.set_keys(&issuer.jwks().unwrap()).unwrap();
-        let caller = Caller {
-            system_user_id: Uuid::nil(),
-            name: "clerk".into(),
-            erp_user: "clerk".into(),
-            rights: Rights {
-                administrator: false,
-                companies: Companies::Only(Vec::new()),
-                entities: BTreeMap::new(),
-            },
-            time_zone: "UTC".into(),
-            language: 1033,
-        };
-        let (assertion, _) = issuer.issue(caller).unwrap();
-        let key = ServiceKey::new(b"test");
-        let server = organization.register(Server::new(key.clone(), Arc::new(verifier)));
+        let verifier = AssertionVerifier::new("organization");
+        let jwks = issuer.jwks().unwrap();
+        verifier.apply(&WatchTrustResponse { jwks, ..Default::default() }).unwrap();
+        let assertion = assertion(&issuer, &principal(0, &[role::BASIC_USER]));
+        let server = organization.register(services.server("organization", Arc::new(verifier)));
         let (routes, _) = server.build().unwrap();
-        let channel = Channel::local(routes, ServiceIdentity::new("test", key));
-        Self { scratch, channel, assertion, issuer }
+        let channel = services.channel(routes.clone(), "gateway", "organization").unwrap();
+        Self { scratch, services, _organization: organization, routes, channel, assertion, issuer }
+    }
+
+    fn assertion_of(&self, user: &Principal) -> String {
+        assertion(&self.issuer, user)
+    }
+
+    fn channel_of(&self, service: &str) -> Channel {
+        self.services.channel(self.routes.clone(), service, "organization").unwrap()
     }
 
     async fn connect(&self, database: &str) -> PgConnection {
@@ -421,6 +452,7 @@ async fn tables_are_published() {
         "contact",
         "savedquery",
         "userquery",
+        "msdyn_externalportalusermapping",
     ];
     for name in expected {
         assert!(names.contains(&name), "{names:?}");

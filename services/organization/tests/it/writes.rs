@@ -133,20 +133,8 @@ async fn who_lost_a_right_is_not_told_the_recorded_answer() {
         values,
         ..Default::default()
     };
-    let rights = rpc::Rights {
-        administrator: true,
-        companies: rpc::Companies::All,
-        entities: std::collections::BTreeMap::new(),
-    };
-    let administrator = rpc::Caller {
-        system_user_id: uuid::Uuid::nil(),
-        name: "clerk".into(),
-        erp_user: "clerk".into(),
-        rights,
-        time_zone: "UTC".into(),
-        language: 1033,
-    };
-    let (assertion, _) = world.issuer.issue(administrator).unwrap();
+    let administrator = crate::principal(0, &[rpc::role::SYSTEM_ADMINISTRATOR]);
+    let assertion = world.assertion_of(&administrator);
     let revoked = std::mem::replace(&mut world.assertion, assertion);
     let first = world.create(request.clone()).await.unwrap();
     assert_eq!(world.create(request.clone()).await.unwrap(), first);

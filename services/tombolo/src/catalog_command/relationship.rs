@@ -8,13 +8,11 @@ use proto::catalog::v1::{
     CreateRelationshipRequest, DeleteRelationshipRequest, ListRelationshipsRequest, Relationship,
     RelationshipPair,
 };
-use tonic::service::interceptor::InterceptedService;
-use tonic::transport::Channel;
 
-use super::{Bearer, PAGE_SIZE, explain};
 use crate::cli::RelationshipCommand;
+use crate::client::{Access, PAGE_SIZE, explain};
 
-type Client = RelationshipServiceClient<InterceptedService<Channel, Bearer>>;
+type Client = RelationshipServiceClient<Access>;
 
 pub(super) async fn run(mut client: Client, command: RelationshipCommand) -> Result<()> {
     match command {

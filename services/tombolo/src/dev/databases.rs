@@ -74,6 +74,8 @@ async fn make_demo(url: &str, customers: Option<u64>) -> Result<()> {
         })
         .await?;
         progress.finish();
+    } else {
+        demo_erp::update(&mut connection).await?;
     }
     connection.close().await?;
     Ok(())

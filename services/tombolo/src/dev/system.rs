@@ -9,7 +9,7 @@ use catalog::Catalog;
 use gateway::{Clients, Gateway};
 use organization::Organization;
 use query::Query;
-use rpc::{AssertionVerifier, Channel, Readiness, Server, ServiceIdentity, ServiceKey};
+use rpc::{AssertionVerifier, Channel, Environment, Readiness, Server, TrustKeeper, keep_trust};
 use tonic::service::Routes;
 use user_context::UserContext;
 use user_context::dev_issuer::{self, DevIssuerConfig};
@@ -28,12 +28,14 @@ pub(super) struct System {
     _catalog: Catalog,
     _organization: Organization,
     query: Query,
+    _trust: Vec<TrustKeeper>,
 }
 
 /// What all services of the process share.
 struct Shared {
-    key: ServiceKey,
-    verifier: Arc<AssertionVerifier>,
+    services: Environment,
+    users: Routes,
+    trust: Vec<TrustKeeper>,
 }
 
 impl System {
@@ -45,28 +47,42 @@ impl System {
         organization_url: &str,
     ) -> Result<Self> {
         let users_file = model_dir.join("users.toml");
-        let user_context = UserContext::new(user_context::Config {
+        let user_context = UserContext::start(user_context::Config {
             users_file: users_file.exists().then_some(users_file),
+            model_dir: Some(model_dir.to_owned()),
             dev_issuer: Some(DevIssuerConfig {
                 data_dir: home.dir().to_owned(),
                 organization_url: organization_url.to_owned(),
             }),
-            ..user_context::Config::default()
-        })?;
-        let shared = Shared { key: home.service_key()?, verifier: user_context.verifier() };
-        let users = shared.serve(|it| Ok(user_context.register(it)?)).await?;
+            ..user_context::Config::new(databases.platform_url())
+        })
+        .await?;
+        let services = Environment::generate();
+        let server = services.server("user-context", user_context.verifier());
+        let users = ready(user_context.register(server)).await?;
+        let mut shared = Shared { services, users, trust: Vec::new() };
 
         let catalog =
             Catalog::start(catalog::Config::new(databases.platform_url(), model_dir.to_owned()))
                 .await?;
-        let definitions = shared.serve(|it| Ok(catalog.register(it))).await?;
+        let definitions = shared.serve("catalog", |it| catalog.register(it)).await?;
 
-        let query = Query::start(erp, shared.channel(&definitions, "query"))?;
-        let rows = shared.serve(|it| Ok(query.register(it))).await?;
+        let query = Query::start(erp, shared.channel(&definitions, "query", "catalog")?)?;
+        let rows = shared.serve("query", |it| query.register(it)).await?;
 
         let config = organization::Config::new(databases.platform_url());
-        let organization = Organization::start(config).await?;
-        let native = shared.serve(|it| Ok(organization.register(it))).await?;
+        let organization = Organization::start(
+            config,
+            shared.channel(&shared.users, "organization", "user-context")?,
+        )
+        .await?;
+        let native = shared.serve("organization", |it| organization.register(it)).await?;
+
+        user_context.follow_portal_mappings(shared.channel(
+            &native,
+            "user-context",
+            "organization",
+        )?);
 
         let authorization_uri = user_context.authorization_uri().unwrap_or_default().to_owned();
         let mut config = gateway::Config::new(
@@ -76,15 +92,17 @@ impl System {
         );
         // The data directory is this process's alone.
         config.alone = true;
-        let clients = Clients {
-            catalog: shared.channel(&definitions, "gateway"),
-            organization: shared.channel(&native, "gateway"),
-            query: shared.channel(&rows, "gateway"),
-            user_context: shared.channel(&users, "gateway"),
+        let clients = |caller| -> Result<Clients> {
+            Ok(Clients {
+                catalog: shared.channel(&definitions, caller, "catalog")?,
+                organization: shared.channel(&native, caller, "organization")?,
+                query: shared.channel(&rows, caller, "query")?,
+                user_context: shared.channel(&shared.users, caller, "user-context")?,
+            })
         };
-        let directory = Directory::new(home, model_dir, &clients)?
+        let directory = Directory::new(home, databases.erp_url(), model_dir, &clients("tombolo")?)?
             .with_sample_data(databases.wants_sample_data());
-        let gateway = Gateway::new(clients, config);
+        let gateway = Gateway::new(clients("gateway")?, config);
         Ok(Self {
             gateway,
             user_context,
@@ -92,6 +110,7 @@ impl System {
             _catalog: catalog,
             _organization: organization,
             query,
+            _trust: shared.trust,
         })
     }
 
@@ -113,20 +132,31 @@ impl System {
     pub(super) async fn ready(&self) {
         self.query.ready().await;
         self.gateway.ready().await;
-        self.directory.import(&self.user_context.users()).await;
+        self.directory.import(&self.user_context).await;
     }
 }
 
 impl Shared {
-    /// A server within the process, ready at once: what it depends on answers for itself.
-    async fn serve(&self, register: impl FnOnce(Server) -> Result<Server>) -> Result<Routes> {
-        let server = Server::new(self.key.clone(), Arc::clone(&self.verifier));
-        let (routes, readiness) = register(server)?.build()?;
-        readiness.set(true).await;
-        Ok(routes)
+    /// A server within the process that believes what user-context signs for it.
+    async fn serve(
+        &mut self,
+        name: &'static str,
+        register: impl FnOnce(Server) -> Server,
+    ) -> Result<Routes> {
+        let verifier = Arc::new(AssertionVerifier::new(name));
+        let news = self.channel(&self.users, name, "user-context")?;
+        self.trust.push(keep_trust(Arc::clone(&verifier), news));
+        ready(register(self.services.server(name, verifier))).await
     }
 
-    fn channel(&self, routes: &Routes, caller: &'static str) -> Channel {
-        Channel::local(routes.clone(), ServiceIdentity::new(caller, self.key.clone()))
+    fn channel(&self, routes: &Routes, caller: &str, callee: &str) -> Result<Channel> {
+        Ok(self.services.channel(routes.clone(), caller, callee)?)
     }
+}
+
+/// Ready at once: what the server depends on answers for itself.
+async fn ready(server: Server) -> Result<Routes> {
+    let (routes, readiness) = server.build()?;
+    readiness.set(true).await;
+    Ok(routes)
 }
