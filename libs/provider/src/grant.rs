@@ -174,15 +174,18 @@ impl Grant {
         self.restriction.is_some() || self.policies.is_some()
     }
 
-    /// Whether the caller may see every row that a relation by these pairs leads to. Rows of a company
-    /// refer to rows of the same one, of which the caller may then see all.
-    pub(crate) fn sees_all_by(&self, pairs: &[(String, String)]) -> bool {
+    /// Whether the caller may see every row that a relation of `own` by these pairs leads to. Rows that
+    /// refer to rows of their own company lead to those of which the caller may see all; another field
+    /// may name any company.
+    pub(crate) fn sees_all_by(&self, own: &Binding, pairs: &[(String, String)]) -> bool {
         match self.restricted_by() {
             _ if self.policies.is_some() => false,
             None => true,
             by if by == self.binding.company => {
-                let company = self.binding.company_field();
-                pairs.iter().any(|(_, it)| company.is_some_and(|field| field.name == *it))
+                let (here, there) = (own.company_field(), self.binding.company_field());
+                let is =
+                    |field: Option<&Field>, name: &str| field.is_some_and(|it| it.name == name);
+                pairs.iter().any(|(mine, theirs)| is(here, mine) && is(there, theirs))
             }
             Some(_) => false,
         }

@@ -38,7 +38,7 @@ pub(crate) use argument::{Argument, Arguments};
 pub(crate) use halves::KnownIndexes;
 pub(crate) use invoke::{Call, call, lock};
 pub(crate) use order::{PositionKind, SortKey};
-pub(crate) use row::{RowParts, references, row_parts, stored};
+pub(crate) use row::{RowParts, references, row_parts, seen, stored, target};
 pub(crate) use select::Output;
 
 use crate::binding::Binding;
@@ -119,14 +119,21 @@ type LookupKey = (usize, String, usize, usize, Option<usize>);
 struct Rowset {
     /// What the statement begins with.
     with: String,
-    /// The FROM clause where rows are only counted, if fewer tables do.
-    counted: Option<String>,
+    /// What counting needs, if that is less.
+    counted: Option<Counted>,
     from: String,
     filter: Option<String>,
     shape: Shape,
     sorts: Vec<Sort>,
     /// Most rows of `source`, which the rows are computed of.
     source_limit: Option<i64>,
+}
+
+/// The part of a statement that says which rows there are, whatever is told of them.
+struct Counted {
+    from: String,
+    /// How many of the arguments it needs, with the filter: the first ones.
+    arguments: usize,
 }
 
 /// Plans the retrieval of one row.
@@ -244,7 +251,7 @@ impl<'q> Planner<'q> {
         if let Some(partition) = &query.partition_limit {
             return self.partitions(query, partition, keys, predicate.as_deref());
         }
-        let counted = Some(self.from(ROOT));
+        let counted = Some(Counted { from: self.from(ROOT), arguments: self.arguments.len() });
         let shape = self.select(&query.columns, keys)?;
         let sorts = self.sorts(&query.orders)?;
         let (with, from) = (String::new(), self.from(ROOT));
@@ -288,7 +295,16 @@ impl<'q> Planner<'q> {
         Ok(Statement { count, guard, ..statement })
     }
 
-    fn count_only(self, rows: &Rowset, counting: &str, limited: bool) -> Result<Statement, Error> {
+    fn count_only(
+        mut self,
+        rows: &Rowset,
+        counting: &str,
+        limited: bool,
+    ) -> Result<Statement, Error> {
+        if let Some(counted) = &rows.counted {
+            // A statement takes as many values as it names.
+            self.arguments.truncate(counted.arguments);
+        }
         let sql = match rows.source_limit {
             Some(_) => format!("{}SELECT t.n{SOURCE_ROWS} FROM ({counting}) AS t", rows.with),
             None => counting.to_owned(),
@@ -330,7 +346,7 @@ const SOURCE_ROWS: &str = ", (SELECT count(*) FROM source)";
 impl Rowset {
     /// The statement that counts all rows, if they are to be counted.
     fn counting(&self, total: pb::TotalCount) -> Option<String> {
-        let from = self.counted.as_ref().unwrap_or(&self.from);
+        let from = self.counted.as_ref().map_or(&self.from, |it| &it.from);
         let filter = self.filter.as_ref().map(|it| format!(" WHERE {it}")).unwrap_or_default();
         let limit = COUNT_LIMIT + 1;
         Some(match total {

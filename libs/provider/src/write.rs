@@ -88,14 +88,14 @@ async fn perform(
             let entity = session.entity(&request.entity_name, Privilege::Create).await?;
             let id = record_id(&request.record_id)?;
             let row = create::create(session, &entity, id, &request.values).await;
-            let row = row.map_err(|error| violation::discreet(&entity, error))?;
+            let row = row.map_err(|error| violation::discreet(&entity, session.caller, error))?;
             Outcome::Create(pb::CreateResponse { record_id: row.id(), etag: row.etag })
         }
         Kind::Update(request) => {
             let entity = session.entity(&request.entity_name, Privilege::Update).await?;
             let key = key(request.key.as_ref())?;
             let row = update::update(session, &entity, key, &request.values, &request.etag).await;
-            let row = row.map_err(|error| violation::discreet(&entity, error))?;
+            let row = row.map_err(|error| violation::discreet(&entity, session.caller, error))?;
             let row = row.ok_or(Error::RecordNotFound)?;
             Outcome::Update(pb::UpdateResponse { record_id: row.id(), etag: row.etag })
         }

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
 use jsonwebtoken::jwk::{Jwk, JwkSet};
@@ -86,6 +86,9 @@ struct Trust {
     revoked: HashMap<Uuid, i64>,
 }
 
+/// What has expired is forgotten, or it would fill the memory.
+struct WithItsClaims;
+
 #[derive(Debug)]
 struct Verified {
     claims: Claims,
@@ -162,7 +165,10 @@ impl AssertionVerifier {
         Self {
             audience,
             trust: ArcSwap::default(),
-            seen: moka::sync::Cache::builder().max_capacity(CACHED_ASSERTIONS).build(),
+            seen: moka::sync::Cache::builder()
+                .max_capacity(CACHED_ASSERTIONS)
+                .expire_after(WithItsClaims)
+                .build(),
             changed: Notify::new(),
             kept: AtomicBool::new(false),
         }
@@ -284,6 +290,18 @@ impl AssertionVerifier {
     }
 }
 
+impl moka::Expiry<[u8; 32], Arc<Verified>> for WithItsClaims {
+    fn expire_after_create(
+        &self,
+        _digest: &[u8; 32],
+        verified: &Arc<Verified>,
+        _created_at: Instant,
+    ) -> Option<Duration> {
+        let left = verified.claims.exp.saturating_sub(seconds(SystemTime::now()));
+        Some(Duration::from_secs(left))
+    }
+}
+
 // === impl Claims ===
 
 impl Claims {
@@ -321,6 +339,8 @@ fn seconds(time: SystemTime) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use moka::Expiry as _;
+
     use super::*;
     use crate::rights::{Companies, Privileges};
     use proto::user_context::v1 as pb;
@@ -389,6 +409,21 @@ mod tests {
         for bad in [assertion.as_str(), "", "a.b.c", &assertion[1..]] {
             assert_eq!(verifier.verify(bad, "gateway"), Err(InvalidAssertion::Refused), "{bad}");
         }
+    }
+
+    #[test]
+    fn an_assertion_is_remembered_for_as_long_as_it_lives() {
+        let issuer = issuer(Duration::from_secs(2));
+        let verifier = AssertionVerifier::new("query");
+        verifier.apply(&trust(&issuer, 1)).unwrap();
+        verifier.verify(&issue(&issuer, 1), "gateway").unwrap();
+        let (_, seen) = verifier.seen.iter().next().expect("remembered");
+        let until = |it| WithItsClaims.expire_after_create(&[0; 32], it, Instant::now());
+        assert!(until(&seen).is_some_and(|it| it <= Duration::from_secs(2)));
+        let claims = Claims { exp: 1, ..seen.claims.clone() };
+        let caller = Arc::clone(&seen.caller);
+        let gone = Arc::new(Verified { claims, caller, generation: 0 });
+        assert_eq!(until(&gone), Some(Duration::ZERO));
     }
 
     #[test]

@@ -19,7 +19,7 @@ pub struct Principal {
     pub roles: Vec<String>,
     /// Legal entities that it belongs to.
     pub companies: Companies,
-    /// The portal contact that the user stands for, if it does.
+    /// The portal contact that the user stands for, if it does; zeros for a visitor who did not sign in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contact: Option<Uuid>,
 }

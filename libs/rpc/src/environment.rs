@@ -62,6 +62,17 @@ impl Environment {
         Ok(identity)
     }
 
+    /// The public keys of those that have been named, as other processes may read them
+    /// ([`ServiceKeySet::from_json`]).
+    ///
+    /// # Errors
+    ///
+    /// Never for keys that were made here.
+    pub fn public_keys(&self) -> Result<String, EnvironmentError> {
+        let members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(members.keys.to_json()?)
+    }
+
     /// The named service's server.
     #[must_use]
     pub fn server(&self, name: &str, verifier: Arc<AssertionVerifier>) -> Server {

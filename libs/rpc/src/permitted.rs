@@ -27,14 +27,14 @@ const PERMITTED: &[Permission] = &[
     // The front door: on behalf of users, and what it needs to know to serve them.
     Permission { caller: "gateway", callee: "query", calls: &[ROWS] },
     Permission { caller: "gateway", callee: "catalog", calls: &[ROWS, "tombolo.catalog.v1."] },
-    Permission { caller: "gateway", callee: "organization", calls: &[ROWS, "tombolo.organization.v1.OrganizationService/", "tombolo.organization.v1.BackgroundOperationService/"] },
-    Permission { caller: "gateway", callee: "user-context", calls: &["tombolo.user_context.v1."] },
+    Permission { caller: "gateway", callee: "organization", calls: &[ROWS, "tombolo.organization.v1.OrganizationService/GetOrganization", "tombolo.organization.v1.BackgroundOperationService/"] },
+    Permission { caller: "gateway", callee: "user-context", calls: &[WATCH_TRUST, "tombolo.user_context.v1.UserContextService/ResolveCaller", "tombolo.user_context.v1.UserContextService/GetCaller", "tombolo.user_context.v1.DirectoryService/"] },
     // The adapter follows the definitions it serves.
     Permission { caller: "query", callee: "catalog", calls: &["tombolo.catalog.v1.CatalogService/WatchDataEntities"] },
     Permission { caller: "query", callee: "user-context", calls: &[WATCH_TRUST] },
     Permission { caller: "catalog", callee: "user-context", calls: &[WATCH_TRUST] },
     Permission { caller: "organization", callee: "user-context", calls: &[WATCH_TRUST, "tombolo.user_context.v1.UserContextService/CheckPortalUser"] },
-    Permission { caller: "user-context", callee: "organization", calls: &["tombolo.organization.v1.PortalService/"] },
+    Permission { caller: "user-context", callee: "organization", calls: &["tombolo.organization.v1.PortalService/", "tombolo.organization.v1.OrganizationService/ImportUsers"] },
     // The command that sets an environment up.
     Permission { caller: "tombolo", callee: "query", calls: &["tombolo.query.v1.DataProviderService/"] },
     Permission { caller: "tombolo", callee: "catalog", calls: &["tombolo.catalog.v1."] },
@@ -106,6 +106,11 @@ mod tests {
         check("gateway", "query", "tombolo.query.v1.DataProviderService/Retrieve", true);
         check("gateway", "query", "tombolo.query.v11.Another/Method", false);
         check("gateway", "organization", "tombolo.organization.v1.PortalService/X", false);
+        // Neither takes a user, and the gateway needs neither.
+        let import = "tombolo.organization.v1.OrganizationService/ImportUsers";
+        check("gateway", "organization", import, false);
+        let portal_user = "tombolo.user_context.v1.UserContextService/CheckPortalUser";
+        check("gateway", "user-context", portal_user, false);
         check("query", "user-context", WATCH_TRUST, true);
         check(
             "query",

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use proto::user_context::v1 as pb;
 use serde::{Deserialize, Serialize};
@@ -27,10 +27,10 @@ pub struct Rights {
     pub virtual_entity_application: bool,
     /// Legal entities whose rows the user may touch; of an administrator, all.
     pub companies: Companies,
-    /// By name of the data entity.
-    entities: Grants,
+    /// By name of the data entity. An ERP has thousands, and as many callers share them.
+    entities: Arc<Grants>,
     /// By logical name of the platform's table.
-    tables: Grants,
+    tables: Arc<Grants>,
 }
 
 /// A set of legal entities; compared without regard to case.
@@ -60,18 +60,26 @@ pub struct Privileges(u8);
 
 /// What each role grants. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct RoleDefinitions {
-    /// By name in lower case.
-    roles: Arc<HashMap<String, RoleRights>>,
-}
+pub struct RoleDefinitions(Arc<Definitions>);
 
 type Grants = BTreeMap<String, EntityRights>;
 
+#[derive(Debug)]
+struct Definitions {
+    /// By name in lower case.
+    roles: HashMap<String, RoleRights>,
+    /// What sets of roles grant together, by their sorted names in lower case.
+    united: Mutex<HashMap<Vec<String>, RoleRights>>,
+}
+
 #[derive(Clone, Debug, Default)]
 struct RoleRights {
-    entities: Grants,
-    tables: Grants,
+    entities: Arc<Grants>,
+    tables: Arc<Grants>,
 }
+
+/// Sets of roles whose union is remembered.
+const MOST_UNITED: usize = 1_000;
 
 static NOTHING: EntityRights = EntityRights::of(Privileges::NONE);
 static EVERYTHING: EntityRights = EntityRights::of(Privileges::ALL);
@@ -93,12 +101,8 @@ impl Rights {
             rights.companies = Companies::All;
             return rights;
         }
-        for role in &principal.roles {
-            if let Some(granted) = definitions.roles.get(&role.to_ascii_lowercase()) {
-                unite_all(&mut rights.entities, &granted.entities);
-                unite_all(&mut rights.tables, &granted.tables);
-            }
-        }
+        let granted = definitions.united(&principal.roles);
+        (rights.entities, rights.tables) = (granted.entities, granted.tables);
         rights
     }
 
@@ -134,7 +138,7 @@ impl Rights {
         other: &Self,
         grants: impl Fn(&Self) -> &Grants,
         find: impl for<'r> Fn(&'r Self, &str) -> Cow<'r, EntityRights>,
-    ) -> Grants {
+    ) -> Arc<Grants> {
         let named = grants(self).keys().chain(grants(other).keys()).map(String::as_str);
         // Where one may do everything, what the other may do with all stays said of all.
         let names: BTreeSet<&str> = named.chain([EVERY]).collect();
@@ -142,7 +146,7 @@ impl Rights {
             let both = find(self, name).intersect(&find(other, name));
             (name.to_owned(), both)
         });
-        both.filter(|(_, it)| !it.privileges.is_empty()).collect()
+        Arc::new(both.filter(|(_, it)| !it.privileges.is_empty()).collect())
     }
 
     fn find<'r>(&self, grants: &'r Grants, name: &str) -> Cow<'r, EntityRights> {
@@ -307,14 +311,34 @@ impl RoleDefinitions {
     pub fn new(roles: &[pb::RoleGrants]) -> Self {
         let mut defined: HashMap<String, RoleRights> = HashMap::new();
         let basic = defined.entry(role::BASIC_USER.to_ascii_lowercase()).or_default();
-        basic.tables.insert(EVERY.to_owned(), EVERYTHING.clone());
+        Arc::make_mut(&mut basic.tables).insert(EVERY.to_owned(), EVERYTHING.clone());
         for role in roles {
             let rights = defined.entry(role.role.to_ascii_lowercase()).or_default();
             for grant in &role.grants {
                 rights.add(grant);
             }
         }
-        Self { roles: Arc::new(defined) }
+        Self(Arc::new(Definitions { roles: defined, united: Mutex::default() }))
+    }
+
+    /// What these roles grant together. A role that nobody defined grants nothing.
+    fn united(&self, roles: &[String]) -> RoleRights {
+        let Definitions { roles: defined, united } = &*self.0;
+        let mut names: Vec<String> = roles.iter().map(|it| it.to_ascii_lowercase()).collect();
+        names.retain(|it| defined.contains_key(it));
+        names.sort_unstable();
+        names.dedup();
+        let mut united = united.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = united.get(&names) {
+            return known.clone();
+        }
+        let mut all = RoleRights::default();
+        names.iter().filter_map(|it| defined.get(it)).for_each(|it| all.unite(it));
+        if united.len() >= MOST_UNITED {
+            united.clear();
+        }
+        united.insert(names, all.clone());
+        all
     }
 }
 
@@ -338,8 +362,21 @@ impl RoleRights {
         let of = |names: &[String]| -> Grants {
             names.iter().map(|it| (it.clone(), granted.clone())).collect()
         };
-        unite_all(&mut self.entities, &of(&grant.entities));
-        unite_all(&mut self.tables, &of(&grant.tables));
+        unite_all(Arc::make_mut(&mut self.entities), &of(&grant.entities));
+        unite_all(Arc::make_mut(&mut self.tables), &of(&grant.tables));
+    }
+
+    fn unite(&mut self, other: &Self) {
+        for (own, more) in
+            [(&mut self.entities, &other.entities), (&mut self.tables, &other.tables)]
+        {
+            // Most users hold one role that says something, whose grants need no copy.
+            if own.is_empty() {
+                *own = Arc::clone(more);
+            } else if !more.is_empty() {
+                unite_all(Arc::make_mut(own), more);
+            }
+        }
     }
 }
 
@@ -461,6 +498,30 @@ mod tests {
             assert!(rights(role).entity("A").privileges.is_empty(), "{role}");
             assert!(rights(role).table("account").privileges.is_empty(), "{role}");
         }
+    }
+
+    #[test]
+    fn thousands_of_callers_do_not_hold_what_their_roles_grant_thousands_of_times() {
+        let grant = |entity: &str| pb::EntityGrant {
+            entities: vec![entity.to_owned()],
+            operations: vec![1],
+            ..Default::default()
+        };
+        let role = |name: &str, entity| pb::RoleGrants {
+            role: name.to_owned(),
+            grants: vec![grant(entity)],
+        };
+        let definitions = RoleDefinitions::new(&[role("a", "A"), role("b", "B")]);
+        let of = |roles: &[&str]| Rights::of(&principal(roles, &["X"]), &definitions);
+        let (one, other) = (of(&["a", "B"]), of(&["b", "A", "a", "undefined"]));
+        assert!(Arc::ptr_eq(&one.entities, &other.entities));
+        assert_eq!(one.entity("A").privileges, Privileges::READ);
+        assert_eq!(one.entity("B").privileges, Privileges::READ);
+        assert_eq!(of(&["a"]).entity("B").privileges, Privileges::NONE);
+        for it in 0..2 * MOST_UNITED {
+            of(&[&format!("undefined {it}")]);
+        }
+        assert_eq!(definitions.0.united.lock().unwrap().len(), 3);
     }
 
     #[test]

@@ -36,6 +36,7 @@ struct TrustedKey {
 /// A token whose signature was checked.
 #[derive(Clone, Debug)]
 struct Seen {
+    key_id: Arc<str>,
     service: Arc<str>,
     audience: Arc<str>,
     expires: u64,
@@ -136,7 +137,6 @@ impl TrustedServices {
             }
         }
         self.keys.store(Arc::new(keys));
-        self.seen.invalidate_all();
         Ok(())
     }
 
@@ -163,7 +163,10 @@ impl TrustedServices {
                 seen
             }
         };
-        (*seen.audience == *callee && seen.expires > now()).then_some(seen.service)
+        // Its key may have gone since, even while its signature was checked.
+        let keys = self.keys.load();
+        let trusted = keys.get(&*seen.key_id).is_some_and(|it| it.service == seen.service);
+        (trusted && *seen.audience == *callee && seen.expires > now()).then_some(seen.service)
     }
 
     fn decode(&self, token: &str, callee: &str) -> Option<Seen> {
@@ -180,6 +183,7 @@ impl TrustedServices {
         let in_time = claims.iat <= now.saturating_add(LEEWAY) && claims.exp > now;
         let made_well = in_time && lives <= LIFETIME.as_secs();
         made_well.then(|| Seen {
+            key_id: key_id.into(),
             service: Arc::clone(&trusted.service),
             audience: claims.aud.into(),
             expires: claims.exp,

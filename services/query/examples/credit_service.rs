@@ -1,9 +1,10 @@
 //! A business-logic service: raises a customer's credit limit, where that is sound
 //! (docs/how-to-write-business-logic.md).
 //!
-//! `cargo run -p query --example credit_service -- 127.0.0.1:9100`
+//! `cargo run -p query --example credit_service -- 127.0.0.1:9100 .tombolo/services.json`
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use futures::channel::mpsc::{Receiver, Sender, channel};
 use futures::sink::SinkExt as _;
@@ -17,18 +18,43 @@ use proto::query::v1 as pb;
 use proto::query::v1::operation::Operation;
 use proto::query::v1::operation_result::Result as Outcome;
 use proto::query::v1::value::Kind;
+use rpc::{ServiceKeySet, TrustedServices};
 use rust_decimal::Decimal;
 use tonic::{Request, Response, Status, Streaming};
 
+/// By which the adapter knows this service, and for which its tokens are.
+const NAME: &str = "credit";
 const CUSTOMERS: &str = "CustCustomerV3Entity";
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:9100".to_owned());
     let address: SocketAddr = address.parse()?;
-    let service = BusinessLogicServiceServer::new(CreditService);
+    let trusted = match std::env::args().nth(2) {
+        Some(file) => {
+            let keys = ServiceKeySet::from_json(&std::fs::read_to_string(file)?)?;
+            Some(Arc::new(TrustedServices::of(&keys)?))
+        }
+        None => None,
+    };
+    let only_the_adapter = move |request| check(trusted.as_deref(), request);
+    let service = BusinessLogicServiceServer::with_interceptor(CreditService, only_the_adapter);
     tonic::transport::Server::builder().add_service(service).serve(address).await?;
     Ok(())
+}
+
+/// Only the adapter's calls, where the keys of the environment's services are known.
+pub(crate) fn check(
+    trusted: Option<&TrustedServices>,
+    request: Request<()>,
+) -> Result<Request<()>, Status> {
+    let Some(trusted) = trusted else { return Ok(request) };
+    let token = request.metadata().get("authorization").and_then(|it| it.to_str().ok());
+    let token = token.and_then(|it| it.strip_prefix("Bearer "));
+    match token.and_then(|it| trusted.verify(it, NAME)).as_deref() {
+        Some("query") => Ok(request),
+        _ => Err(Status::unauthenticated("only the adapter may call")),
+    }
 }
 
 #[derive(Debug)]

@@ -16,6 +16,7 @@ use authority::ErpRights;
 pub use config::Config;
 use definitions::Definitions;
 use provider::{BusinessLogic, ChangeTracking, Pool, PoolOptions, Provider, Role};
+use rpc::ServiceIdentity;
 use tokio::task::JoinHandle;
 
 /// The service's name in errors.
@@ -31,16 +32,21 @@ pub struct Query {
 }
 
 impl Query {
-    /// Follows the catalog behind `catalog` and reads from the configured ERP. Connects to both when
+    /// Follows the catalog behind `catalog` and reads from the configured ERP; calls business-logic services
+    /// as `identity`. Connects to both when
     /// first needed, and again whenever they were away.
     ///
     /// # Errors
     ///
     /// When the ERP's URL is malformed, or the address of a business-logic service.
-    pub fn start(config: &Config, catalog: rpc::Channel) -> Result<Self, provider::Error> {
+    pub fn start(
+        config: &Config,
+        catalog: rpc::Channel,
+        identity: &ServiceIdentity,
+    ) -> Result<Self, provider::Error> {
         let options = PoolOptions { max_size: config.erp_connections, ..PoolOptions::default() };
         let provider = Provider::new(Pool::new(&config.erp_url, &options)?, DOMAIN)
-            .with_business_logic(BusinessLogic::new(&config.business_logic)?);
+            .with_business_logic(BusinessLogic::new(&config.business_logic, identity)?);
         let definitions = Arc::new(Definitions::new());
         let rights = Arc::new(ErpRights::new(Arc::clone(&definitions)));
         let changes =

@@ -26,6 +26,12 @@ impl Home {
         &self.dir
     }
 
+    /// Writes what other programs may read, in the place of what was there.
+    pub(crate) fn publish(&self, name: &str, text: &str) -> Result<()> {
+        let path = self.dir.join(name);
+        fs::write(&path, text).with_context(|| format!("write {}", path.display()))
+    }
+
     /// A secret of 32 random bytes, made at first use.
     pub(crate) fn secret(&self, name: &str) -> Result<Vec<u8>> {
         let path = self.dir.join(name);

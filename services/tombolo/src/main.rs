@@ -10,6 +10,7 @@ mod erp_directory;
 mod home;
 mod keys_command;
 mod model_command;
+mod process_list;
 mod serve;
 mod shutdown;
 mod token;
@@ -26,6 +27,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    process_list::warn_of_passwords();
     // Fails only if a provider was chosen before, which then is as good.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     match run(cli.command) {

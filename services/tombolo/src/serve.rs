@@ -138,7 +138,7 @@ impl Process {
             self.settings.user_context.clone().context("the settings lack [user_context]")?;
         let service = UserContext::start(config).await?;
         if self.settings.peers.contains_key("organization") {
-            service.follow_portal_mappings(self.peer("organization")?);
+            service.join_organization(self.peer("organization")?);
         }
         let server = service.register(self.server_with(service.verifier()));
         self.run(server, std::future::ready(()), shutdown).await
@@ -161,7 +161,7 @@ impl Process {
 
     async fn query(self, shutdown: Shutdown) -> Result<()> {
         let config = self.settings.query.clone().context("the settings lack [query]")?;
-        let service = Query::start(&config, self.peer("catalog")?)?;
+        let service = Query::start(&config, self.peer("catalog")?, &self.credentials.identity)?;
         let (server, _keeper) = self.server()?;
         let server = service.register(server);
         self.run(server, service.ready(), shutdown).await

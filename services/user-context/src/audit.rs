@@ -63,14 +63,14 @@ pub(crate) fn refused(caller: &Caller, operation: &str, resource: &str, error: &
     });
 }
 
-/// A caller was resolved, or not.
-pub(crate) fn resolved(who: Option<Identity>, decision: Decision, reason: &str) {
+/// A caller was resolved, or not; `record` is as whom it wants to act.
+pub(crate) fn resolved(who: Option<Identity>, record: &str, decision: Decision, reason: &str) {
     let caller = who.map(|it| it.into_caller(&RoleDefinitions::default()));
     audit::record(&Entry {
         caller: caller.as_ref(),
         operation: "ResolveCaller",
         entity: "systemuser",
-        record: "",
+        record,
         decision,
         reason,
     });

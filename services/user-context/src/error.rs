@@ -45,7 +45,10 @@ pub(crate) enum Error {
     Audience(String),
     #[error("only System and Security administrators may see and change the directory")]
     NotAdministrator,
-    #[error("a Security administrator may not make or change System administrators")]
+    #[error(
+        "a Security administrator may not make or change System administrators, nor give others their \
+         ERP user"
+    )]
     AboveSecurityAdministrator,
     #[error("a Security administrator may not change what it may do itself")]
     OwnRights,

@@ -18,6 +18,7 @@ mod grpc;
 mod import;
 mod limits;
 mod page_token;
+mod platform_users;
 mod portal;
 mod replicas;
 mod resolve;
@@ -182,12 +183,23 @@ impl UserContext {
         Ok(context)
     }
 
-    /// Follows the portal's mappings, which the organization behind the channel keeps. Until it is
-    /// called, portal contacts are refused.
-    pub fn follow_portal_mappings(&self, organization: Channel) {
+    /// Makes the platform's rows of users follow the directory, and follows the portal's mappings, both
+    /// of which the organization behind the channel keeps. Until it is called, portal contacts are refused.
+    pub fn join_organization(&self, organization: Channel) {
         let resolver = &self.state.resolver;
         let (mappings, changes) = (Arc::clone(&resolver.mappings), Arc::clone(&resolver.changes));
+        let directories = changes.subscribe();
+        resolver.tasks.run(platform_users::follow(directories, organization.clone()));
         resolver.tasks.run(portal::follow(mappings, changes, organization));
+    }
+
+    /// Writes the platform's rows of users once, for those who need them at once.
+    ///
+    /// # Errors
+    ///
+    /// Those of the organization's `ImportUsers`.
+    pub async fn write_platform_users(&self, organization: Channel) -> Result<(), tonic::Status> {
+        platform_users::write(&self.directory(), organization).await
     }
 
     /// Adds the services to a server, which should believe [`Self::verifier`].

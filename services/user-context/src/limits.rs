@@ -1,7 +1,8 @@
 //! Who may change what, judged by what the directory says before and after the change.
 //!
 //! A Security administrator manages everybody but System administrators and itself: neither its own
-//! user nor what its own roles grant.
+//! user nor what its own roles grant. Nor does it make anybody in the ERP who is a System administrator's
+//! user there.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -62,21 +63,27 @@ pub(crate) fn revoked(
     after: &Content,
     anonymous: Option<&str>,
 ) -> BTreeSet<Uuid> {
-    let changed: Vec<_> = changed(&before.users, &after.users)
-        .filter_map(|(old, new)| {
-            let old = old?;
-            let lost = new.is_none_or(|new| old.loses_assertions_to(new));
-            lost.then_some(old)
-        })
-        .collect();
-    let mut revoked: BTreeSet<_> = changed.iter().map(|it| it.system_user_id).collect();
-    if changed.iter().any(|it| it.serves_portal) {
-        // Portal visitors' assertions name the users that stand behind them, not who sent them.
-        let is_behind =
-            |it: &&Arc<User>| holds_portal_role(it) || anonymous == Some(it.erp_user.as_str());
-        let behind = before.users.values().filter(is_behind);
-        revoked.extend(behind.map(|it| it.system_user_id));
+    let (mut revoked, mut is_portal) = (BTreeSet::new(), false);
+    // Who stands behind a visitor is judged by all users of its ERP user.
+    let mut judged_anew = BTreeSet::new();
+    for (old, new) in changed(&before.users, &after.users) {
+        if let (Some(old), Some(new)) = (old, new)
+            && !old.loses_assertions_to(new)
+        {
+            continue;
+        }
+        if let Some(old) = old {
+            revoked.insert(old.system_user_id);
+            is_portal |= old.serves_portal;
+        }
+        judged_anew.extend(new.map(|it| it.erp_user.as_str()));
     }
+    // Portal visitors' assertions name the users that stand behind them, not who sent them.
+    let is_behind =
+        |it: &&Arc<User>| holds_portal_role(it) || anonymous == Some(it.erp_user.as_str());
+    let behind = before.users.values().filter(is_behind);
+    let behind = behind.filter(|it| is_portal || judged_anew.contains(it.erp_user.as_str()));
+    revoked.extend(behind.map(|it| it.system_user_id));
     revoked
 }
 
@@ -125,6 +132,12 @@ fn rank(caller: &Caller, content: &Content) -> Option<Rank> {
     ranks.min().flatten()
 }
 
+/// To the ERP, its user is whoever has its name, and spelling may not matter to it.
+fn is_of_administrator(erp_user: &str, content: &Content) -> bool {
+    let mut administrators = content.users.values().filter(|it| it.is_administrator());
+    administrators.any(|it| it.erp_user.eq_ignore_ascii_case(erp_user))
+}
+
 fn check_security_administrator(
     caller: &Caller,
     before: &Content,
@@ -139,6 +152,12 @@ fn check_security_administrator(
             if own(user) {
                 return Err(Error::OwnRights);
             }
+        }
+        if let Some(new) = new
+            && old.is_none_or(|old| old.erp_user != new.erp_user)
+            && is_of_administrator(&new.erp_user, before)
+        {
+            return Err(Error::AboveSecurityAdministrator);
         }
     }
     let roles = before.users.values().filter(|it| own(it)).flat_map(|it| &it.roles);

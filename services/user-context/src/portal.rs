@@ -177,6 +177,9 @@ async fn revoke(changes: &Changes, erp_users: &BTreeSet<String>) {
         let directory = changes.directory();
         let users = erp_users.iter().flat_map(|it| directory.content.of_erp_user(it));
         let users: Vec<_> = users.map(|it| it.system_user_id).collect();
+        if users.is_empty() {
+            return;
+        }
         match changes.revoke(&users).await {
             Ok(()) => return,
             Err(error) => tracing::warn!(%error, "cannot revoke a portal mapping yet"),

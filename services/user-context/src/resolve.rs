@@ -64,29 +64,45 @@ pub(crate) struct Resolver {
     pub(crate) tasks: Tasks,
 }
 
+impl ActsAs {
+    /// Its id, for the audit; empty of nobody who has one.
+    fn record(self) -> String {
+        match self {
+            Self::User(OtherUser::ObjectId(id) | OtherUser::SystemUserId(id))
+            | Self::Contact(id) => id.to_string(),
+            Self::Anonymous => String::new(),
+        }
+    }
+}
+
 impl Resolver {
     pub(crate) async fn resolve(&self, question: Question<'_>) -> Result<Resolved, Error> {
         check_audiences(question.audiences)?;
         let verified = match self.tokens.verify(question.token).await {
             Ok(verified) => verified,
-            Err(error) => return Err(refused(None, error)),
+            Err(error) => return Err(refused(None, "", error)),
         };
+        let record = question.acts_as.map(ActsAs::record).unwrap_or_default();
         // Before the mappings are looked at: an assertion must not be of a revision that a mapping
         // was revoked at, and of that mapping.
         let directory = self.changes.directory();
         let sender = match sender(&directory, &verified.subject) {
             Ok(sender) => sender,
-            Err(error) => return Err(refused(None, error)),
+            Err(error) => return Err(refused(None, &record, error)),
         };
+        if sender.disabled {
+            return Err(refused(Some(identity_of(sender)), &record, Error::Disabled));
+        }
         let (user, identity) = match self.act(&directory, sender, question.acts_as) {
             Ok(acting) => acting,
-            Err(error) => return Err(refused(Some(identity_of(sender)), error)),
+            Err(error) => return Err(refused(Some(identity_of(sender)), &record, error)),
         };
         let resolved =
             self.issue(&identity, &directory, verified.expires, question, Arc::clone(user))?;
         if question.acts_as.is_some() {
             let sender = Some(principal(sender));
-            audit::resolved(Some(Identity { sender, ..identity }), Decision::Allowed, "");
+            let who = Some(Identity { sender, ..identity });
+            audit::resolved(who, &record, Decision::Allowed, "");
         }
         Ok(resolved)
     }
@@ -116,7 +132,7 @@ impl Resolver {
                 let erp_user = self.mappings.erp_user(contact)?;
                 let user = portal::user_behind_contact(&directory.content, &erp_user);
                 let user = user.map_err(Error::PortalVisitor)?;
-                Ok((user, identity_of_visitor(user, Some(contact))))
+                Ok((user, identity_of_visitor(user, contact)))
             }
             Some(ActsAs::Anonymous) => {
                 check_portal(sender)?;
@@ -124,7 +140,7 @@ impl Resolver {
                 let erp_user = designated.ok_or(Error::PortalVisitor(Rule::NoMapping))?;
                 let user = portal::user_behind_visitor(&directory.content, erp_user);
                 let user = user.map_err(Error::PortalVisitor)?;
-                Ok((user, identity_of_visitor(user, None)))
+                Ok((user, identity_of_visitor(user, Uuid::nil())))
             }
         }
     }
@@ -160,8 +176,7 @@ fn sender<'d>(directory: &'d Directory, subject: &Subject) -> Result<&'d Arc<Use
         }
         Subject::Application { application_id, .. } => directory.application(application_id),
     };
-    let user = user.ok_or(Error::UnknownUser)?;
-    if user.disabled { Err(Error::Disabled) } else { Ok(user) }
+    user.ok_or(Error::UnknownUser)
 }
 
 fn check_portal(sender: &User) -> Result<(), Error> {
@@ -202,16 +217,17 @@ fn principal(user: &User) -> Principal {
 }
 
 /// A portal's visitor is as the user that stands behind it, without what that one may do with the
-/// platform's own tables for being a person.
-fn identity_of_visitor(user: &User, contact: Option<Uuid>) -> Identity {
+/// platform's own tables for being a person. Who did not sign in stands for the contact of zeros, which is
+/// nobody.
+fn identity_of_visitor(user: &User, contact: Uuid) -> Identity {
     let mut identity = identity_of(user);
     identity.user.roles.retain(|it| !it.eq_ignore_ascii_case(role::BASIC_USER));
-    identity.user.contact = contact;
+    identity.user.contact = Some(contact);
     identity
 }
 
 /// Says so in the audit.
-fn refused(sender: Option<Identity>, error: Error) -> Error {
-    audit::resolved(sender, error.decision(), error.reason());
+fn refused(sender: Option<Identity>, record: &str, error: Error) -> Error {
+    audit::resolved(sender, record, error.decision(), error.reason());
     error
 }

@@ -1,11 +1,12 @@
 //! Actions that are services which the ERP's owner writes (docs/how-to-write-business-logic.md).
 //!
-//! Such a service gets no token of Tombolo's and no user's assertion: what it reads and writes, it asks
-//! of Tombolo, which does it in the action's transaction, as the user who runs the action.
+//! Such a service is told by whom it is called, as every service is, and gets no user's assertion: what it
+//! reads and writes, it asks of Tombolo, which does it in the action's transaction, as the user who runs
+//! the action.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use proto::business_logic::v1 as logic;
 use proto::business_logic::v1::business_logic_service_client::BusinessLogicServiceClient;
@@ -14,9 +15,9 @@ use proto::business_logic::v1::perform_action_response::Step as Answer;
 use proto::query::v1 as pb;
 use proto::query::v1::operation::Operation;
 use proto::query::v1::value::Kind;
+use rpc::{Channel, ConnectError, ServiceIdentity};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Status, Streaming};
 
 use super::{Refusal, Run, parameters};
@@ -27,8 +28,6 @@ use crate::transaction::Transaction;
 /// Operations that one run of an action asks for at most; a message without any counts as one.
 const MAX_OPERATIONS: usize = 1_000;
 const MAX_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-const KEEP_ALIVE: Duration = Duration::from_secs(20);
 
 /// The business-logic services that there are, by the name that models call them. Cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -36,15 +35,12 @@ pub struct BusinessLogic {
     services: Arc<HashMap<String, Channel>>,
 }
 
-/// An address that cannot be one.
+/// An address that cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "business-logic service `{name}`: `{address}` is not an address; expected http://HOST:PORT"
-)]
+#[error("business-logic service `{name}`: {source}")]
 pub struct InvalidAddress {
     name: String,
-    address: String,
-    source: tonic::transport::Error,
+    source: ConnectError,
 }
 
 /// One run of an action by a service.
@@ -57,23 +53,22 @@ struct Conversation<'a> {
 }
 
 impl BusinessLogic {
-    /// Services by name, each at `http://HOST:PORT`. Connects when first needed, and again whenever a
-    /// connection is lost.
+    /// Services by name, each at `http://HOST:PORT`, or `https://HOST:PORT` where services show
+    /// certificates; `identity` is whom they are called by. Connects when first needed, and again whenever
+    /// a connection is lost.
     ///
     /// # Errors
     ///
-    /// When an address is malformed.
-    pub fn new(addresses: &BTreeMap<String, String>) -> Result<Self, InvalidAddress> {
+    /// When an address cannot be used.
+    pub fn new(
+        addresses: &BTreeMap<String, String>,
+        identity: &ServiceIdentity,
+    ) -> Result<Self, InvalidAddress> {
         let channel = |(name, address): (&String, &String)| {
-            let endpoint = Endpoint::from_shared(address.clone()).map_err(|source| {
-                InvalidAddress { name: name.clone(), address: address.clone(), source }
-            })?;
-            let endpoint = endpoint
-                .connect_timeout(CONNECT_TIMEOUT)
-                .tcp_nodelay(true)
-                .http2_keep_alive_interval(KEEP_ALIVE)
-                .keep_alive_while_idle(true);
-            Ok((name.clone(), endpoint.connect_lazy()))
+            let channel = Channel::tcp(address, name, identity);
+            let channel =
+                channel.map_err(|source| InvalidAddress { name: name.clone(), source })?;
+            Ok((name.clone(), channel))
         };
         let services = addresses.iter().map(channel).collect::<Result<_, _>>()?;
         Ok(Self { services: Arc::new(services) })

@@ -8,12 +8,12 @@ use sqlx::AssertSqlSafe;
 use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
-use super::statement::{self, COUNT, NoColumn, Types, Visibility, touched};
+use super::statement::{self, ID, NoColumn, Types, Visibility, touched};
 use crate::binding::{Binding, Casing, Identity};
 use crate::error::Error;
 use crate::grant::Grant;
 use crate::ids::{hashed_guid, record_guid};
-use crate::plan::{Argument, Arguments};
+use crate::plan::{self, Argument, Arguments};
 
 /// Why changes could not be listed.
 #[derive(Debug)]
@@ -60,7 +60,8 @@ pub(super) async fn list(
     let (touched, mut arguments) = statement(connection, grant, window).await?;
     let (transaction, entry) = (arguments.int(after.transaction), arguments.int(after.entry));
     let most = arguments.int(i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1));
-    let sql = format!("{touched}{}", statement::list(&transaction, &entry, &most));
+    let seen = plan::seen(grant, ID, &mut arguments);
+    let sql = format!("{touched}{}", statement::list(&seen, &transaction, &entry, &most));
     let query = sqlx::query_with(AssertSqlSafe(sql), arguments.encode().map_err(of)?);
     let rows = query.fetch_all(connection).await.map_err(of)?;
     let mut page = Changes { changes: Vec::with_capacity(rows.len().min(limit)), next: None };
@@ -94,9 +95,10 @@ pub(super) async fn count(
     window: &Window,
 ) -> Result<i64, Failure> {
     let of = |error| Failure::Provider(Error::of(grant.binding().name(), error));
-    let (touched, arguments) = statement(connection, grant, window).await?;
-    let arguments = arguments.encode().map_err(of)?;
-    let query = sqlx::query_scalar_with(AssertSqlSafe(touched + COUNT), arguments);
+    let (touched, mut arguments) = statement(connection, grant, window).await?;
+    let counted = statement::count(&plan::seen(grant, ID, &mut arguments));
+    let sql = format!("{touched}{counted}");
+    let query = sqlx::query_scalar_with(AssertSqlSafe(sql), arguments.encode().map_err(of)?);
     query.fetch_one(connection).await.map_err(of)
 }
 

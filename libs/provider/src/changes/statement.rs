@@ -61,17 +61,23 @@ pub(super) fn touched(
     Ok(sql)
 }
 
-/// Behind [`touched`]: `limit` rows behind the last one of the page before.
-pub(super) fn list(transaction: &str, entry: &str, limit: &str) -> String {
+/// A changed row's id, for the condition of those that the caller may see now.
+pub(super) const ID: &str = "\"the changed\".id";
+
+/// Behind [`touched`]: `limit` rows behind the last one of the page before. Of others than those that the
+/// caller could see, or may by `seen`, not even that there are some is told.
+pub(super) fn list(seen: &str, transaction: &str, entry: &str, limit: &str) -> String {
     format!(
         "SELECT id, last[1], last[2], coalesce(visible, false) FROM \"the changed\" \
-         WHERE last > ARRAY[{transaction}, {entry}]::bigint[] \
+         WHERE last > ARRAY[{transaction}, {entry}]::bigint[] AND (visible OR {seen}) \
          ORDER BY \"the changed\".last LIMIT {limit}"
     )
 }
 
-/// Behind [`touched`]: the rows that the caller may see or could, of whose change the caller is told.
-pub(super) const COUNT: &str = "SELECT count(*) FROM \"the changed\" WHERE visible";
+/// Behind [`touched`]: how many rows [`list`] tells of.
+pub(super) fn count(seen: &str) -> String {
+    format!("SELECT count(*) FROM \"the changed\" WHERE visible OR {seen}")
+}
 
 /// Images of one source, and the rows of the entity that they are of.
 struct Branch<'a> {

@@ -38,6 +38,11 @@ impl Arguments {
         self.push(Argument::Int(value))
     }
 
+    /// Forgets all but the first ones.
+    pub(crate) fn truncate(&mut self, length: usize) {
+        self.0.truncate(length);
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.0.len()
     }

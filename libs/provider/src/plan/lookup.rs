@@ -184,7 +184,7 @@ fn identifying(own: &Binding, lookup: &Lookup, target: &Grant) -> Option<Vec<Str
         }
         fields.push(name.clone());
     }
-    target.sees_all_by(&lookup.pairs).then_some(fields)
+    target.sees_all_by(own, &lookup.pairs).then_some(fields)
 }
 
 /// What the hash of a row with these values is; null where one of them is.

@@ -55,6 +55,48 @@ pub(crate) fn row_parts(
     Ok(RowParts { arguments: planner.arguments, from, predicate, policy, identity, versions })
 }
 
+/// The condition of a row with this identity, a text, that is there and that the caller may see; its
+/// values are bound behind those that there are.
+pub(crate) fn seen(grant: &Grant, identity: &str, arguments: &mut Arguments) -> String {
+    let grants = Grants::from(grant.clone());
+    let mut planner = Planner::new(&grants, None);
+    planner.arguments = std::mem::take(arguments);
+    let is_it = match &grant.binding().identity {
+        Identity::Integer { column } => format!("{column} = {identity}::bigint"),
+        Identity::Uuid { column } => format!("{column} = {identity}::uuid"),
+        Identity::Hash { expression, .. } => format!("{expression} = {identity}"),
+    };
+    let predicate = match planner.policy(ROOT) {
+        Some(policy) => and(Some(is_it), policy),
+        None => is_it,
+    };
+    let from = planner.from(ROOT);
+    *arguments = planner.arguments;
+    format!("EXISTS (SELECT 1 FROM {from} WHERE {predicate})")
+}
+
+/// The condition of rows that a relation with these values, by the target's fields, leads to, and that
+/// the caller may see, as a statement that has a row where there is one.
+pub(crate) fn target(
+    grant: &Grant,
+    values: &[(&str, &pb::Value)],
+) -> Result<(String, Arguments), Error> {
+    let grants = Grants::from(grant.clone());
+    let mut planner = Planner::new(&grants, None);
+    let at = Place::within(ROOT);
+    let mut predicate = None;
+    for (field, value) in values {
+        let column = planner.any_field(ROOT, field, at)?;
+        let equal = planner.equal(&column, value)?;
+        predicate = Some(and(predicate, equal));
+    }
+    if let Some(policy) = planner.policy(ROOT) {
+        predicate = Some(and(predicate, policy));
+    }
+    let (from, predicate) = (planner.from(ROOT), predicate.unwrap_or_else(|| "true".to_owned()));
+    Ok((format!("SELECT 1 FROM {from} WHERE {predicate} LIMIT 1"), planner.arguments))
+}
+
 /// The parts of a statement that says to what a row refers. Their placeholders are those of `arguments`.
 #[derive(Debug)]
 pub(crate) struct ReferenceParts {

@@ -354,3 +354,13 @@ fn nesting_has_a_bound() {
     let error = retrieve_multiple(&grant(Companies::All), &query, &[], &|_, _| None).unwrap_err();
     assert!(matches!(error, Error::InvalidQuery(_)));
 }
+
+/// PostgreSQL refuses a statement that is given values which it does not name.
+fn names_its_arguments(statement: &Statement) {
+    for number in 1..=statement.arguments.len() {
+        let named = statement.sql.match_indices(&format!("${number}")).any(|(at, found)| {
+            !statement.sql[at + found.len()..].starts_with(|it: char| it.is_ascii_digit())
+        });
+        assert!(named, "${number} is not in {}", statement.sql);
+    }
+}

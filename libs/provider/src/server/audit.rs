@@ -4,8 +4,8 @@
 use proto::query::v1 as pb;
 use proto::query::v1::operation::Operation as Kind;
 use proto::query::v1::operation_result::Result as Outcome;
-use rpc::Caller;
 use rpc::audit::{self, Decision, Entry};
+use rpc::{Caller, ErrorReason};
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 use uuid::Uuid;
@@ -87,8 +87,10 @@ pub(crate) fn read<T>(caller: &Caller, entity: &str, record: &[u8], done: &Resul
 }
 
 fn decision(refused: &Status) -> Decision {
+    let is_portal = rpc::reason(refused) == Some(ErrorReason::PortalUserRefused);
     match refused.code() {
         Code::PermissionDenied => Decision::Denied,
+        _ if is_portal => Decision::Denied,
         _ => Decision::Failed,
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use commit::idempotency::{self, Known};
 use prost::Message as _;
 use proto::query::v1 as pb;
-use rpc::{CallContext, ErrorReason, status};
+use rpc::{CallContext, Caller, ErrorReason, status};
 use sha2::{Digest as _, Sha256};
 use tonic::{Code, Status};
 
@@ -95,10 +95,7 @@ impl Server {
             let message = "an idempotency key has at most 1024 bytes and no NUL character";
             return Err(self.invalid_value("idempotency_key", message));
         }
-        // What somebody may do for another is not what the other may.
-        let callers = context.caller.principals().map(|it| it.system_user_id.to_string());
-        let caller = callers.collect::<Vec<_>>().join("/");
-        Ok(idempotency::Request { caller, key, digest })
+        Ok(idempotency::Request { caller: who(&context.caller), key, digest })
     }
 
     /// Refuses what the caller has no leave for, whatever its row is.
@@ -161,7 +158,46 @@ impl Recorded {
     }
 }
 
+/// Tells callers apart who may see different things: what somebody may do for another is not what the
+/// other may, and what one of a portal's visitors was answered is for no other who has the same user.
+fn who(caller: &Caller) -> String {
+    let callers = caller.principals().map(|it| match it.contact {
+        Some(contact) => format!("{}:{contact}", it.system_user_id),
+        None => it.system_user_id.to_string(),
+    });
+    callers.collect::<Vec<_>>().join("/")
+}
+
 /// Another transaction got in the way, and nothing was done.
 fn is_conflict(refused: &Status) -> bool {
     rpc::reason(refused) == Some(ErrorReason::WriteConflict)
+}
+
+#[cfg(test)]
+mod tests {
+    use rpc::{Companies, Identity, Principal, RoleDefinitions};
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn nobody_is_told_what_another_was_answered() {
+        let principal = |user: u128, contact: u128| Principal {
+            system_user_id: Uuid::from_u128(user),
+            name: "u".into(),
+            erp_user: "u".into(),
+            roles: Vec::new(),
+            companies: Companies::All,
+            contact: (contact > 0).then(|| Uuid::from_u128(contact)),
+        };
+        let mut callers = Vec::new();
+        for contact in 0..3 {
+            for sender in [None, Some(principal(1, 0)), Some(principal(2, 0))] {
+                let identity = Identity { sender, ..Identity::of(principal(1, contact)) };
+                callers.push(who(&identity.into_caller(&RoleDefinitions::default())));
+            }
+        }
+        let different: std::collections::HashSet<_> = callers.iter().collect();
+        assert_eq!(different.len(), callers.len(), "{callers:?}");
+    }
 }

@@ -34,8 +34,10 @@ pub(super) async fn create(
     rules::add_defaults(session, entity, &mut given)?;
     given.check_company(entity, session.caller)?;
     let mut cells = given.cells(entity)?;
-    if let Some(id) = record_id {
-        cells.extend(identity(entity, id)?);
+    if let Some(id) = record_id
+        && let Some(identity) = identity(entity, id)?
+    {
+        put(entity, &mut cells, identity)?;
     }
     let sources = sources(entity, &cells);
     given.check_complete(entity, |it| sources.contains(&it))?;
@@ -51,11 +53,10 @@ pub(super) async fn create(
         let row = row.ok_or_else(|| dropped(entity))?;
         statement::written(session, entity, &row, 0)?
     } else {
+        let unseen = references::unseen(session, entity, values, &veiled).await?;
         let mut links = links_of(&cells);
-        for source in order(entity).into_iter().filter(|it| sources.contains(it)) {
-            insert(session, entity, source, &cells, &mut links).await?;
-        }
-        let written = read_back(session, entity, &links).await?;
+        let made = insert_all(session, entity, (&cells, &sources), &mut links).await;
+        let written = made.map_err(|error| references::discreet(error, unseen.as_deref()))?;
         references::check(session, entity, &links, &veiled).await?;
         written
     };
@@ -66,6 +67,19 @@ pub(super) async fn create(
         }),
         _ => Ok(written),
     }
+}
+
+/// Inserts the rows of the sources, one after the other; what became of them.
+async fn insert_all(
+    session: &mut Session<'_>,
+    entity: &Entity,
+    (cells, sources): (&[Cell], &HashSet<usize>),
+    links: &mut Links,
+) -> Result<Written, Error> {
+    for source in order(entity).into_iter().filter(|it| sources.contains(it)) {
+        insert(session, entity, source, cells, links).await?;
+    }
+    read_back(session, entity, links).await
 }
 
 /// Whether a row may be made with a GUID that was chosen; otherwise the database gives it one.
@@ -102,6 +116,24 @@ fn identity(entity: &Entity, id: Uuid) -> Result<Option<Cell>, Error> {
     }
     let column = Column { source: 0, name: name.clone() };
     Ok(Some(Cell { column, value: Some(value), casing: Casing::Any, is_default: false }))
+}
+
+/// Puts the chosen identity among the values, of which one may have been given for the same column.
+fn put(entity: &Entity, cells: &mut Vec<Cell>, identity: Cell) -> Result<(), Error> {
+    let known = cells.iter_mut().find(|it| it.column == identity.column);
+    match known {
+        None => cells.push(identity),
+        Some(known) if known.is_default => *known = identity,
+        Some(known) if known.value == identity.value => {}
+        Some(_) => {
+            let field = entity.field_of(0, &identity.column.name);
+            return Err(Error::Refused {
+                column: field.map(|it| it.name.clone()),
+                message: "the record id is not the one that the row's key gives".to_owned(),
+            });
+        }
+    }
+    Ok(())
 }
 
 /// The sources that get a row.

@@ -141,6 +141,11 @@ impl Entity {
         fields.find(|it| it.column.as_ref().is_some_and(is_it))
     }
 
+    /// The caller makes a row.
+    pub(super) fn is_being_made(&self) -> bool {
+        self.privilege == Privilege::Create
+    }
+
     /// The row is, or would be, one that the caller may not touch.
     pub(super) fn denied(&self, caller: &Caller) -> Error {
         Error::Denied(Denied::new(caller, self.name(), self.privilege))

@@ -2,6 +2,7 @@
 //! database would tell them from rows that are not there; the caller is told the same of both.
 
 use proto::query::v1 as pb;
+use proto::query::v1::value::Kind as Value;
 
 use super::create::{Links, root_is};
 use super::entity::Entity;
@@ -34,13 +35,68 @@ pub(super) fn veiled(
             continue;
         };
         let target = session.authority.grant(session.caller, &relation.entity, Privilege::Read);
-        if target.is_ok_and(|it| !it.sees_all_by(&relation.pairs)) {
+        if target.is_ok_and(|it| !it.sees_all_by(&entity.binding, &relation.pairs)) {
             found.push(Veiled { relation: name.clone(), column: column.clone() });
         }
     }
     // One text for each shape.
     found.sort_by(|one, other| one.relation.cmp(&other.relation));
     found
+}
+
+/// The column of the first that names a row that is not there for the caller; asked before anything is
+/// written, because what the database says of a write may tell of the row that it names ([`discreet`]).
+pub(super) async fn unseen(
+    session: &mut Session<'_>,
+    entity: &Entity,
+    values: &[pb::FieldValue],
+    veiled: &[Veiled],
+) -> Result<Option<String>, Error> {
+    for veiled in veiled {
+        let Some(relation) = entity.binding.relations.get(&veiled.relation) else { continue };
+        let given = |own: &str| values.iter().find(|it| it.field == own)?.value.as_ref();
+        let pairs = relation.pairs.iter();
+        let named: Vec<_> =
+            pairs.filter_map(|(own, theirs)| Some((theirs.as_str(), given(own)?))).collect();
+        if given(&veiled.column).is_none_or(names_nothing) {
+            continue;
+        }
+        let target = session.authority.grant(session.caller, &relation.entity, Privilege::Read);
+        // What is no value of the target's field is judged where every value is.
+        let Some(Ok((sql, arguments))) = target.ok().map(|it| plan::target(&it, &named)) else {
+            continue;
+        };
+        let found = statement::fetch(session.connection, &sql, arguments).await;
+        if found.map_err(|error| Error::of(entity.name(), error))?.is_none() {
+            return Ok(Some(veiled.column.clone()));
+        }
+    }
+    Ok(None)
+}
+
+/// What is told of a write that failed: of one that names an [`unseen`] row, that and nothing else,
+/// whatever the ERP says of a row that may be there.
+pub(super) fn discreet(error: Error, unseen: Option<&str>) -> Error {
+    match (error, unseen) {
+        (
+            Error::BusinessRule { .. }
+            | Error::Refused { .. }
+            | Error::RecordExists { .. }
+            | Error::InUse { .. }
+            | Error::InvalidQuery(_)
+            | Error::Denied(_),
+            Some(column),
+        ) => Error::NoSuchReference { column: column.to_owned() },
+        (error, _) => error,
+    }
+}
+
+fn names_nothing(value: &pb::Value) -> bool {
+    match &value.kind {
+        None | Some(Value::NullValue(_)) => true,
+        Some(Value::StringValue(it)) => it.is_empty(),
+        Some(_) => false,
+    }
 }
 
 /// Refuses a row, as it was written, that refers to one that the caller may not see.

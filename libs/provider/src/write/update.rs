@@ -67,8 +67,9 @@ pub(super) async fn update(
     if cells.is_empty() {
         return Ok(locked.written);
     }
-    change(session, entity, cells, &mut locked).await?;
-    let written = read_back(session, entity, &locked.links).await?;
+    let unseen = references::unseen(session, entity, &values, &veiled).await?;
+    let changed = change_all(session, entity, cells, &mut locked).await;
+    let written = changed.map_err(|error| references::discreet(error, unseen.as_deref()))?;
     references::check(session, entity, &locked.links, &veiled).await?;
     Ok(Some(written))
 }
@@ -271,6 +272,17 @@ pub(super) fn own_row(
     let own = |it: &(String, Column)| Column { source, name: it.0.clone() };
     let columns: Vec<_> = join.pairs.iter().map(|it| (it.0.as_str(), own(it))).collect();
     equal(entity, source, &columns, links, arguments)
+}
+
+/// Writes the changes; what became of the row.
+async fn change_all(
+    session: &mut Session<'_>,
+    entity: &Entity,
+    cells: Vec<Cell>,
+    locked: &mut Locked,
+) -> Result<Written, Error> {
+    change(session, entity, cells, locked).await?;
+    read_back(session, entity, &locked.links).await
 }
 
 /// Writes the changes, source by source. What is missing is made, and the row that refers to it told.

@@ -38,9 +38,9 @@ pub(super) async fn upsert(
             let undo = "ROLLBACK TO SAVEPOINT missing; RELEASE SAVEPOINT missing";
             statement::run(session, undo).await?;
             let row = change(session, request, key).await?;
-            row.map(|it| answer(it, false)).ok_or_else(|| discreet(&entity, error))
+            row.map(|it| answer(it, false)).ok_or_else(|| discreet(&entity, session.caller, error))
         }
-        Err(error) => Err(discreet(&entity, error)),
+        Err(error) => Err(discreet(&entity, session.caller, error)),
     }
 }
 
@@ -51,7 +51,7 @@ async fn change(
 ) -> Result<Option<Written>, Error> {
     let entity = session.entity(&request.entity_name, Privilege::Update).await?;
     let row = update::update(session, &entity, key, &request.values, "").await;
-    row.map_err(|error| discreet(&entity, error))
+    row.map_err(|error| discreet(&entity, session.caller, error))
 }
 
 async fn make(

@@ -1,5 +1,6 @@
 //! What the database refuses, in the model's words: no SQL, no names of constraints or tables.
 
+use rpc::Caller;
 use sqlx::postgres::PgDatabaseError;
 
 use super::Session;
@@ -69,12 +70,18 @@ fn refusal(entity: &Entity, error: &sqlx::Error, deleting: bool) -> Option<Error
 
 /// What must be unique in all companies, or beyond a policy, would tell a caller of rows that are none
 /// of theirs.
-pub(super) fn discreet(entity: &Entity, error: Error) -> Error {
+pub(super) fn discreet(entity: &Entity, caller: &Caller, error: Error) -> Error {
     let Error::RecordExists { columns } = &error else { return error };
     let company = entity.binding.company_field().map(|it| &it.name);
     let is_of_company = company.is_some_and(|it| columns.contains(it));
-    if !entity.is_restricted() || is_of_company && entity.grant.policies().is_none() {
+    let has_policies = entity.grant.policies().is_some();
+    if !entity.is_restricted() || is_of_company && !has_policies {
         return error;
+    }
+    // Were the value free, the row might still be one that the caller may not touch: it is told the same.
+    let is_of_key = entity.binding.key_fields().any(|it| columns.contains(&it.name));
+    if has_policies && (entity.is_being_made() || is_of_key) {
+        return entity.denied(caller);
     }
     let column = columns.first().cloned();
     let message = match &column {

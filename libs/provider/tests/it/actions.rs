@@ -76,6 +76,11 @@ impl Authority for Rules {
     }
 }
 
+/// Who calls business-logic services.
+fn adapter() -> rpc::ServiceIdentity {
+    rpc::Environment::generate().identity("query").unwrap()
+}
+
 impl World {
     async fn new() -> Self {
         Self::with(&BTreeMap::new()).await
@@ -87,8 +92,8 @@ impl World {
         let mut connection = PgConnection::connect(&url).await.unwrap();
         sqlx::raw_sql(SCHEMA).execute(&mut connection).await.unwrap();
         let pool = Pool::new(&url, &PoolOptions::default()).unwrap();
-        let provider =
-            Provider::new(pool, "test").with_business_logic(BusinessLogic::new(services).unwrap());
+        let provider = Provider::new(pool, "test")
+            .with_business_logic(BusinessLogic::new(services, &adapter()).unwrap());
         let rights = Rules(Arc::new(Binding::try_from(entity()).unwrap()));
         let context = clerk(&["A1"], who::ALL);
         Self { _scratch: scratch, provider, connection, rights, context }

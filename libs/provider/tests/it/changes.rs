@@ -284,9 +284,15 @@ async fn only_who_saw_a_row_is_told_that_it_is_gone() {
     world.run("INSERT INTO customer VALUES (7, 'FRRT'); DELETE FROM customer WHERE id = 7").await;
     assert_eq!(world.customers(&admin(), &start).await, ["2", "4", "1", "7"]);
     // In whichever letter case the company is written.
-    assert_eq!(world.customers(&clerk_of("USMF"), &start).await, ["2", "(4)", "1", "(7)"]);
-    assert_eq!(world.customers(&clerk_of("demf"), &start).await, ["(2)", "4", "1", "(7)"]);
-    assert_eq!(world.customers(&clerk_of("X"), &start).await, ["(2)", "(4)", "(1)", "(7)"]);
+    assert_eq!(world.customers(&clerk_of("USMF"), &start).await, ["2", "1"]);
+    assert_eq!(world.customers(&clerk_of("demf"), &start).await, ["4", "1"]);
+    assert!(world.customers(&clerk_of("X"), &start).await.is_empty());
+    // Nor is it told that there is something that is not told.
+    let page = pb::ListEntityChangesRequest { page_size: 1, ..request("customer", &start) };
+    let first = world.list(&clerk_of("demf"), page.clone()).await.unwrap();
+    let rest = pb::ListEntityChangesRequest { page_token: first.next_page_token, ..page };
+    let rest = world.list(&clerk_of("demf"), rest).await.unwrap();
+    assert_eq!((rest.changes.len(), rest.next_page_token.as_str()), (1, ""));
     // What is counted is what is told.
     for (caller, told) in [(admin(), 4), (clerk_of("USMF"), 2), (clerk_of("X"), 0)] {
         let count =
@@ -307,7 +313,7 @@ async fn a_company_may_be_that_of_a_joined_row() {
     let caller = who::clerk("somebody", who::only(&["USMF"]), grants);
     let listed = world.list(&Arc::new(caller), request("customer_of_party", &start)).await.unwrap();
     let found: Vec<String> = listed.changes.iter().map(customer).collect();
-    assert_eq!(found, ["10", "(11)"]);
+    assert_eq!(found, ["10"]);
 }
 
 #[tokio::test]
@@ -332,11 +338,9 @@ async fn a_deletion_is_told_to_who_met_the_policies() {
         .await;
     world.run("UPDATE customer SET note = 'x' WHERE id = 6").await;
     world.run("UPDATE party SET name = 'p' WHERE id = 11").await;
-    for (user, expected, told) in [
-        ("p", vec!["1", "3", "(4)", "(5)", "(2)", "6", "7"], 4),
-        ("q", vec!["(1)", "(3)", "(4)", "(5)", "(2)", "6", "7"], 2),
-        ("nobody", vec!["(1)", "(3)", "(4)", "(5)", "(2)", "(6)", "(7)"], 0),
-    ] {
+    for (user, expected, told) in
+        [("p", vec!["1", "3", "6", "7"], 4), ("q", vec!["6", "7"], 2), ("nobody", vec![], 0)]
+    {
         let ask = request("own_customer", &start);
         let listed = world.list(&who(user), ask.clone()).await.unwrap();
         let mut found: Vec<String> = listed.changes.iter().map(customer).collect();
@@ -413,7 +417,7 @@ async fn a_changed_schema_does_not_hide_changes() {
              UPDATE customer SET extra = 'f' WHERE id = 3",
         )
         .await;
-    assert_eq!(world.customers(&clerk_of("DEMF"), &start).await, ["(1)", "3"]);
+    assert_eq!(world.customers(&clerk_of("DEMF"), &start).await, ["3"]);
 }
 
 #[tokio::test]

@@ -169,13 +169,18 @@ impl Session {
 impl Session {
     /// For what does not depend on who it is.
     pub(crate) fn of_nobody() -> Self {
+        Self::of_contact(None)
+    }
+
+    /// Of a portal's visitor.
+    pub(crate) fn of_contact(contact: Option<Uuid>) -> Self {
         let nobody = rpc::Principal {
             system_user_id: Uuid::nil(),
             name: String::new(),
             erp_user: String::new(),
             roles: Vec::new(),
             companies: rpc::Companies::default(),
-            contact: None,
+            contact,
         };
         let caller = rpc::Identity::of(nobody).into_caller(&rpc::RoleDefinitions::default());
         let none = Assertions::new(HashMap::new(), SystemTime::UNIX_EPOCH);

@@ -119,7 +119,7 @@ async fn all(
     Ok(operations.into_iter().zip(outcomes).collect())
 }
 
-/// Each user has keys of its own, and each way in.
+/// Each user has keys of its own, and so has each contact that a user stands behind, and each way in.
 fn once(
     session: &Session,
     idempotency_key: &str,
@@ -134,7 +134,8 @@ fn once(
     }
     let mut digest = Sha256::new();
     operations.iter().for_each(|it| digest.update(it.encode_length_delimited_to_vec()));
-    let key = format!("grpc:{}:{idempotency_key}", session.system_user_id);
+    let who = session.who().map(|it| it.to_string()).join("/");
+    let key = format!("grpc:{who}:{idempotency_key}");
     Ok(Some(Once { key, digest: digest.finalize().into() }))
 }
 
@@ -177,4 +178,22 @@ fn too_many(count: usize) -> Status {
         [("limit", "operations"), ("allowed", allowed.as_str()), ("actual", actual.as_str())];
     let reason = rpc::ErrorReason::LimitExceeded;
     rpc::status(tonic::Code::InvalidArgument, "gateway", reason, message, metadata)
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn the_contacts_of_one_user_have_keys_of_their_own() {
+        let key = |contact| {
+            let session = Session::of_contact(contact);
+            once(&session, "k", &[]).unwrap().unwrap().key
+        };
+        let [nobody, one, other] = [None, Some(1), Some(2)].map(|it| key(it.map(Uuid::from_u128)));
+        assert!(nobody != one && one != other && other != nobody);
+        assert_eq!(one, key(Some(Uuid::from_u128(1))));
+    }
 }

@@ -50,7 +50,7 @@ async fn handle(State(core): State<Arc<Core>>, request: Request) -> Response {
         otel.name = %parts.method,
         otel.kind = "server",
         http.method = %parts.method,
-        http.path = parts.uri.path(),
+        http.path = without_values(parts.uri.path()),
         request.id = request_id,
         entry_point = tracing::field::Empty,
     );
@@ -177,6 +177,17 @@ fn with_numbers_as_strings(mut response: Response) -> Response {
     response
 }
 
+/// A path as far as it can be told to logs and traces: the values of keys and of parameters may be
+/// anybody's name or address, and ids are not.
+fn without_values(path: &str) -> &str {
+    // What is escaped may be anything.
+    let Some(at) = path.find(['(', '%', '\'', '=']) else { return path };
+    let (plain, rest) = path.split_at(at);
+    let id = rest.get(..38).and_then(|it| it.strip_prefix('(')?.strip_suffix(')'));
+    let is_id = id.is_some_and(|it| Uuid::try_parse(it).is_ok());
+    if is_id { path.get(..at + 38).unwrap_or(plain) } else { plain }
+}
+
 fn is_too_long(uri: &Uri) -> bool {
     uri.path_and_query().is_some_and(|it| it.as_str().len() > MAX_URL)
 }
@@ -184,4 +195,28 @@ fn is_too_long(uri: &Uri) -> bool {
 pub(super) fn no_route(parts: &axum::http::request::Parts) -> GatewayError {
     let path = parts.uri.path_and_query().map_or(parts.uri.path(), |it| it.as_str());
     GatewayError::NoRoute(format!("{}{path}", origin(&parts.headers, &parts.uri)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_in_a_path_are_not_told() {
+        let check = |path: &str, told: &str| assert_eq!(without_values(path), told, "{path}");
+        let id = "/api/data/v9.2/contacts(01b1236f-1838-f272-b5bc-9874efb12557)";
+        check("/api/data/v9.2/contacts", "/api/data/v9.2/contacts");
+        check(id, id);
+        check(&format!("{id}/parentcustomerid_account"), id);
+        for secret in [
+            "(emailaddress1='jane@contoso.example')",
+            "(emailaddress1=%27jane%40contoso.example%27)",
+            "%28emailaddress1='jane@contoso.example')",
+            "(jane)",
+            "('jane')/x",
+            "(01b1236f-1838-f272-b5bc-9874efb12\u{e9}jane",
+        ] {
+            check(&format!("/api/data/v9.2/contacts{secret}"), "/api/data/v9.2/contacts");
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use proto::organization::v1 as pb;
 use proto::organization::v1::BackgroundOperationState as Wire;
 use proto::organization::v1::background_operation_service_server::BackgroundOperationService;
-use rpc::{CallContext, ErrorReason, status};
+use rpc::{CallContext, Caller, ErrorReason, status};
 use tonic::{Code, Request, Response, Status};
 use uuid::Uuid;
 
@@ -125,7 +125,21 @@ impl BackgroundOperationService for Background {
 
 fn reader<T>(request: &Request<T>) -> Result<Reader, Status> {
     let caller = CallContext::of(request)?.caller;
-    Ok(Reader { user: caller.user.system_user_id, administrator: caller.rights.administrator })
+    Ok(Reader { user: owner(&caller), administrator: caller.rights.administrator })
+}
+
+/// Whose an operation is. What somebody was answered who acts as a user is not for others who do, and of
+/// what a portal's visitor was answered, other visitors with the same user are told nothing: each has an
+/// id of its own, made of all that tells them apart.
+fn owner(caller: &Caller) -> Uuid {
+    let user = caller.user.system_user_id;
+    let sender = caller.sender.as_ref().map(|it| it.system_user_id);
+    if sender.is_none() && caller.user.contact.is_none() {
+        return user;
+    }
+    let parts = [sender, caller.user.contact].map(Option::unwrap_or_default);
+    let name = parts.map(Uuid::into_bytes).concat();
+    Uuid::new_v5(&user, &name)
 }
 
 fn guid(field: &'static str, text: &str) -> Result<Uuid, Error> {

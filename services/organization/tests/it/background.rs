@@ -5,7 +5,7 @@ use std::time::Duration;
 use proto::organization::v1 as pb;
 use proto::organization::v1::BackgroundOperationState as State;
 use proto::organization::v1::background_operation_service_client::BackgroundOperationServiceClient;
-use rpc::{Channel, ErrorReason, Principal, role};
+use rpc::{Channel, ErrorReason, Identity, Principal, Route, role};
 use tonic::{Code, Request, Status};
 use uuid::Uuid;
 
@@ -145,6 +145,49 @@ async fn an_operation_goes_its_way_and_is_told_to_its_owner_and_administrators()
     // Nor can anybody query them.
     let query = world.try_column("backgroundoperation", "displayname").await.unwrap_err();
     assert_eq!(rpc::reason(&query), Some(ErrorReason::EntityNotFound), "{query:?}");
+}
+
+#[tokio::test]
+async fn who_stands_behind_the_same_user_is_not_the_same_owner() {
+    let world = World::new().await;
+    let gateway = Gateway { world: &world, holder: HOLDER };
+    let visitor =
+        |contact: u128| Principal { contact: Some(Uuid::from_u128(contact)), ..caller(1, false) };
+    let all = [caller(1, false), visitor(8), visitor(9)];
+    for (at, owner) in all.iter().enumerate() {
+        let id = Uuid::from_u128(100 + at as u128);
+        gateway.create(id, owner).await;
+        for other in all.iter().filter(|it| it.contact != owner.contact) {
+            refused(gateway.get(id, other).await, ErrorReason::ResourceNotFound);
+            refused(gateway.cancel(id, other).await, ErrorReason::ResourceNotFound);
+        }
+        assert_eq!(gateway.cancel(id, owner).await.unwrap(), State::Cancelled);
+    }
+    // Nor is what somebody was answered as a user for others who act as the user, or for that user.
+    let assertion_as_user = |sender: u128| {
+        let identity =
+            Identity { sender: Some(caller(sender, false)), ..Identity::of(caller(1, false)) };
+        let route = Route { audience: "organization", presenter: "gateway" };
+        let limit = std::time::SystemTime::now() + Duration::from_secs(600);
+        world.issuer.issue(identity, route, 0, limit).unwrap().0
+    };
+    let id = Uuid::from_u128(110);
+    let told = async |assertion: &str| {
+        let message = pb::GetBackgroundOperationRequest { operation_id: id.to_string() };
+        let request = rpc::request(message, assertion, Duration::from_secs(10)).unwrap();
+        gateway.client().get_background_operation(request).await
+    };
+    let message = pb::RecordBackgroundOperationRequest {
+        operation_id: id.to_string(),
+        holder_id: HOLDER.to_string(),
+        ..Default::default()
+    };
+    let request = rpc::request(message, &assertion_as_user(5), Duration::from_secs(10)).unwrap();
+    gateway.client().record_background_operation(request).await.unwrap();
+    told(&assertion_as_user(5)).await.unwrap();
+    refused(told(&assertion_as_user(6)).await, ErrorReason::ResourceNotFound);
+    refused(gateway.get(id, &caller(1, false)).await, ErrorReason::ResourceNotFound);
+    gateway.get(id, &caller(7, true)).await.unwrap();
 }
 
 #[tokio::test]

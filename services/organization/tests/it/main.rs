@@ -107,7 +107,7 @@ impl World {
     }
 
     fn directory(&self) -> OrganizationServiceClient<Channel> {
-        OrganizationServiceClient::new(self.channel.clone())
+        OrganizationServiceClient::new(self.channel_of("tombolo"))
     }
 
     /// One text column of a table's rows, in its order.

@@ -18,7 +18,10 @@ use provider::{
     Authority, Binding, BusinessLogic, Error, Grant, Pool, PoolOptions, Privilege, Provider,
     Refused, Transaction,
 };
-use rpc::{CallContext, Caller, Companies, Identity, Principal, RoleDefinitions};
+use rpc::{
+    CallContext, Caller, Companies, Identity, Principal, RoleDefinitions, ServiceIdentity,
+    ServiceKeySet, TrustedServices,
+};
 use sqlx::{Connection as _, PgConnection};
 use tokio::net::TcpListener;
 
@@ -149,7 +152,14 @@ async fn raise(
 async fn it_raises_limits_that_are_sound() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
-    let service = BusinessLogicServiceServer::new(example::CreditService);
+    let environment = rpc::Environment::generate();
+    let adapter = environment.identity("query").unwrap();
+    let stranger = rpc::Environment::generate().identity("query").unwrap();
+    let key_set = ServiceKeySet::from_json(&environment.public_keys().unwrap()).unwrap();
+    let trusted = Some(Arc::new(TrustedServices::of(&key_set).unwrap()));
+    let only_the_adapter = move |request| example::check(trusted.as_deref(), request);
+    let service =
+        BusinessLogicServiceServer::with_interceptor(example::CreditService, only_the_adapter);
     let serving = tokio::spawn(async move {
         let incoming = tokio_stream::wrappers::TcpListenerStream::new(listener);
         let server = tonic::transport::Server::builder().add_service(service);
@@ -160,12 +170,16 @@ async fn it_raises_limits_that_are_sound() {
     let mut erp = PgConnection::connect(&url).await.unwrap();
     sqlx::raw_sql(TABLE).execute(&mut erp).await.unwrap();
     let services = BTreeMap::from([("credit".to_owned(), address)]);
-    let provider = Provider::new(Pool::new(&url, &PoolOptions::default()).unwrap(), "query")
-        .with_business_logic(BusinessLogic::new(&services).unwrap());
+    let provider = |identity: &ServiceIdentity| {
+        Provider::new(Pool::new(&url, &PoolOptions::default()).unwrap(), "query")
+            .with_business_logic(BusinessLogic::new(&services, identity).unwrap())
+    };
+    let (provider, stranger) = (provider(&adapter), provider(&stranger));
     let rights = Everything(Arc::new(Binding::try_from(entity()).unwrap()));
 
     assert_eq!(raise(&provider, &rights, 1, "0.15").await.unwrap(), "100.25");
     assert_eq!(raise(&provider, &rights, 2, "50.25").await.unwrap(), "100.25");
+    raise(&stranger, &rights, 2, "1").await.unwrap_err();
     let refusals = [
         (1, "0", "The limit is raised by a positive amount."),
         (2, "0.01", "Customer C1, who pays, has a limit of 100.25 itself."),

@@ -64,7 +64,8 @@ impl World {
         let (publish, published) = watch::channel(false);
         let catalog = server("catalog").with(CatalogServiceServer::new(OneEntity { published }));
         let catalog = channel(catalog, "query", "catalog");
-        let query = Query::start(&Config::new(url), catalog).unwrap();
+        let query =
+            Query::start(&Config::new(url), catalog, &services.identity("query").unwrap()).unwrap();
         let channel = channel(query.register(server("query")), "gateway", "query");
         Self { erp, channel, query, publish, issuer, _scratch: scratch }
     }

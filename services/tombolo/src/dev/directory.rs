@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use anyhow::Result;
 use gateway::Clients;
+use proto::organization::v1::InstallSampleDataRequest;
 use proto::organization::v1::organization_service_client::OrganizationServiceClient;
-use proto::organization::v1::{ImportUsersRequest, InstallSampleDataRequest, SystemUser};
 use user_context::UserContext;
 
 use super::administrator::Administrator;
@@ -64,20 +64,9 @@ impl Directory {
             })
             .await;
         }
-        // From before the import, so that no change falls in between.
-        let mut changes = user_context.changes();
-        if let Err(error) = self.import_users(&changes.borrow_and_update().clone()).await {
-            tracing::error!(error = format!("{error:#}"), "could not import the users");
+        if let Err(error) = self.prepare(user_context).await {
+            tracing::error!(error = format!("{error:#}"), "could not prepare the platform's rows");
         }
-        let follower = self.without_sample_data();
-        tokio::spawn(async move {
-            while changes.changed().await.is_ok() {
-                let newest = changes.borrow_and_update().clone();
-                if let Err(error) = follower.import_users(&newest).await {
-                    tracing::error!(error = format!("{error:#}"), "could not import the users");
-                }
-            }
-        });
         if let Some(companies) = self.companies.clone() {
             patiently("the companies", move || {
                 let companies = companies.clone();
@@ -87,25 +76,11 @@ impl Directory {
         }
     }
 
-    fn without_sample_data(&self) -> Self {
-        let organization = self.organization.clone();
-        Self { erp_users: None, companies: None, organization, sample_data: false }
-    }
-
-    async fn import_users(&self, directory: &user_context::Directory) -> Result<()> {
-        let users = directory
-            .users()
-            .map(|it| SystemUser {
-                system_user_id: it.system_user_id.to_string(),
-                object_id: it.object_id.to_string(),
-                domain_name: it.name.clone(),
-                full_name: it.display_name.clone(),
-            })
-            .collect();
-        let mut client = OrganizationServiceClient::new(self.organization.clone());
-        client.import_users(ImportUsersRequest { users }).await?;
+    /// Accounts belong to users, so these come first.
+    async fn prepare(&self, user_context: &UserContext) -> Result<()> {
+        user_context.write_platform_users(self.organization.clone()).await?;
         if self.sample_data {
-            // Accounts belong to users, so these come first.
+            let mut client = OrganizationServiceClient::new(self.organization.clone());
             client.install_sample_data(InstallSampleDataRequest {}).await?;
         }
         Ok(())

@@ -67,7 +67,10 @@ impl System {
                 .await?;
         let definitions = shared.serve("catalog", |it| catalog.register(it)).await?;
 
-        let query = Query::start(erp, shared.channel(&definitions, "query", "catalog")?)?;
+        let identity = shared.services.identity("query")?;
+        home.publish("services.json", &shared.services.public_keys()?)?;
+        let definitions_of = shared.channel(&definitions, "query", "catalog")?;
+        let query = Query::start(erp, definitions_of, &identity)?;
         let rows = shared.serve("query", |it| query.register(it)).await?;
 
         let config = organization::Config::new(databases.platform_url());
@@ -78,11 +81,7 @@ impl System {
         .await?;
         let native = shared.serve("organization", |it| organization.register(it)).await?;
 
-        user_context.follow_portal_mappings(shared.channel(
-            &native,
-            "user-context",
-            "organization",
-        )?);
+        user_context.join_organization(shared.channel(&native, "user-context", "organization")?);
 
         let authorization_uri = user_context.authorization_uri().unwrap_or_default().to_owned();
         let mut config = gateway::Config::new(

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::http::{Base, is_loopback};
 use super::oauth_error::OAuthError;
-use super::page::{Page, choices};
+use super::page::{Page, SIGN_IN, choices};
 use super::parameters::Parameters;
 use super::scope::Asked;
 use super::tokens::Version;
@@ -76,12 +76,12 @@ pub(super) async fn submit(State(issuer): State<DevIssuer>, _: Base, form: Param
         return Page::refusal("This page is too old, or was sent before. Start again.")
             .into_response();
     };
-    let Some(person) = form.get("user").and_then(|it| issuer.person_named(it)) else {
-        return ask(&issuer, request, Some("There is no such user.")).into_response();
-    };
     if !issuer.lets_in(&form) {
         return ask(&issuer, request, Some("That is not the password.")).into_response();
     }
+    let Some(person) = form.get("user").and_then(|it| issuer.person_named(it)) else {
+        return ask(&issuer, request, Some("There is no such user.")).into_response();
+    };
     grant(&issuer, request, &person)
 }
 
@@ -108,7 +108,7 @@ fn ask(issuer: &DevIssuer, request: Request, problem: Option<&str>) -> Page {
     };
     let page = problem.into_iter().fold(Page::new("Sign in"), |page, it| page.text(it));
     let to = format!("The application {client} at {} wants to act as:", reply.origin());
-    let users = choices(&issuer.people(), !issuer.is_local());
+    let users = issuer.choices();
     page.text(&to)
         .form(&format!("/{TENANT}/oauth2/v2.0/authorize"), &[("request", &id)], &users)
         .leading_to(reply.origin())
@@ -212,6 +212,11 @@ impl Reply {
 // === impl DevIssuer ===
 
 impl DevIssuer {
+    /// By which a person says which user to be.
+    pub(super) fn choices(&self) -> String {
+        if self.is_local() { choices(&self.people()) } else { SIGN_IN.to_owned() }
+    }
+
     /// Whether the form of a page may sign a user in.
     pub(super) fn lets_in(&self, form: &Parameters) -> bool {
         self.is_local() || form.get("password").is_some_and(|it| self.0.secrets.is_password(it))

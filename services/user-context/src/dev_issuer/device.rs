@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::codes::{self, Codes, lock};
 use super::http::Base;
 use super::oauth_error::OAuthError;
-use super::page::{Page, choices};
+use super::page::Page;
 use super::parameters::Parameters;
 use super::scope::Asked;
 use super::tokens::Version;
@@ -172,12 +172,12 @@ pub(super) async fn submit(State(issuer): State<DevIssuer>, _: Base, form: Param
     };
     let expired = || enter("That took too long, or was sent before. Start again.", "");
     let Some(device_code) = devices.pages.take(page) else { return expired() };
-    let Some(person) = form.get("user").and_then(|it| issuer.person_named(it)) else {
-        return Page::refusal("There is no such user. Start again.");
-    };
     if !issuer.lets_in(&form) {
         return Page::refusal("That is not the password. Start again.");
     }
+    let Some(person) = form.get("user").and_then(|it| issuer.person_named(it)) else {
+        return Page::refusal("There is no such user. Start again.");
+    };
     if devices.answer(&device_code, person.object_id) {
         Page::new("Sign in").text("Done. The application goes on; this page may be closed.")
     } else {
@@ -201,7 +201,7 @@ fn ask(issuer: &DevIssuer, device_code: String, client: &str) -> Page {
     let Some(page) = issuer.0.devices.pages.add(device_code) else {
         return Page::refusal(&OAuthError::Failed.description());
     };
-    let users = choices(&issuer.people(), !issuer.is_local());
+    let users = issuer.choices();
     Page::new("Sign in a device").text(&format!("The application {client} wants to act as:")).form(
         &format!("/{TENANT}/oauth2/deviceauth"),
         &[("request", &page)],

@@ -485,9 +485,10 @@ async fn check_password_page(organization: &str) {
     let changes = [("scope", scope), ("login_hint", "admin")];
     let (page, html) = field(served.authorize(&changes).await, "request").await;
     assert!(html.contains("type=\"password\""), "{html}");
-    for guess in ["", "guess"] {
+    assert!(!html.contains("clerk"), "who may sign in is not told to everybody: {html}");
+    for (user, guess) in [("admin", ""), ("admin", "guess"), ("nobody", "guess")] {
         let (page, _) = field(served.authorize(&changes).await, "request").await;
-        let form = [("request", &*page), ("user", "admin"), ("password", guess)];
+        let form = [("request", &*page), ("user", user), ("password", guess)];
         let refused = served.post("oauth2/v2.0/authorize", &form).await;
         assert_eq!(refused.status(), StatusCode::OK);
         let (_, html) = field(refused, "request").await;

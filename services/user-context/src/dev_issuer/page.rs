@@ -101,16 +101,9 @@ impl IntoResponse for Page {
     }
 }
 
-/// A button for each user, after a field for the password where one is needed.
-pub(super) fn choices(people: &[Account], with_password: bool) -> String {
-    let mut html = String::new();
-    if with_password {
-        html.push_str(
-            "<p><label>Development password \
-             <input type=\"password\" name=\"password\" autocomplete=\"off\"></label></p>",
-        );
-    }
-    html.push_str("<ul>");
+/// A button for each user.
+pub(super) fn choices(people: &[Account]) -> String {
+    let mut html = String::from("<ul>");
     for person in people {
         let (name, display_name) = (escape(&person.name), escape(&person.display_name));
         let _ = write!(
@@ -120,6 +113,12 @@ pub(super) fn choices(people: &[Account], with_password: bool) -> String {
     }
     html + "</ul>"
 }
+
+/// Fields for a user's name and the password: who does not have it is told nobody's name.
+pub(super) const SIGN_IN: &str = "<p><label>User <input name=\"user\" autocomplete=\"off\"></label></p>\
+     <p><label>Development password \
+     <input type=\"password\" name=\"password\" autocomplete=\"off\"></label></p>\
+     <button>Sign in</button>";
 
 fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());

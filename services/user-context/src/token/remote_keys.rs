@@ -60,6 +60,17 @@ struct Attempt {
     succeeded: bool,
 }
 
+/// What the issuer said when it was asked for a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answer {
+    /// All its keys, since somebody wanted this one.
+    All,
+    /// All its keys, a moment before: one that it has published since is not among them.
+    AllBefore,
+    /// Nothing.
+    None,
+}
+
 #[derive(Debug, thiserror::Error)]
 enum FetchError {
     #[error(transparent)]
@@ -116,21 +127,24 @@ impl RemoteKeys {
         let refresh = tokio::spawn(Arc::clone(self).refresh(id.to_owned(), Instant::now()));
         let answered = refresh.await.unwrap_or_else(|error| {
             tracing::error!(%error, "fetching an issuer's keys did not finish");
-            false
+            Answer::None
         });
         match self.current.load_full().and_then(|it| it.keys.find(id)) {
             Some(key) => Ok(key),
-            None if answered => {
-                self.unknown.insert(id.to_owned(), ());
-                Err(Refusal::UnknownKey.into())
-            }
-            None => Err(Error::IssuerUnavailable),
+            None => Err(match answered {
+                Answer::All => {
+                    self.unknown.insert(id.to_owned(), ());
+                    Refusal::UnknownKey.into()
+                }
+                Answer::AllBefore => Refusal::UnknownKey.into(),
+                Answer::None => Error::IssuerUnavailable,
+            }),
         }
     }
 
-    /// Fetches the keys, unless they are fresh or were asked for just now. Whether the issuer
-    /// answered, now or the last time.
-    async fn refresh(self: Arc<Self>, id: String, asked: Instant) -> bool {
+    /// Fetches the keys, unless they are fresh or were asked for just now. What the issuer answered,
+    /// now or the last time.
+    async fn refresh(self: Arc<Self>, id: String, asked: Instant) -> Answer {
         let mut last_attempt = self.last_attempt.lock().await;
         let fetched = self.current.load_full();
         let fresh =
@@ -139,7 +153,11 @@ impl RemoteKeys {
             // One who waited for somebody else's fetch has its answer.
             && (fresh || last.ended >= asked || self.is_recent(Some(last)))
         {
-            return last.succeeded;
+            return match last.succeeded {
+                true if last.ended >= asked => Answer::All,
+                true => Answer::AllBefore,
+                false => Answer::None,
+            };
         }
         let succeeded = match self.fetch().await {
             Ok(keys) => {
@@ -154,7 +172,7 @@ impl RemoteKeys {
         };
         // From its end, or all who waited for a slow failure would try one after the other.
         *last_attempt = Some(Attempt { ended: Instant::now(), succeeded });
-        succeeded
+        if succeeded { Answer::All } else { Answer::None }
     }
 
     fn is_recent(&self, attempt: Option<Attempt>) -> bool {

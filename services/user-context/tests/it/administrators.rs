@@ -54,6 +54,9 @@ async fn a_security_administrator_touches_no_system_administrator() {
     check("lower", put(&environment, SECURITY, user("boss", &[]), &["roles"]).await);
     let taken = pb::User { object_id: uuid::Uuid::from_u128(5).to_string(), ..user("boss", &[]) };
     check("take over", put(&environment, SECURITY, taken, &["object_id"]).await);
+    let posing = |name: &str| pb::User { erp_user: "Boss".into(), ..user(name, &[]) };
+    check("pose", put(&environment, SECURITY, posing("new"), &[]).await);
+    check("pose later", put(&environment, SECURITY, posing("usmf-clerk"), &["erp_user"]).await);
     let delete = pb::DeleteUserRequest { name: "users/boss".into() };
     check("delete", directory.delete_user(environment.by(SECURITY, delete).await).await);
     let imported = pb::ImportDirectoryRequest {

@@ -235,13 +235,13 @@ async fn what_a_role_grants_changes_for_its_holders_at_once() {
     let duty = directory.update_duty(environment.by("admin", duty).await).await.unwrap();
     assert_eq!(duty.into_inner().duty.unwrap().privileges, ["Reader"]);
     let role = pb::Role {
-        name: "roles/By duty".into(),
+        name: "roles/Sales / By duty".into(),
         duties: vec!["read".into()],
         ..pb::Role::default()
     };
     let role = pb::UpdateRoleRequest { role: Some(role), allow_missing: true };
     directory.update_role(environment.by("admin", role).await).await.unwrap();
-    put(&environment, "admin", user("anna", &["By duty"]), &[]).await.unwrap();
+    put(&environment, "admin", user("anna", &["Sales / By duty"]), &[]).await.unwrap();
 
     let answer = resolve(&environment.context, &environment.mint("anna"), None).await.unwrap();
     let may_read = |entity: &str| {
@@ -258,11 +258,11 @@ async fn what_a_role_grants_changes_for_its_holders_at_once() {
     assert!(!may_read("B"));
     let roles = environment.by("admin", pb::ListRolesRequest::default()).await;
     let roles = directory.list_roles(roles).await.unwrap().into_inner().roles;
-    let by_duty = roles.iter().find(|it| it.name == "roles/By duty").unwrap();
+    let by_duty = roles.iter().find(|it| it.name == "roles/Sales / By duty").unwrap();
     assert!(by_duty.duties.is_empty() && !by_duty.built_in);
     assert_eq!(roles.iter().filter(|it| it.built_in).count(), role::BUILT_IN.len());
 
-    let delete = pb::DeleteRoleRequest { name: "roles/by duty".into() };
+    let delete = pb::DeleteRoleRequest { name: "roles/sales / by duty".into() };
     directory.delete_role(environment.by("admin", delete).await).await.unwrap();
     let revoked = environment.context.verifier();
     let revoked = revoked.verify(&answer.assertions["user-context"], "gateway");

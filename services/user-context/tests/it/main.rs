@@ -5,6 +5,7 @@
 mod administrators;
 mod applications;
 mod assertions;
+mod audit;
 mod directory;
 mod external_issuer;
 mod impersonation;

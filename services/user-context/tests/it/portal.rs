@@ -19,7 +19,7 @@ use user_context::Config;
 use uuid::Uuid;
 
 use crate::directory::{make_reader, put, user};
-use crate::support::{Client, Environment, SERVICES, channel, reason, resolve, soon};
+use crate::support::{Client, Environment, SERVICES, reason, resolve, routes, soon};
 
 const CONTACT: Uuid = Uuid::from_u128(0xC0);
 const APPLICATION: &str = "5f0f0a44-4c14-4f3a-9c0a-6e8a33f6a1b0";
@@ -79,7 +79,7 @@ impl World {
         // Nobody has said anything yet.
         let status = world.contact(CONTACT).await.expect_err("not known yet");
         assert_eq!(reason(&status), (Unavailable, Some(NotReady)));
-        world.environment.context.follow_portal_mappings(channel);
+        world.environment.context.join_organization(channel);
         soon(async {
             while matches!(world.contact(CONTACT).await, Err(it) if it.code() == Unavailable) {
                 tokio::task::yield_now().await;
@@ -129,7 +129,10 @@ fn rule<T: std::fmt::Debug>(code: Code, answer: Result<T, Status>) -> String {
 #[tokio::test]
 async fn ve_093_the_rule_holds_at_mapping_time_and_at_every_call() {
     let world = World::new().await;
-    let mut client = Client::new(channel(&world.environment.context));
+    // Who keeps the mappings asks before it writes one.
+    let organization = SERVICES.identity("organization").unwrap();
+    let routes = routes(&world.environment.context);
+    let mut client = Client::new(Channel::local(routes, "user-context", &organization));
     let unknown = rule(PermissionDenied, world.contact(CONTACT).await);
     assert_eq!(unknown, "unknown_user");
     assert_eq!(rule(PermissionDenied, world.contact(Uuid::nil()).await), "no_mapping");
@@ -220,7 +223,10 @@ async fn ve_094_a_visitor_who_did_not_sign_in_is_the_designated_user() {
     let answer = world.anonymous().await.unwrap();
     let verifier = world.environment.context.verifier();
     let caller = verifier.verify(&answer.assertions["user-context"], "gateway").unwrap();
-    assert_eq!((caller.user.erp_user.as_str(), caller.user.contact), ("stranger", None));
+    assert_eq!(
+        (caller.user.erp_user.as_str(), caller.user.contact),
+        ("stranger", Some(Uuid::nil()))
+    );
     assert_eq!(caller.user.roles, ["Own orders"]);
     for above in [role::SYSTEM_ADMINISTRATOR, role::SECURITY_ADMINISTRATOR] {
         world.put("stranger", &[above], false).await;
@@ -240,6 +246,32 @@ async fn ve_094_a_visitor_who_did_not_sign_in_is_the_designated_user() {
     let token = world.environment.mint("portal");
     let acts_as = Some(ActsAs::AnonymousPortalUser(true));
     assert_eq!(rule(PermissionDenied, resolve(&other, &token, acts_as).await), "no_mapping");
+}
+
+#[tokio::test]
+async fn who_comes_to_share_a_visitors_erp_user_ends_its_visits() {
+    let world = World::new().await;
+    let verifier = world.environment.context.verifier();
+    world.put("visitor", &[role::PORTAL_USER], false).await;
+    world.put("stranger", &["Own orders"], false).await;
+    world.put("other", &[], false).await;
+    for shared in ["visitor", "stranger"] {
+        for (name, roles) in [("new", &[][..]), ("other", &[role::SYSTEM_ADMINISTRATOR])] {
+            let visit = async || match shared {
+                "visitor" => world.contact(CONTACT).await,
+                _ => world.anonymous().await,
+            };
+            let before = visit().await.unwrap();
+            let assertion = &before.assertions["user-context"];
+            assert!(verifier.verify(assertion, "gateway").is_ok());
+            let sharing = pb::User { erp_user: shared.into(), ..user(name, roles) };
+            put(&world.environment, "admin", sharing, &[]).await.unwrap();
+            assert!(visit().await.is_err(), "{name}");
+            let revoked = verifier.verify(assertion, "gateway");
+            assert_eq!(revoked, Err(InvalidAssertion::Revoked), "{name}");
+            put(&world.environment, "admin", user(name, &[]), &[]).await.unwrap();
+        }
+    }
 }
 
 #[tokio::test]

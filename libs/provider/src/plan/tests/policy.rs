@@ -208,7 +208,10 @@ proptest! {
         let grant = grant(Companies::Only(vec!["USMF".into()]));
         let query = query(&joined, &related, kind);
         match retrieve_multiple(&grant, &query, &[], &|_, _| None) {
-            Ok(statement) => check(&statement.sql, &marked(&statement.sql)),
+            Ok(statement) => {
+                names_its_arguments(&statement);
+                check(&statement.sql, &marked(&statement.sql));
+            }
             Err(Error::InvalidQuery(message)) => {
                 prop_assert!(message.starts_with("at most"), "{message}");
             }

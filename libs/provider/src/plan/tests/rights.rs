@@ -185,6 +185,23 @@ fn a_hidden_field_that_nobody_named_is_null() {
 }
 
 #[test]
+fn who_only_counts_binds_nothing_for_what_is_not_read() {
+    let owned = customers_with(&[(&[], "cust.owner = :user")]);
+    let grants = Grant::read(&reader(principal("ann", &["Clerk"]), None), owned).unwrap().into();
+    let relation = Some(pb::column_ref::Column::Relation("Namesake".into()));
+    let relation = Some(pb::ColumnRef { column: relation, link: String::new() });
+    let columns = vec![pb::OutputColumn { column: relation, ..output("lookup") }];
+    for size in [0, 1] {
+        let page = Some(pb::Page { size, ..Default::default() });
+        let mut query =
+            pb::QueryExpression { columns: columns.clone(), page, ..filtered(Vec::new()) };
+        query.set_total_count(pb::TotalCount::Exact);
+        let statement = retrieve_multiple(&grants, &query, &[], &|_, _| None).unwrap();
+        names_its_arguments(&statement);
+    }
+}
+
+#[test]
 fn where_what_tells_rows_apart_is_hidden_there_are_no_rows() {
     for field in ["Account", "ACCOUNT", "dataAreaId"] {
         let denied = Grant::read(&clerk(Companies::All, &[field]), customers()).unwrap_err();

@@ -270,7 +270,7 @@ async fn a_service_that_is_not_there_is_named() {
     assert_eq!(refused.to_string(), text);
     let text = "the business-logic service `nowhere` is not configured; see docs/configuration.md";
     assert_eq!(world.refused("lost", None, Vec::new()).await, text);
-    let malformed =
-        BusinessLogic::new(&BTreeMap::from([("x".to_owned(), "no address".to_owned())]));
+    let addresses = BTreeMap::from([("x".to_owned(), "no address".to_owned())]);
+    let malformed = BusinessLogic::new(&addresses, &super::adapter());
     assert!(malformed.unwrap_err().to_string().contains("`no address`"));
 }

@@ -68,9 +68,76 @@ async fn what_must_be_unique_does_not_tell_of_rows_that_are_kept() {
     let tag = update("Customers", &id(1), &[("Tag", text("C"))], "");
     let cannot = ("INVALID_VALUE".to_owned(), "Tag".to_owned());
     assert_eq!(shop.refused(&ann(), tag, "column").await, cannot);
-    let cannot = ("INVALID_VALUE".to_owned(), "Account".to_owned());
-    let account = upsert("C", &[("Company", text("USMF"))]);
-    assert_eq!(shop.refused(&ann(), account, "column").await, cannot);
+    // A key that is taken is refused as one is that would make a row out of sight.
+    let company = [("Company", text("USMF"))];
+    for account in ["C", "M"] {
+        let row = [company[0].clone(), ("Account", text(account))];
+        let named = update("Customers", &id(1), &row[1..], "");
+        for attempt in [upsert(account, &company), create("Customers", &row), named] {
+            assert_eq!(shop.refused(&ann(), attempt, "entity").await, denied(), "{account}");
+        }
+    }
+    for tag in ["C", "M"] {
+        let row = [company[0].clone(), ("Account", text("M")), ("Tag", text(tag))];
+        let made = create("Customers", &row);
+        assert_eq!(shop.refused(&ann(), made, "entity").await, denied(), "{tag}");
+    }
+}
+
+#[tokio::test]
+async fn a_row_of_another_company_cannot_be_referred_to_by_a_field_that_names_companies() {
+    let mut shop = Shop::new().await;
+    let mut entity = orders();
+    entity.relations.push(relation("Elsewhere", &[("Account", "Company"), ("Amount", "Id")]));
+    shop.entities.0.insert("Orders", Arc::new(Binding::try_from(entity).unwrap()));
+    shop.one("UPDATE customers SET company = 'DEMF' WHERE id = 3").await;
+    let who = who::context(who::clerk("usmf", who::only(&["USMF"]), everything()));
+    let to = |company: &str, number| {
+        let values = [("Account", text(company)), ("Amount", Value::Int64Value(number))];
+        update("Orders", &id(12), &values, "")
+    };
+    for number in [3, 9] {
+        let refused = shop.refused(&who, to("DEMF", number), "").await.0;
+        assert_eq!(refused, "REFERENCE_NOT_FOUND", "{number}");
+    }
+}
+
+#[tokio::test]
+async fn the_erp_says_nothing_of_rows_that_are_kept() {
+    let mut shop = Shop::new().await;
+    let sql = "CREATE FUNCTION blocked() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            IF EXISTS (SELECT FROM customers WHERE account = NEW.account AND secret > 5) THEN
+                RAISE EXCEPTION 'Customer % is blocked.', NEW.account;
+            END IF;
+            RETURN NEW;
+        END $$;
+        CREATE TRIGGER blocked BEFORE INSERT OR UPDATE ON orders FOR EACH ROW EXECUTE FUNCTION blocked()";
+    sqlx::raw_sql(sql).execute(&mut shop.connection).await.unwrap();
+    let order = |account: &str| [("Company", text("USMF")), ("Account", text(account))];
+    let refused = ("REFERENCE_NOT_FOUND".to_owned(), "Account".to_owned());
+    for account in ["C", "none"] {
+        let made = create("Orders", &order(account));
+        assert_eq!(shop.refused(&ann(), made, "column").await, refused, "{account}");
+        let changed = update("Orders", &id(12), &order(account)[1..], "");
+        assert_eq!(shop.refused(&ann(), changed, "column").await, refused, "{account}");
+    }
+    let own = shop.write(&ann(), create("Orders", &order("A"))).await.unwrap_err();
+    assert_eq!(own.message(), "Customer A is blocked.");
+}
+
+#[tokio::test]
+async fn a_row_that_would_leave_by_what_it_names_says_nothing_of_that() {
+    let mut shop = Shop::new().await;
+    // Who may not see the payer may not see who it pays for.
+    let predicate = format!("({OWN}) AND coalesce(c.pays, 'A') IN ('A', 'B')");
+    let policy = catalog::RowPolicy { name: "Own".into(), roles: vec!["Portal".into()], predicate };
+    let entity = catalog::DataEntity { row_policies: vec![policy], ..customers() };
+    shop.entities.0.insert("Customers", Arc::new(Binding::try_from(entity).unwrap()));
+    let refused = ("REFERENCE_NOT_FOUND".to_owned(), "Pays".to_owned());
+    for payer in ["C", "none"] {
+        let pays = update("Customers", &id(1), &[("Pays", text(payer))], "");
+        assert_eq!(shop.refused(&ann(), pays, "column").await, refused, "{payer}");
+    }
 }
 
 #[tokio::test]

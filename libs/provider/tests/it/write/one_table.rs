@@ -173,6 +173,19 @@ async fn record_ids_are_chosen_where_their_side_lets_them() {
     assert_eq!(world.one("SELECT string_agg(a, ',') FROM pairs").await.unwrap(), "p");
     let number = provider::record_guid(105, 5);
     assert_eq!(made(world.write(with("Numbers", number, &[])).await.unwrap()), number);
+    // The column that it is made of may be given as well, and says the same.
+    let number = provider::record_guid(105, 6);
+    let same = with("Numbers", number, &[("number", Value::Int64Value(6))]);
+    assert_eq!(made(world.write(same).await.unwrap()), number);
+    let other = Value::GuidValue(Uuid::from_u128(8).as_bytes().to_vec().into());
+    let disputed = [
+        (with("Numbers", number, &[("number", Value::Int64Value(7))]), "number"),
+        (with("Tags", Uuid::from_u128(7), &[("id", other)]), "id"),
+    ];
+    for (refused, column) in disputed {
+        let refused = world.write(refused).await.unwrap_err();
+        assert_eq!(why(&refused, "column"), ("INVALID_VALUE".into(), column.into()));
+    }
     let foreign = world.write(with("Numbers", id, &[])).await.unwrap_err();
     assert_eq!(why(&foreign, "").0, "INVALID_VALUE");
 }

@@ -398,7 +398,7 @@ fn entities() -> Entities {
         (Identity::Uuid, &["id"]),
         &["label"],
         &[source("t", "tags", None)],
-        &[("label", Text, "t.label"), ("once", Text, "t.once")],
+        &[("label", Text, "t.label"), ("once", Text, "t.once"), ("id", Guid, "t.id")],
         |it| it,
     );
     let pairs = entity(
@@ -416,7 +416,7 @@ fn entities() -> Entities {
         (Identity::Integer, &["id"]),
         &[],
         &[source("t", "numbers", None)],
-        &[("note", Text, "t.note")],
+        &[("note", Text, "t.note"), ("number", Integer, "t.id")],
         |it| it,
     );
     let members = entity(

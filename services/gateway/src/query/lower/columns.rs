@@ -175,7 +175,7 @@ impl Lowering<'_> {
             let key = std::mem::take(&mut output.formatted_key);
             output.column = Some(match column.is_across() {
                 true => self.beside(spot, navigation, &record_id())?,
-                false => self.refer("", spot, &column.external)?,
+                false => self.shown(spot, &column.external, output.if_permitted)?,
             });
             let target = find(self.context.snapshot, &navigation.target)?;
             let wanted = of_rows && !key.is_empty() && self.sides.len() < MAX_NAMES;
@@ -201,6 +201,20 @@ impl Lowering<'_> {
             return Ok(vec![output]);
         }
         Ok(vec![output, label(label_of(value), key)])
+    }
+
+    /// A provider's column that rows are returned with; of far rows, null where nobody named it and it may
+    /// not be read.
+    fn shown(
+        &mut self,
+        spot: &Spot,
+        external: &pb::ColumnRef,
+        if_permitted: bool,
+    ) -> Result<pb::ColumnRef, GatewayError> {
+        match spot.far.and_then(|it| self.fars.get_mut(it)) {
+            Some(far) => far.column(spot, external, Wanted { labels: false, if_permitted }),
+            None => self.refer("", spot, external),
+        }
     }
 
     /// Whether the caller may see the name of the row that a lookup leads to, and what leads there.

@@ -181,6 +181,19 @@ fn ve_056_all_across_the_line_is_two_questions() {
 }
 
 #[test]
+fn ve_056_of_all_far_columns_those_that_may_not_be_read_are_null() {
+    let world = World::new();
+    let document = "<fetch><entity name='mserp_customer'><attribute name='mserp_name'/>\
+        <link-entity name='account' from='accountnumber' to='mserp_account' alias='a' \
+        link-type='outer'><all-attributes/></link-entity></entity></fetch>";
+    let lowered = world.lower(fetchxml::parse(document).unwrap(), Vec::new()).unwrap();
+    let far = &lowered.fars[0].query.query;
+    assert_eq!(query(far), "account [c0=Number, c1=$id, c2=Name, c3=->Parent]");
+    let if_permitted: Vec<bool> = far.columns.iter().map(|it| it.if_permitted).collect();
+    assert_eq!(if_permitted, [false, false, true, true], "by the first, rows are joined");
+}
+
+#[test]
 fn ve_056_declared_lookups_are_found_where_their_rows_are() {
     let mut world = World::new();
     let named = rows("mserp_customer", &["mserp_nativeaccount"]);

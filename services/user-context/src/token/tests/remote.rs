@@ -150,6 +150,21 @@ async fn an_unknown_key_is_asked_for_once_however_much_time_has_passed() {
 }
 
 #[tokio::test]
+async fn a_key_that_was_wanted_a_moment_too_early_is_found_with_the_next_fetch() {
+    let [old, new] = ["old", "new"].map(IssuerKey::ec);
+    let issuer = Issuer::start(&[&old]).await;
+    let location = Location::Discovery(issuer.url.clone());
+    let keys = Arc::new(RemoteKeys::new(location, Duration::from_secs(3_600)).unwrap());
+    assert!(keys.find("old").await.is_ok());
+    issuer.publish(jwks(&[&new]));
+    assert!(keys.find("new").await.is_err(), "not fetched again so soon");
+    assert_eq!(issuer.fetches(), 1);
+    keys.forget_attempts().await;
+    assert!(keys.find("new").await.is_ok());
+    assert_eq!(issuer.fetches(), 2);
+}
+
+#[tokio::test]
 async fn those_who_wait_for_keys_wait_for_one_fetch() {
     let key = IssuerKey::ec("key");
     let issuer = Issuer::start(&[&key]).await;
