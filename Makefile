@@ -11,6 +11,8 @@ PROFILE ?= dev
 ARGS ?=
 # Of `make crash-test`.
 KILLS ?= 500
+# Of `make non-interference`.
+READS ?= 600
 
 export TOMBOLO_CACHE ?= $(CURDIR)/.cache
 # Holds only what the machine lacked or had too old.
@@ -20,10 +22,10 @@ export RUST_BACKTRACE ?= 1
 target_dir := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),$(CURDIR)/target)
 step := scripts/step.sh
 
-.PHONY: help bootstrap run test differential crash-test unit-and-e2e lint fmt fmt-check clippy proto-lint bench load-test fuzz clean
+.PHONY: help bootstrap run test differential crash-test non-interference unit-and-e2e lint fmt fmt-check clippy proto-lint bench load-test fuzz clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  \033[1m%-16s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 bootstrap: ## Install what building and testing need and this machine lacks
 	@scripts/bootstrap.sh
@@ -74,11 +76,17 @@ crash-test: ## Kill the system while it writes to both databases and compare the
 	cargo build --bin tombolo
 	KILLS='$(KILLS)' TOMBOLO_BIN='$(target_dir)/debug/tombolo' cargo test -p tests --test crash
 
+non-interference: ## Ask as users over two databases that differ in what these may not see; READS=100000 for many
+	@scripts/postgres.sh
+	cargo build --bin tombolo
+	READS='$(READS)' TOMBOLO_BIN='$(target_dir)/debug/tombolo' cargo test -p tests --test non_interference
+
 bench: ## Measure what a call costs over the same SQL sent directly; ARGS go to the load generator
 	@scripts/postgres.sh
 	cargo build --profile relfast --workspace --bins --locked
 	TOMBOLO_BIN='$(target_dir)/relfast/tombolo' '$(target_dir)/relfast/overhead' $(ARGS)
 	'$(target_dir)/relfast/capture'
+	'$(target_dir)/relfast/authorization'
 
 load-test: bench ## The same as bench
 

@@ -3,8 +3,10 @@
 //! [`cases`] says what is read, [`measure`] reads it both ways, one after the other in one loop, and
 //! [`report`] prints what came of it. The program is `overhead`; `make bench` runs it optimised.
 //! [`capture`] is another matter: what capturing changes costs who writes, measured by the program
-//! `capture`.
+//! `capture`. [`authorization`] is what it costs to know the caller and what it may do; the program of that
+//! name fails where it is too much.
 
+pub mod authorization;
 pub mod capture;
 pub mod cases;
 pub mod measure;

@@ -373,11 +373,11 @@ async fn a_body_that_is_cut_off_writes_nothing(world: &World) -> Result<()> {
     };
     let requests = [
         head("accounts", "application/json", &format!("Content-Length: {}", body.len() + 10))
-            + &body,
+            + body.as_str(),
         head("accounts", "application/json", "Transfer-Encoding: chunked")
-            + &format!("{:x}\r\n{body}", body.len()),
+            + format!("{:x}\r\n{body}", body.len()).as_str(),
         head("accounts", "application/json", "Transfer-Encoding: chunked")
-            + &format!("{:x}\r\n{body}\r\n", body.len()),
+            + format!("{:x}\r\n{body}\r\n", body.len()).as_str(),
         head("$batch", &Batch::content_type(), &format!("Content-Length: {}", batch.len())) + half,
     ];
     for request in requests {

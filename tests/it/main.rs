@@ -14,22 +14,28 @@ mod clients;
 mod contention;
 mod cost;
 mod cross;
+mod door;
 mod expand;
 mod fetch;
 mod filters;
 mod functions;
 mod fuzz;
 mod grpc;
+mod injection;
 mod keys;
 mod lambda;
 mod lifecycle;
+mod matrix;
 mod metadata;
+mod msal;
 mod native_writes;
 mod once;
 mod order;
 mod outage;
 mod paging;
+mod portal;
 mod reads;
+mod revocation;
 mod separate;
 mod trace;
 mod tryton;
@@ -59,15 +65,18 @@ async fn main() -> ExitCode {
     let mut runner = Runner::from_arguments();
     Box::pin(shared(&mut runner)).await;
     Box::pin(writing(&mut runner)).await;
+    Box::pin(matrix::run(&mut runner)).await;
+    Box::pin(portal::run(&mut runner)).await;
     Box::pin(lifecycle::run(&mut runner)).await;
     Box::pin(separate::run(&mut runner)).await;
+    Box::pin(revocation::run(&mut runner)).await;
     Box::pin(tryton::run(&mut runner)).await;
     runner.finish()
 }
 
 /// Cases over one system and one demo ERP. Those that change or stop something come last.
 async fn shared(runner: &mut Runner) {
-    let suites: [&[world::Case]; 23] = [
+    let suites: [&[world::Case]; 25] = [
         reads::CASES,
         clients::CASES,
         keys::CASES,
@@ -82,6 +91,7 @@ async fn shared(runner: &mut Runner) {
         fetch::CASES,
         cross::CASES,
         users::CASES,
+        door::CASES,
         bad_input::CASES,
         fuzz::CASES,
         grpc::CASES,
@@ -90,6 +100,7 @@ async fn shared(runner: &mut Runner) {
         paging::CASES,
         metadata::CASES,
         catalog::CASES,
+        msal::CASES,
         outage::CASES,
     ];
     if !suites.iter().any(|it| runner.wants_any(it)) {
@@ -104,7 +115,7 @@ async fn shared(runner: &mut Runner) {
 
 /// Cases over a system and a demo ERP that are written to. Those that restart it come last.
 async fn writing(runner: &mut Runner) {
-    let suites: [&[write_world::Case]; 10] = [
+    let suites: [&[write_world::Case]; 11] = [
         writes::CASES,
         native_writes::CASES,
         versions::CASES,
@@ -112,6 +123,7 @@ async fn writing(runner: &mut Runner) {
         batches::CASES,
         actions::CASES,
         write_clients::CASES,
+        injection::CASES,
         contention::CASES,
         once::CASES,
         background::CASES,

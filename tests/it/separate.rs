@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use serde_json::Value;
 use tempfile::TempDir;
 use tests::issuer::Issuer;
 use tests::runner::Runner;
-use tests::{Erp, Process, Start, System, Web, assert_error};
+use tests::{Erp, Process, Start, System, Web, assert_error, run_tombolo};
 use tokio::time::timeout;
 use tonic::transport::Endpoint;
 use tonic_health::pb::HealthCheckRequest;
@@ -17,7 +18,7 @@ use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
 const NAME: &str = "separate::five_processes_answer_like_one";
-const AUDIENCE: &str = "https://tombolo.example.com";
+pub(crate) const AUDIENCE: &str = "https://tombolo.example.com";
 const READY_WITHIN: Duration = Duration::from_secs(30);
 const SERVICES: [&str; 5] = ["user-context", "catalog", "organization", "query", "gateway"];
 
@@ -43,7 +44,7 @@ async fn five_processes_answer_like_one() -> Result<()> {
     let erp = Erp::demo(300).await?;
     let data = tests::temporary_directory()?;
     let one = System::start(&Start::dev(data.path()).over(&erp.url().await?, &erp.model())).await?;
-    let cluster = Cluster::start(&erp).await?;
+    let cluster = Cluster::start(&erp, Trust::Keys).await?;
     for user in ["admin", "usmf-clerk"] {
         let web = one.web(user).await?;
         let claims = tests::issuer::claims(web.token())?;
@@ -67,7 +68,9 @@ async fn five_processes_answer_like_one() -> Result<()> {
     visibility_reaches_every_process(&admin).await.context("visibility")?;
     let cluster = a_service_may_go_and_come_back(cluster, &admin).await.context("query is gone")?;
 
+    a_service_that_others_could_overhear_does_not_start(&cluster).await.context("exposed")?;
     cluster.stop().await?;
+    certificates_do_instead_of_keys(&erp, object_id).await.context("certificates")?;
     one.stop().await?;
     erp.stop().await
 }
@@ -101,6 +104,30 @@ async fn a_service_may_go_and_come_back(mut cluster: Cluster, admin: &Web) -> Re
     Ok(cluster)
 }
 
+async fn certificates_do_instead_of_keys(erp: &Erp, object_id: &str) -> Result<()> {
+    let cluster = Cluster::start(erp, Trust::Certificates).await?;
+    let web = Web::new(&cluster.http, Some(cluster.issuer.token(AUDIENCE, object_id)?));
+    for path in ["mserp_custcustomerv3entities?$top=1", "accounts?$top=1"] {
+        let answer = web.get(path).await?;
+        ensure!(answer.status == 200, "{path}: {answer:?}");
+    }
+    cluster.stop().await
+}
+
+async fn a_service_that_others_could_overhear_does_not_start(cluster: &Cluster) -> Result<()> {
+    for (service, setting) in [("query", "[tls]"), ("gateway", "[gateway.tls]")] {
+        let file = cluster.files.path().join(format!("{service}.toml"));
+        let settings = std::fs::read_to_string(&file)?;
+        let (_, rest) = settings.split_once('\n').context("no settings")?;
+        let exposed = cluster.files.path().join("exposed.toml");
+        std::fs::write(&exposed, format!("listen = \"0.0.0.0:0\"\n{rest}"))?;
+        let config = exposed.display().to_string();
+        let output = run_tombolo(&["serve", service, "--config", &config]).await?;
+        ensure!(!output.status.success() && output.stderr.contains(setting), "{output:?}");
+    }
+    Ok(())
+}
+
 async fn compare(one: &Web, other: &Web, path: &str) -> Result<()> {
     let (left, right) = (one.get(path).await?, other.get(path).await?);
     ensure!(left.status == right.status, "{left:?}\n{right:?}");
@@ -125,34 +152,89 @@ fn forget_ids(row: &mut Value) {
     }
 }
 
+/// How the services of a cluster know each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Trust {
+    Keys,
+    Certificates,
+}
+
+impl Trust {
+    /// Makes the files.
+    async fn prepare(self, folder: &Path) -> Result<()> {
+        if self == Self::Keys {
+            let out = folder.display().to_string();
+            let made = run_tombolo(&[&["keys", "--out", &out], &SERVICES[..]].concat()).await?;
+            ensure!(made.status.success(), "{made:?}");
+            return Ok(());
+        }
+        let mut parameters = CertificateParams::new(Vec::new())?;
+        parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let authority = CertifiedIssuer::self_signed(parameters, KeyPair::generate()?)?;
+        std::fs::write(folder.join("authority.pem"), authority.pem())?;
+        for service in SERVICES {
+            let names = vec![format!("{service}.tombolo.svc"), "127.0.0.1".to_owned()];
+            let key = KeyPair::generate()?;
+            let certificate = CertificateParams::new(names)?.signed_by(&key, &authority)?;
+            std::fs::write(folder.join(format!("{service}.pem")), certificate.pem())?;
+            std::fs::write(folder.join(format!("{service}-key.pem")), key.serialize_pem())?;
+        }
+        Ok(())
+    }
+
+    fn settings(self, service: &str, folder: &Path) -> String {
+        let folder = folder.display();
+        match self {
+            Self::Keys => format!(
+                "service_key_file = \"{folder}/{service}.key\"\n\
+                 services_file = \"{folder}/services.json\"\n"
+            ),
+            Self::Certificates => format!(
+                "[tls]\ncertificate_file = \"{folder}/{service}.pem\"\n\
+                 key_file = \"{folder}/{service}-key.pem\"\n\
+                 authority_file = \"{folder}/authority.pem\"\n"
+            ),
+        }
+    }
+
+    fn scheme(self) -> &'static str {
+        match self {
+            Self::Keys => "http",
+            Self::Certificates => "https",
+        }
+    }
+}
+
 /// Five processes with their settings files.
-struct Cluster {
-    issuer: Issuer,
-    http: String,
-    processes: Vec<Process>,
-    files: TempDir,
+pub(crate) struct Cluster {
+    pub(crate) issuer: Issuer,
+    pub(crate) http: String,
+    pub(crate) processes: Vec<Process>,
+    pub(crate) files: TempDir,
 }
 
 impl Cluster {
-    async fn start(erp: &Erp) -> Result<Self> {
+    pub(crate) async fn start(erp: &Erp, trust: Trust) -> Result<Self> {
         let files = tests::temporary_directory()?;
         let issuer = Issuer::new("https://login.example/tenant/v2.0")?;
         let http = free_address()?;
         let addresses = (0..SERVICES.len()).map(|_| free_address()).collect::<Result<Vec<_>>>()?;
+        trust.prepare(files.path()).await?;
         let mut processes = Vec::new();
         for (service, address) in SERVICES.iter().zip(&addresses) {
-            let settings = settings(erp, files.path(), &issuer, &addresses, &http).await?;
+            let settings = settings(erp, files.path(), &issuer, (trust, &addresses), &http).await?;
+            let trusted = trust.settings(service, files.path());
             let file = files.path().join(format!("{service}.toml"));
-            std::fs::write(&file, format!("listen = \"{address}\"\n{settings}"))?;
+            std::fs::write(&file, format!("listen = \"{address}\"\n{trusted}{settings}"))?;
             let process = Process::serve(service, &file)?;
-            let ready = ready(&process, address).await;
+            let ready = ready(&process, address, trust).await;
             ready.with_context(|| format!("{service} is not ready: {}", process.log()))?;
             processes.push(process);
         }
         Ok(Self { issuer, http: format!("http://{http}"), processes, files })
     }
 
-    async fn stop(self) -> Result<()> {
+    pub(crate) async fn stop(self) -> Result<()> {
         for process in self.processes.into_iter().rev() {
             process.stop().await?;
         }
@@ -164,7 +246,7 @@ async fn settings(
     erp: &Erp,
     folder: &Path,
     issuer: &Issuer,
-    addresses: &[String],
+    (trust, addresses): (Trust, &[String]),
     http: &str,
 ) -> Result<String> {
     let [user_context, catalog, organization, query, _] = addresses else {
@@ -172,13 +254,14 @@ async fn settings(
     };
     let model = erp.model();
     Ok(format!(
-        r#"service_key_file = "{service_key}"
-[peers]
-user_context = "http://{user_context}"
-catalog = "http://{catalog}"
-organization = "http://{organization}"
-query = "http://{query}"
+        r#"[peers]
+user_context = "{scheme}://{user_context}"
+catalog = "{scheme}://{catalog}"
+organization = "{scheme}://{organization}"
+query = "{scheme}://{query}"
 [user_context]
+database_url = "{platform}"
+model_dir = "{model}"
 users_file = "{users}"
 [[user_context.issuers]]
 issuer = "{issuer_name}"
@@ -198,7 +281,7 @@ public_url = "{AUDIENCE}"
 authorization_uri = "https://login.example/tenant/oauth2/authorize"
 page_token_key_file = "{page_token_key}"
 "#,
-        service_key = secret(folder, "service.key")?.display(),
+        scheme = trust.scheme(),
         users = model.join("users.toml").display(),
         issuer_name = issuer.name,
         jwks = issuer.jwks()?,
@@ -216,13 +299,17 @@ fn secret(folder: &Path, name: &str) -> Result<PathBuf> {
 }
 
 /// Free a moment ago. Nobody else on this machine is likely to take it in between.
-fn free_address() -> Result<String> {
+pub(crate) fn free_address() -> Result<String> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string())
 }
 
 /// It listens, and says that it serves.
-async fn ready(process: &Process, address: &str) -> Result<()> {
+pub(crate) async fn ready(process: &Process, address: &str, trust: Trust) -> Result<()> {
     process.said(" ready", READY_WITHIN).await?;
+    if trust == Trust::Certificates {
+        // Only who has a certificate may ask.
+        return Ok(());
+    }
     let serving = async {
         let channel = Endpoint::from_shared(format!("http://{address}"))?.connect().await?;
         let request = HealthCheckRequest::default();

@@ -17,9 +17,11 @@ const CASES: &[TrytonCase] = tests::cases![World:
     rows_of_every_table_are_found_again_by_their_guid,
     every_foreign_key_is_a_join_in_odata_and_in_fetchxml,
     importing_again_gives_a_model_that_serves,
+    users_may_do_what_their_groups_in_tryton_may,
 ];
 
 const CREATED_WITHIN: Duration = Duration::from_secs(160);
+const REVOKED_WITHIN: Duration = Duration::from_secs(2);
 /// What `@odata.count` stops at.
 const COUNT_LIMIT: i64 = 5_000;
 
@@ -222,4 +224,69 @@ async fn importing_again_gives_a_model_that_serves(world: &World) -> Result<()> 
     let again = run_tombolo(&import).await?;
     ensure!(!again.status.success(), "an existing model was replaced without --force");
     Ok(())
+}
+
+/// The ERP's own tables say who may do what, at start and whenever they are asked again.
+async fn users_may_do_what_their_groups_in_tryton_may(world: &World) -> Result<()> {
+    world
+        .erp
+        .execute(
+            r#"INSERT INTO currency_currency (name, code, rounding, digits, active)
+                   VALUES ('Euro', 'EUR', 0.01, 2, true);
+               INSERT INTO party_party (name, code, active) VALUES ('One', 'C1', true), ('Two', 'C2', true);
+               INSERT INTO company_company (party, currency)
+                   SELECT party_party.id, currency_currency.id FROM party_party, currency_currency
+                   WHERE party_party.code IN ('C1', 'C2');
+               INSERT INTO sale_sale (company, currency, party, invoice_method, invoice_state,
+                                      shipment_method, shipment_state, state)
+                   SELECT id, currency, party, 'order', 'none', 'order', 'none', 'draft' FROM company_company;
+               INSERT INTO res_user (login, name, active)
+                   VALUES ('sally', 'Sally', true), ('pat', 'Pat', true), ('gone', 'Gone', false);
+               INSERT INTO "res_user-company_company" ("user", company)
+                   SELECT res_user.id, min(company_company.id) FROM res_user, company_company
+                   WHERE login = 'sally' GROUP BY 1;
+               INSERT INTO "res_user-res_group" ("user", "group")
+                   SELECT res_user.id, res_group.id FROM res_user, res_group
+                   WHERE (login, res_group.name) IN
+                       (('sally', 'Sales Administrator'), ('pat', 'Party Administration'));"#,
+        )
+        .await?;
+    let (data, url) = (world.data.path().display().to_string(), world.erp.url().await?);
+    let model = workspace().join("models/tryton").display().to_string();
+    let import = async || {
+        let import = ["user", "import", "--model", &model, "--erp-url", &url];
+        let server = ["--server", &world.system.grpc, "--data", &data];
+        let imported = run_tombolo(&[&import[..], &server[..]].concat()).await?;
+        ensure!(imported.status.success(), "{imported:?}");
+        Ok(())
+    };
+    import().await?;
+    let check = async |user: &str, path: &str, expected: u16, part: &str| {
+        let answer = world.system.web(user).await?.get(path).await?;
+        let fits = answer.status == expected && answer.body.contains(part);
+        ensure!(fits, "{user} {path}: {} {:.300}", answer.status, answer.body);
+        anyhow::Ok(())
+    };
+    // A group, by its parent; and the company rule of Tryton.
+    check("sally", "mserp_salesales/$count", 200, "1").await?;
+    check("tryton-admin", "mserp_salesales/$count", 200, "2").await?;
+    check("pat", "mserp_salesales/$count", 403, "mserp_salesale").await?;
+    check("pat", "mserp_salelines/$count", 403, "mserp_saleline").await?;
+    // What is said without a group, and what is said of nobody.
+    check("pat", "mserp_resgroups/$count", 200, "").await?;
+    check("pat", "mserp_partyparties?$select=mserp_name&$top=1", 200, "mserp_name").await?;
+    check("pat", "mserp_resusers?$select=mserp_passwordhash", 403, "mserp_passwordhash").await?;
+    check("gone", "mserp_resgroups/$count", 403, "").await?;
+
+    world
+        .erp
+        .execute(
+            r#"DELETE FROM "res_user-res_group"
+               WHERE "user" = (SELECT id FROM res_user WHERE login = 'sally')"#,
+        )
+        .await?;
+    import().await?;
+    let web = world.system.web("sally").await?;
+    let gone = web.eventually("mserp_salesales/$count", REVOKED_WITHIN, |it| it.status == 403);
+    gone.await.map(drop)
 }

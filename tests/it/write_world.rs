@@ -75,6 +75,11 @@ impl World {
         Ok(self.live.read().await.as_ref().context("not running")?.admin.clone())
     }
 
+    /// Where gRPC listens.
+    pub(crate) async fn grpc(&self) -> Result<String> {
+        Ok(self.live.read().await.as_ref().context("not running")?.system.grpc.clone())
+    }
+
     /// Writes customers and orders of USMF.
     pub(crate) async fn clerk(&self) -> Result<Web> {
         Ok(self.live.read().await.as_ref().context("not running")?.clerk.clone())

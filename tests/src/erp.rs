@@ -38,11 +38,17 @@ struct Relay {
 impl Erp {
     /// An empty database. `pg_stat_statements` counts its statements.
     pub async fn empty(database: &str) -> Result<Self> {
+        Self::empty_with(database, &[]).await
+    }
+
+    /// The same, with other settings of the server.
+    pub async fn empty_with(database: &str, settings: &[(&str, &str)]) -> Result<Self> {
         let directory = temporary_directory()?;
         let options = Options::new(directory.path().join("erp"))
             .setting("shared_preload_libraries", "pg_stat_statements")
             .setting("pg_stat_statements.track", "top")
             .setting("fsync", "off");
+        let options = settings.iter().fold(options, |it, (name, value)| it.setting(*name, *value));
         let erp = Self {
             cluster: Mutex::new(None),
             options,

@@ -19,6 +19,7 @@ mod erp;
 pub mod issuer;
 pub mod load;
 pub mod node;
+pub mod non_interference;
 pub mod oracle;
 mod platform;
 mod process;

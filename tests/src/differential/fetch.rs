@@ -18,7 +18,8 @@ use super::write::{escape, fetch_filter, fetch_link, wrapped};
 use crate::encode;
 use crate::random::Random;
 
-const ANNOTATIONS: &str = "odata.include-annotations=\"Microsoft.Dynamics.CRM.fetchxmlpagingcookie,Microsoft.Dynamics.CRM.morerecords\"";
+/// What a client that reads pages asks for.
+pub const ANNOTATIONS: &str = "odata.include-annotations=\"Microsoft.Dynamics.CRM.fetchxmlpagingcookie,Microsoft.Dynamics.CRM.morerecords\"";
 
 /// The platform takes fifteen; an `all` across the line may count as two.
 const MOST_LINKS: usize = 7;
@@ -272,19 +273,30 @@ impl Query {
 
     /// Below the service root.
     #[must_use]
-    pub fn path(&self, world: &World, page: Option<(usize, usize, &str)>) -> String {
-        format!("{}?fetchXml={}", world.sets[self.table], encode(&self.xml(&world.schema, page)))
+    pub fn path(
+        &self,
+        sets: &[String],
+        schema: &Schema,
+        page: Option<(usize, usize, &str)>,
+    ) -> String {
+        format!("{}?fetchXml={}", sets[self.table], encode(&self.xml(schema, page)))
+    }
+
+    /// Rows of a page, where it is to be read page by page.
+    #[must_use]
+    pub fn page_size(&self) -> Option<usize> {
+        self.page_size
     }
 
     /// All pages, where pages are asked for: not too many of them.
     async fn read(&self, world: &World, count: usize) -> Result<Vec<Value>> {
         let Some(size) = self.page_size.map(|it| it.max(count / 50)) else {
-            let answer = world.web.json(&self.path(world, None)).await?;
+            let answer = world.web.json(&self.path(&world.sets, &world.schema, None)).await?;
             return Ok(answer["value"].as_array().context("no value")?.clone());
         };
         let (mut rows, mut cookie) = (Vec::new(), String::new());
         for number in 1..10_000 {
-            let path = self.path(world, Some((size, number, &cookie)));
+            let path = self.path(&world.sets, &world.schema, Some((size, number, &cookie)));
             let page = world.web.get_prefer(&path, ANNOTATIONS).await?.ok()?;
             let value = page["value"].as_array().context("no value")?;
             ensure!(value.len() <= size, "{} rows on a page of {size}", value.len());
@@ -292,10 +304,7 @@ impl Query {
             if page["@Microsoft.Dynamics.CRM.morerecords"] != true {
                 return Ok(rows);
             }
-            cookie = match page["@Microsoft.Dynamics.CRM.fetchxmlpagingcookie"].as_str() {
-                Some(outer) => inner_cookie(outer)?,
-                None => String::new(),
-            };
+            cookie = next_cookie(&page)?;
         }
         anyhow::bail!("the pages do not end")
     }
@@ -350,6 +359,14 @@ fn some_columns(random: &mut Random, schema: &Schema, table: usize) -> Vec<usize
     let table = &schema.tables[table];
     let columns = (0..random.below(4)).map(|_| random.below(table.columns.len()));
     columns.filter(|it| *it != table.tag()).collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+/// The cookie of the page after this one; empty where the answer has none.
+pub fn next_cookie(page: &Value) -> Result<String> {
+    match page["@Microsoft.Dynamics.CRM.fetchxmlpagingcookie"].as_str() {
+        Some(outer) => inner_cookie(outer),
+        None => Ok(String::new()),
+    }
 }
 
 /// What clients do with the cookie: take the inner one, decode it twice.

@@ -12,11 +12,11 @@ pub mod make;
 mod native;
 pub mod odata;
 mod reach;
-mod rows;
+pub(crate) mod rows;
 pub mod rules;
 mod run;
 pub mod schema;
-mod world;
+pub(crate) mod world;
 pub mod write;
 
 pub use make::Dialect;

@@ -5,7 +5,6 @@ mod answer;
 
 use std::collections::BTreeSet;
 
-use super::World;
 use super::filter::Filter;
 use super::groups::Group;
 use super::make::{Dialect, Sight};
@@ -254,19 +253,19 @@ impl Query {
 
     /// Below the service root.
     #[must_use]
-    pub fn path(&self, world: &World) -> String {
-        let set = &world.sets[self.read.table];
+    pub fn path(&self, sets: &[String], schema: &Schema) -> String {
+        let set = &sets[self.read.table];
         match &self.group {
             Some(group) => {
                 let filter = self.read.filter.as_ref();
-                let filter = filter.map(|it| odata_filter(&world.schema, &[self.read.table], it));
+                let filter = filter.map(|it| odata_filter(schema, &[self.read.table], it));
                 let before = filter.map_or_else(String::new, |it| format!("filter({it})/"));
-                let apply = group.odata(&world.schema.tables[self.read.table]);
+                let apply = group.odata(&schema.tables[self.read.table]);
                 format!("{set}?$apply={}", encode(&format!("{before}{apply}")))
             }
             None => {
                 let count = if self.count { "&$count=true" } else { "" };
-                format!("{set}?{}{count}", self.read.options(&world.schema, false))
+                format!("{set}?{}{count}", self.read.options(schema, false))
             }
         }
     }

@@ -113,7 +113,7 @@ pub(super) fn fill(tables: &mut [Table], at: usize, random: &mut Random) {
     tables[at].links = links;
 }
 
-fn key_cell(column: &Column, number: usize) -> Cell {
+pub(crate) fn key_cell(column: &Column, number: usize) -> Cell {
     match column.kind {
         Kind::Guid => Cell::Guid(Uuid::from_u64_pair(
             (number as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15),
@@ -125,7 +125,7 @@ fn key_cell(column: &Column, number: usize) -> Cell {
     }
 }
 
-pub(super) fn literal(cell: &Cell, column: &Column) -> String {
+pub(crate) fn literal(cell: &Cell, column: &Column) -> String {
     match (cell, column.kind) {
         (Cell::Null, _) => "NULL".to_owned(),
         (Cell::Text(text), _) => format!("'{}'", text.replace('\'', "''")),

@@ -75,7 +75,7 @@ impl Query {
     fn text(&self, world: &World) -> String {
         match self {
             Self::OData(it) => {
-                let path = it.path(world);
+                let path = it.path(&world.sets, &world.schema);
                 let decoded = percent_encoding::percent_decode_str(&path).decode_utf8_lossy();
                 decoded.into_owned()
             }

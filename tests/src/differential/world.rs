@@ -81,7 +81,7 @@ impl World {
 }
 
 /// The entity set of a table: the plural that the service document has.
-async fn set_of(web: &Web, logical: &str) -> Result<String> {
+pub(crate) async fn set_of(web: &Web, logical: &str) -> Result<String> {
     let document = web.json("").await?;
     let sets = document["value"].as_array().context("no sets")?;
     let mut names = sets.iter().filter_map(|it| it["name"].as_str());

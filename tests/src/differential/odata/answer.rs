@@ -93,7 +93,7 @@ impl Query {
     pub async fn check(&self, world: &World) -> Result<usize> {
         let count = world.schema.tables[self.read.table].rows.len();
         let expected = self.read.expected(world, 0..count);
-        let path = self.path(world);
+        let path = self.path(&world.sets, &world.schema);
         if let Some(group) = &self.group {
             let answer = world.web.json(&path).await?;
             let rows = answer["value"].as_array().context("no value")?;

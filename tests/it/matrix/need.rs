@@ -1,0 +1,132 @@
+//! What each way in takes.
+
+use gateway::EntryPoint;
+
+use super::who::{Operation, Who};
+
+enum Need {
+    /// To be somebody.
+    Anybody,
+    /// To be a person, or the application that reads the catalog.
+    Catalog,
+    /// Something with customers, and their groups where they are touched too.
+    Customers(&'static [Operation]),
+    /// The platform's own tables.
+    Tables,
+    /// The fields that some may not see.
+    HiddenFields,
+    /// A System administrator.
+    SystemAdministrator,
+    /// A System or Security administrator.
+    Directory,
+    /// Another service.
+    Service,
+    /// It is not there yet, for nobody.
+    Later,
+}
+
+/// Whether somebody may.
+pub(crate) fn allows(point: EntryPoint, who: Who) -> bool {
+    if who == Who::Disabled {
+        return false;
+    }
+    match need(point) {
+        Need::Anybody => true,
+        Need::Catalog => who.works_with_tables() || who == Who::Application,
+        Need::Customers(operations) => operations.iter().all(|it| who.operations().contains(it)),
+        Need::Tables => who.works_with_tables(),
+        Need::HiddenFields => {
+            who.operations().contains(&Operation::Read) && !matches!(who, Who::Blind | Who::Portal)
+        }
+        Need::SystemAdministrator => who == Who::SystemAdministrator,
+        Need::Directory => matches!(who, Who::SystemAdministrator | Who::SecurityAdministrator),
+        Need::Service | Need::Later => false,
+    }
+}
+
+/// No `_`: a new way in has a row here, or nothing compiles.
+fn need(point: EntryPoint) -> Need {
+    use EntryPoint as E;
+    use Operation::{Create, Delete, Invoke, Read, Update};
+    match point {
+        E::ServiceDocument
+        | E::Metadata
+        | E::Definitions
+        | E::Discovery
+        | E::WhoAmI
+        | E::RetrieveVersion
+        | E::RetrieveCurrentOrganization
+        | E::RetrieveMetadataChanges
+        | E::FetchXmlToQueryExpression
+        | E::QueryExpressionToFetchXml
+        | E::GrpcFetchXmlToQueryExpression
+        | E::GrpcQueryExpressionToFetchXml
+        | E::GrpcWhoAmI
+        | E::GrpcGetCaller => Need::Anybody,
+        E::GrpcListDataEntities
+        | E::GrpcGetDataEntity
+        | E::GrpcListRelationships
+        | E::GrpcGetRelationship => Need::Catalog,
+        E::Rows
+        | E::FetchXml
+        | E::Count
+        | E::References
+        | E::Record
+        | E::Reference
+        | E::Changes
+        | E::ChangesCount
+        | E::BatchRequest
+        | E::GrpcRetrieve
+        | E::GrpcRetrieveMultiple => Need::Customers(&[Read]),
+        E::Property => Need::HiddenFields,
+        E::StoredQuery | E::RetrieveTotalRecordCount => Need::Tables,
+        E::Create | E::CreateMultiple | E::GrpcCreate => Need::Customers(&[Create]),
+        // Where it is to be put is a row that is found, and what it leads to.
+        E::CreateRelated => Need::Customers(&[Create, Read]),
+        E::Change
+        | E::SetProperty
+        | E::ClearProperty
+        | E::UpdateMultiple
+        | E::UpsertMultiple
+        | E::BatchChangeSet
+        | E::RespondAsync
+        | E::GrpcUpdate
+        | E::GrpcUpsert
+        | E::GrpcExecuteTransaction => Need::Customers(&[Update]),
+        E::Associate | E::Disassociate => Need::Customers(&[Update, Read]),
+        E::Delete | E::GrpcDelete => Need::Customers(&[Delete]),
+        E::BulkDelete => Need::Customers(&[Read, Delete]),
+        E::RecordAction | E::TableAction | E::UnboundAction | E::GrpcPerformAction => {
+            Need::Customers(&[Invoke])
+        }
+        // Those of others are nobody's but administrators'.
+        E::Explain
+        | E::GrpcExplain
+        | E::BackgroundOperation
+        | E::CancelBackgroundOperation
+        | E::GrpcUpdateDataEntity
+        | E::GrpcRefreshDataEntity
+        | E::GrpcRefreshModel
+        | E::GrpcCreateRelationship
+        | E::GrpcDeleteRelationship => Need::SystemAdministrator,
+        E::GrpcListUsers
+        | E::GrpcGetUser
+        | E::GrpcUpdateUser
+        | E::GrpcDeleteUser
+        | E::GrpcListRoles
+        | E::GrpcUpdateRole
+        | E::GrpcDeleteRole
+        | E::GrpcListDuties
+        | E::GrpcUpdateDuty
+        | E::GrpcDeleteDuty
+        | E::GrpcListPrivileges
+        | E::GrpcUpdatePrivilege
+        | E::GrpcDeletePrivilege
+        | E::GrpcImportDirectory => Need::Directory,
+        E::GrpcWatchDataEntities
+        | E::GrpcResolveCaller
+        | E::GrpcWatchTrust
+        | E::GrpcCheckPortalUser => Need::Service,
+        E::DeleteMultiple => Need::Later,
+    }
+}
