@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use proto::user_context::v1 as users;
 use proto::user_context::v1::directory_service_client::DirectoryServiceClient;
 use tests::runner::Runner;
@@ -59,6 +59,14 @@ async fn a_right_that_is_lost_is_lost_at_every_replica() -> Result<()> {
     directory.delete_role().await?;
     status(&webs, TABLE, 403).await.context("the role is gone")?;
 
+    // An administrator at the command line, away from the machines of the cluster.
+    let (server, administrator) = (grpc(&cluster)?, directory.token.clone());
+    let arguments = ["user", "get", USER, "--server", &server];
+    let told = tests::run_tombolo_as(&administrator, &arguments).await?;
+    ensure!(told.status.success() && told.stdout.contains(USER), "{told:?}");
+    let told = tests::run_tombolo_as(&token, &arguments).await?;
+    ensure!(!told.status.success(), "{told:?}");
+
     cluster.stop().await?;
     erp.stop().await
 }
@@ -112,6 +120,13 @@ async fn refused(webs: &[Web]) -> Result<()> {
     Ok(())
 }
 
+/// Where the first gateway's gRPC listens.
+fn grpc(cluster: &Cluster) -> Result<String> {
+    let settings = std::fs::read_to_string(cluster.files.path().join("gateway.toml"))?;
+    let line = settings.lines().next().unwrap_or_default();
+    Ok(format!("http://{}", line.trim_start_matches("listen = ").trim_matches('"')))
+}
+
 /// The directory as an administrator has it, over gRPC.
 struct Directory {
     client: DirectoryServiceClient<Channel>,
@@ -120,10 +135,7 @@ struct Directory {
 
 impl Directory {
     async fn of(cluster: &Cluster, object_id: &str) -> Result<Self> {
-        let settings = std::fs::read_to_string(cluster.files.path().join("gateway.toml"))?;
-        let line = settings.lines().next().unwrap_or_default();
-        let address = line.trim_start_matches("listen = ").trim_matches('"');
-        let channel = Endpoint::from_shared(format!("http://{address}"))?.connect().await?;
+        let channel = Endpoint::from_shared(grpc(cluster)?)?.connect().await?;
         let client = DirectoryServiceClient::new(channel);
         Ok(Self { client, token: cluster.issuer.token(AUDIENCE, object_id)? })
     }
@@ -161,7 +173,8 @@ impl Directory {
     }
 
     async fn delete_role(&mut self) -> Result<()> {
-        let request = users::DeleteRoleRequest { name: format!("roles/{ROLE}") };
+        let request =
+            users::DeleteRoleRequest { name: format!("roles/{ROLE}"), allow_missing: false };
         let request = self.signed(request)?;
         self.client.delete_role(request).await?;
         Ok(())

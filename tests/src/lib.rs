@@ -36,7 +36,9 @@ mod web;
 pub use erp::Erp;
 pub use platform::Platform;
 pub use process::using as processes_using;
-pub use system::{Output, Process, Start, System, run_tombolo, temporary_directory};
+pub use system::{
+    Output, Process, Start, System, run_tombolo, run_tombolo_as, temporary_directory,
+};
 pub use web::{Answer, Web, assert_error, encode};
 
 use std::path::{Path, PathBuf};

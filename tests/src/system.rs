@@ -236,7 +236,17 @@ impl Process {
 
 /// Runs the binary to its end.
 pub async fn run_tombolo(arguments: &[&str]) -> Result<Output> {
+    finish(tombolo()?, arguments).await
+}
+
+/// [`run_tombolo`] with a bearer token, which says who calls.
+pub async fn run_tombolo_as(token: &str, arguments: &[&str]) -> Result<Output> {
     let mut command = tombolo()?;
+    command.env("TOMBOLO_TOKEN", token);
+    finish(command, arguments).await
+}
+
+async fn finish(mut command: Command, arguments: &[&str]) -> Result<Output> {
     let output = timeout(COMMAND_WITHIN, command.args(arguments).output()).await;
     let output = output.with_context(|| format!("tombolo {arguments:?} does not end"))??;
     Ok(Output {
@@ -260,7 +270,15 @@ fn tombolo() -> Result<Command> {
     let binary = std::env::var_os("TOMBOLO_BIN").map_or(built, PathBuf::from);
     ensure!(binary.exists(), "{} is not there: cargo build -p tombolo", binary.display());
     let mut command = Command::new(binary);
-    for name in ["TOMBOLO_DATA", "TOMBOLO_ERP_URL", "DATABASE_URL", "OTEL_EXPORTER_OTLP_ENDPOINT"] {
+    for name in [
+        "TOMBOLO_DATA",
+        "TOMBOLO_ERP_URL",
+        "TOMBOLO_TOKEN",
+        "TOMBOLO_AUTHORITY",
+        "TOMBOLO_AUDIT_FILE",
+        "DATABASE_URL",
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+    ] {
         command.env_remove(name);
     }
     command.current_dir(workspace()).stdin(Stdio::null());

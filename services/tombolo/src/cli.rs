@@ -61,12 +61,17 @@ pub(crate) struct ServerArgs {
     /// Where gRPC listens.
     #[arg(long, global = true, default_value = "http://127.0.0.1:8081")]
     pub(crate) server: String,
-    /// The data directory of the `tombolo dev` behind --server, for a token.
+    /// The data directory of the `tombolo dev` behind --server, for a token. Elsewhere, put a bearer token
+    /// of an administrator into the environment variable TOMBOLO_TOKEN.
     #[arg(long, global = true, env = "TOMBOLO_DATA", default_value = ".tombolo")]
     pub(crate) data: PathBuf,
-    /// Act as this user.
+    /// Act as this user, where there is no TOMBOLO_TOKEN.
     #[arg(long = "user", value_name = "USER", global = true, default_value = "admin")]
     pub(crate) user: String,
+    /// Certificates (PEM) to know an https server by. Default: that of the `tombolo dev` in --data, or those
+    /// of the system.
+    #[arg(long, value_name = "FILE", global = true, env = "TOMBOLO_AUTHORITY")]
+    pub(crate) authority: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

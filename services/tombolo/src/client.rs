@@ -1,5 +1,7 @@
 //! How the administrator's verbs reach the system: by its public gRPC, with a token of a user.
 
+use std::path::PathBuf;
+
 use anyhow::{Context as _, Result};
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::interceptor::InterceptedService;
@@ -9,6 +11,11 @@ use tonic::{Request, Status};
 use crate::certificate::CERTIFICATE_FILE;
 use crate::cli::ServerArgs;
 use crate::token;
+
+/// A bearer token of whoever calls.
+const TOKEN_VARIABLE: &str = "TOMBOLO_TOKEN";
+/// Where Debian has them, and most others.
+const SYSTEM_CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
 
 /// Entries of a page, where everything is listed.
 pub(crate) const PAGE_SIZE: i32 = 1_000;
@@ -29,10 +36,17 @@ impl tonic::service::Interceptor for Bearer {
 
 /// Connects as the arguments say.
 pub(crate) async fn connect(args: &ServerArgs) -> Result<Access> {
-    let token = token::mint(&args.data, &args.user)?;
-    let bearer = Bearer(format!("Bearer {token}").parse().context("the token is no header")?);
+    // In no argument, which everybody on the machine can read.
+    let token = match std::env::var(TOKEN_VARIABLE) {
+        Ok(token) if !token.trim().is_empty() => token.trim().to_owned(),
+        _ => token::mint(&args.data, &args.user)?,
+    };
+    let mut bearer: MetadataValue<Ascii> =
+        format!("Bearer {token}").parse().ok().context("the token is no header")?;
+    bearer.set_sensitive(true);
+    let bearer = Bearer(bearer);
     let channel = if args.server.starts_with("https://") {
-        rpc::tls::trusting(&args.server, &args.data.join(CERTIFICATE_FILE))?
+        rpc::tls::trusting(&args.server, &authority(args))?
     } else {
         let endpoint = Endpoint::from_shared(args.server.clone())?;
         endpoint.connect().await.with_context(|| {
@@ -40,6 +54,16 @@ pub(crate) async fn connect(args: &ServerArgs) -> Result<Access> {
         })?
     };
     Ok(InterceptedService::new(channel, bearer))
+}
+
+/// By what an https server is known.
+fn authority(args: &ServerArgs) -> PathBuf {
+    let own = args.data.join(CERTIFICATE_FILE);
+    match &args.authority {
+        Some(file) => file.clone(),
+        None if own.exists() => own,
+        None => PathBuf::from(SYSTEM_CERTIFICATES),
+    }
 }
 
 /// What the server said, for people.

@@ -45,7 +45,10 @@ pub(crate) async fn user(args: UserArgs) -> Result<()> {
             output.one(&answer.user.unwrap_or_default())
         }
         UserCommand::Delete { name } => {
-            let request = pb::DeleteUserRequest { name: entry::resource("users", &name) };
+            let request = pb::DeleteUserRequest {
+                name: entry::resource("users", &name),
+                allow_missing: false,
+            };
             client.delete_user(request).await.map_err(explain)?;
             output.deleted(&name)
         }
@@ -70,7 +73,10 @@ pub(crate) async fn role(args: RoleArgs) -> Result<()> {
             output.one(&answer.role.unwrap_or_default())
         }
         EntryCommand::Delete { name } => {
-            let request = pb::DeleteRoleRequest { name: entry::resource("roles", &name) };
+            let request = pb::DeleteRoleRequest {
+                name: entry::resource("roles", &name),
+                allow_missing: false,
+            };
             client.delete_role(request).await.map_err(explain)?;
             output.deleted(&name)
         }
@@ -94,7 +100,10 @@ pub(crate) async fn duty(args: DutyArgs) -> Result<()> {
             output.one(&answer.duty.unwrap_or_default())
         }
         EntryCommand::Delete { name } => {
-            let request = pb::DeleteDutyRequest { name: entry::resource("duties", &name) };
+            let request = pb::DeleteDutyRequest {
+                name: entry::resource("duties", &name),
+                allow_missing: false,
+            };
             client.delete_duty(request).await.map_err(explain)?;
             output.deleted(&name)
         }
@@ -119,7 +128,10 @@ pub(crate) async fn privilege(args: PrivilegeArgs) -> Result<()> {
             output.one(&answer.privilege.unwrap_or_default())
         }
         EntryCommand::Delete { name } => {
-            let request = pb::DeletePrivilegeRequest { name: entry::resource("privileges", &name) };
+            let request = pb::DeletePrivilegeRequest {
+                name: entry::resource("privileges", &name),
+                allow_missing: false,
+            };
             client.delete_privilege(request).await.map_err(explain)?;
             output.deleted(&name)
         }

@@ -212,7 +212,7 @@ async fn directory(
             client.update_user(as_actor(actor, user(named("users")))?).await.map(drop)
         }
         E::GrpcDeleteUser => {
-            let request = users::DeleteUserRequest { name: named("users") };
+            let request = users::DeleteUserRequest { name: named("users"), allow_missing: false };
             client.delete_user(as_actor(actor, request)?).await.map(drop)
         }
         E::GrpcListRoles => client.list_roles(as_actor(actor, Default::default())?).await.map(drop),
@@ -220,7 +220,7 @@ async fn directory(
             client.update_role(as_actor(actor, role(named("roles")))?).await.map(drop)
         }
         E::GrpcDeleteRole => {
-            let request = users::DeleteRoleRequest { name: named("roles") };
+            let request = users::DeleteRoleRequest { name: named("roles"), allow_missing: false };
             client.delete_role(as_actor(actor, request)?).await.map(drop)
         }
         E::GrpcListDuties => {
@@ -230,7 +230,7 @@ async fn directory(
             client.update_duty(as_actor(actor, duty(named("duties")))?).await.map(drop)
         }
         E::GrpcDeleteDuty => {
-            let request = users::DeleteDutyRequest { name: named("duties") };
+            let request = users::DeleteDutyRequest { name: named("duties"), allow_missing: false };
             client.delete_duty(as_actor(actor, request)?).await.map(drop)
         }
         E::GrpcListPrivileges => {
@@ -241,7 +241,8 @@ async fn directory(
             client.update_privilege(as_actor(actor, request)?).await.map(drop)
         }
         E::GrpcDeletePrivilege => {
-            let request = users::DeletePrivilegeRequest { name: named("privileges") };
+            let request =
+                users::DeletePrivilegeRequest { name: named("privileges"), allow_missing: false };
             client.delete_privilege(as_actor(actor, request)?).await.map(drop)
         }
         E::GrpcImportDirectory => {

@@ -5,13 +5,15 @@ use rpc::{Caller, Companies};
 use super::argument::{Argument, Arguments};
 
 /// The calls that set the acting user's settings for the rest of the transaction, as a list of columns:
-/// `tombolo.user`, the ERP's own id of the user; `tombolo.systemuser`, the row id of the platform's; and
+/// `tombolo.user`, the ERP's own id of the user; `tombolo.systemuser`, the row id of the platform's;
+/// `tombolo.contact`, the portal contact that the user stands for, empty for others; and
 /// `tombolo.companies`, the codes of the legal entities whose rows the user may touch, separated by
 /// commas, or `*` for every one.
 pub(crate) fn settings(caller: &Caller, arguments: &mut Arguments) -> String {
     let settings = [
         ("tombolo.user", caller.user.erp_user.replace('\0', "")),
         ("tombolo.systemuser", caller.user.system_user_id.to_string()),
+        ("tombolo.contact", caller.user.contact.map(|it| it.to_string()).unwrap_or_default()),
         ("tombolo.companies", companies(caller)),
     ];
     let set = settings.map(|(name, value)| {

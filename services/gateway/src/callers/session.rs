@@ -129,6 +129,12 @@ impl Session {
         self.caller.sender.as_ref().unwrap_or(&self.caller.user).system_user_id
     }
 
+    /// Whose limits the call counts against: a portal's contacts each have their own.
+    pub(crate) fn counted(&self) -> Uuid {
+        let contact = self.caller.user.contact.filter(|it| !it.is_nil());
+        contact.unwrap_or_else(|| self.sender())
+    }
+
     /// Tells callers apart that may see different rows.
     pub(crate) fn who(&self) -> [Uuid; 3] {
         let user = &self.caller.user;

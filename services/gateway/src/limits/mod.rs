@@ -145,7 +145,7 @@ impl Limiter {
     /// Admits one request of the token's user. Never fails because of where it is counted.
     pub(crate) async fn begin(&self, session: &Session) -> Result<Turn, GatewayError> {
         let Some(counting) = &self.counting else { return Ok(Turn { begun: None }) };
-        let user = session.sender();
+        let user = session.counted();
         let (judged, place) = counting.judge(user, now()).await;
         let remaining = judged.admitted.map_err(|exceeded| {
             let error = GatewayError::LimitExceeded(exceeded);
@@ -160,7 +160,7 @@ impl Limiter {
     pub(crate) fn aside(&self, session: &Session) -> Turn {
         let begun = self.counting.as_ref().map(|counting| Begun {
             counting: Arc::clone(counting),
-            user: session.sender(),
+            user: session.counted(),
             place: Place::Aside,
             at: Instant::now(),
             remaining: Remaining { requests: 0, execution: Duration::ZERO },

@@ -101,7 +101,7 @@ impl DirectoryService for Directory {
         request: Request<pb::DeleteUserRequest>,
     ) -> Result<Response<pb::DeleteUserResponse>, Status> {
         changing(request, "DeleteUser", async |caller, request| {
-            self.delete::<User>(&caller, &request.name).await?;
+            self.delete::<User>(&caller, &request.name, request.allow_missing).await?;
             Ok(pb::DeleteUserResponse {})
         })
         .await
@@ -133,7 +133,7 @@ impl DirectoryService for Directory {
         request: Request<pb::DeleteRoleRequest>,
     ) -> Result<Response<pb::DeleteRoleResponse>, Status> {
         changing(request, "DeleteRole", async |caller, request| {
-            self.delete::<Role>(&caller, &request.name).await?;
+            self.delete::<Role>(&caller, &request.name, request.allow_missing).await?;
             Ok(pb::DeleteRoleResponse {})
         })
         .await
@@ -165,7 +165,7 @@ impl DirectoryService for Directory {
         request: Request<pb::DeleteDutyRequest>,
     ) -> Result<Response<pb::DeleteDutyResponse>, Status> {
         changing(request, "DeleteDuty", async |caller, request| {
-            self.delete::<Duty>(&caller, &request.name).await?;
+            self.delete::<Duty>(&caller, &request.name, request.allow_missing).await?;
             Ok(pb::DeleteDutyResponse {})
         })
         .await
@@ -198,7 +198,7 @@ impl DirectoryService for Directory {
         request: Request<pb::DeletePrivilegeRequest>,
     ) -> Result<Response<pb::DeletePrivilegeResponse>, Status> {
         changing(request, "DeletePrivilege", async |caller, request| {
-            self.delete::<Privilege>(&caller, &request.name).await?;
+            self.delete::<Privilege>(&caller, &request.name, request.allow_missing).await?;
             Ok(pb::DeletePrivilegeResponse {})
         })
         .await

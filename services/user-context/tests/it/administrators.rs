@@ -39,7 +39,7 @@ async fn a_security_administrator_manages_ordinary_users_and_roles() {
     let role = pb::Role { name: "roles/Reader".into(), ..pb::Role::default() };
     let update = pb::UpdateRoleRequest { role: Some(role), allow_missing: false };
     directory.update_role(environment.by(SECURITY, update).await).await.unwrap();
-    let delete = pb::DeleteUserRequest { name: "users/anna".into() };
+    let delete = pb::DeleteUserRequest { name: "users/anna".into(), allow_missing: false };
     directory.delete_user(environment.by(SECURITY, delete).await).await.unwrap();
 }
 
@@ -57,7 +57,7 @@ async fn a_security_administrator_touches_no_system_administrator() {
     let posing = |name: &str| pb::User { erp_user: "Boss".into(), ..user(name, &[]) };
     check("pose", put(&environment, SECURITY, posing("new"), &[]).await);
     check("pose later", put(&environment, SECURITY, posing("usmf-clerk"), &["erp_user"]).await);
-    let delete = pb::DeleteUserRequest { name: "users/boss".into() };
+    let delete = pb::DeleteUserRequest { name: "users/boss".into(), allow_missing: false };
     check("delete", directory.delete_user(environment.by(SECURITY, delete).await).await);
     let imported = pb::ImportDirectoryRequest {
         source: "erp".into(),

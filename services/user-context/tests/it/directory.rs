@@ -103,7 +103,7 @@ async fn others_and_nonsense_are_refused() {
     let own = environment.by("usmf-clerk", own).await;
     assert_eq!(refused(directory.get_user(own).await), denied);
     assert_eq!(refused(put(&environment, "usmf-clerk", user("x", &[]), &[]).await), denied);
-    let delete = pb::DeleteUserRequest { name: "users/usmf-clerk".into() };
+    let delete = pb::DeleteUserRequest { name: "users/usmf-clerk".into(), allow_missing: false };
     let delete = environment.by("usmf-clerk", delete).await;
     assert_eq!(refused(directory.delete_user(delete).await), denied);
     let import = pb::ImportDirectoryRequest { source: "erp".into(), ..Default::default() };
@@ -153,11 +153,13 @@ async fn a_user_lives_from_its_making_to_its_end() {
     let get = pb::GetUserRequest { name: "users/anna".into() };
     let got = directory.get_user(environment.by("admin", get.clone()).await).await.unwrap();
     assert!(got.into_inner().user.unwrap().disabled);
-    let delete = pb::DeleteUserRequest { name: "users/anna".into() };
+    let delete = pb::DeleteUserRequest { name: "users/anna".into(), allow_missing: false };
     directory.delete_user(environment.by("admin", delete.clone()).await).await.unwrap();
     let not_found = (NotFound, Some(RecordNotFound));
-    let again = directory.delete_user(environment.by("admin", delete).await).await;
+    let again = directory.delete_user(environment.by("admin", delete.clone()).await).await;
     assert_eq!(refused(again), not_found);
+    let repeated = pb::DeleteUserRequest { allow_missing: true, ..delete };
+    directory.delete_user(environment.by("admin", repeated).await).await.unwrap();
     assert_eq!(refused(directory.get_user(environment.by("admin", get).await).await), not_found);
 }
 
@@ -197,7 +199,7 @@ async fn what_always_exists_stays() {
     let environment = Environment::start(vec![], 5).await;
     let mut directory = environment.directory();
     let in_use = (FailedPrecondition, Some(InUse));
-    let delete = pb::DeleteUserRequest { name: "users/Admin".into() };
+    let delete = pb::DeleteUserRequest { name: "users/Admin".into(), allow_missing: false };
     let delete = environment.by("admin", delete).await;
     assert_eq!(refused(directory.delete_user(delete).await), in_use);
     let disabled = pb::User { disabled: true, ..user("admin", &[]) };
@@ -206,7 +208,7 @@ async fn what_always_exists_stays() {
     assert_eq!(refused(stripped), in_use);
     for name in role::BUILT_IN {
         let name = format!("roles/{name}");
-        let delete = pb::DeleteRoleRequest { name: name.clone() };
+        let delete = pb::DeleteRoleRequest { name: name.clone(), allow_missing: false };
         let delete = environment.by("admin", delete).await;
         assert_eq!(refused(directory.delete_role(delete).await), in_use);
         let role = Some(pb::Role { name, ..pb::Role::default() });
@@ -253,7 +255,7 @@ async fn what_a_role_grants_changes_for_its_holders_at_once() {
     make_reader(&environment, "Reader", "B").await;
     assert!(!may_read("A") && may_read("B"));
 
-    let delete = pb::DeleteDutyRequest { name: "duties/READ".into() };
+    let delete = pb::DeleteDutyRequest { name: "duties/READ".into(), allow_missing: false };
     directory.delete_duty(environment.by("admin", delete).await).await.unwrap();
     assert!(!may_read("B"));
     let roles = environment.by("admin", pb::ListRolesRequest::default()).await;
@@ -262,7 +264,8 @@ async fn what_a_role_grants_changes_for_its_holders_at_once() {
     assert!(by_duty.duties.is_empty() && !by_duty.built_in);
     assert_eq!(roles.iter().filter(|it| it.built_in).count(), role::BUILT_IN.len());
 
-    let delete = pb::DeleteRoleRequest { name: "roles/sales / by duty".into() };
+    let delete =
+        pb::DeleteRoleRequest { name: "roles/sales / by duty".into(), allow_missing: false };
     directory.delete_role(environment.by("admin", delete).await).await.unwrap();
     let revoked = environment.context.verifier();
     let revoked = revoked.verify(&answer.assertions["user-context"], "gateway");

@@ -110,14 +110,17 @@ impl Directory {
         &self,
         caller: &Caller,
         resource: &str,
+        allow_missing: bool,
     ) -> Result<(), Error> {
         let name = name_in::<T>(resource)?;
         let edit = |content: &mut Content| {
             if always_exists::<T>(name) {
                 return Err(Error::AlwaysExists(resource.to_owned()));
             }
-            let removed = content.remove::<T>(name);
-            if removed { Ok(()) } else { Err(Error::NotFound(resource.to_owned())) }
+            match content.remove::<T>(name) || allow_missing {
+                true => Ok(()),
+                false => Err(Error::NotFound(resource.to_owned())),
+            }
         };
         self.changes.change(Actor::Caller(caller), edit).await
     }
