@@ -43,6 +43,8 @@ pub struct User {
     pub application_id: Option<String>,
     /// May not call at all.
     pub disabled: bool,
+    /// An administrator said so, and no import undoes it.
+    pub locked: bool,
     /// May act as other users, with no right that not both have (prvActOnBehalfOfAnotherUser).
     pub acts_on_behalf: bool,
     /// An application that may act as portal contacts (spec VE-092).
@@ -186,6 +188,7 @@ impl User {
             companies: Companies::Only(Vec::new()),
             application_id: None,
             disabled: false,
+            locked: false,
             acts_on_behalf: false,
             serves_portal: false,
             time_zone: DEFAULT_TIME_ZONE.into(),

@@ -41,6 +41,7 @@ impl Import {
         replace(content, self.source, &self.duties, &mut found);
         replace(content, self.source, &self.roles, &mut found);
         replace(content, self.source, &self.users, &mut found);
+        self.keep_locks(&before, content);
         for name in &self.implied_roles {
             if content.get::<Role>(name).is_none() {
                 let (name, display_name) = (name.clone(), name.clone());
@@ -62,6 +63,18 @@ impl Import {
         counts.add(self.source, &before.roles, &content.roles);
         counts.add(self.source, &before.users, &content.users);
         Ok(counts)
+    }
+}
+
+impl Import {
+    /// Whom an administrator disabled, an administrator enables.
+    fn keep_locks(&self, before: &Content, content: &mut Content) {
+        for user in &self.users {
+            let is_locked = before.get::<User>(&user.name).is_some_and(|it| it.locked);
+            if is_locked && content.get::<User>(&user.name).is_some() {
+                content.put(User { disabled: true, locked: true, ..user.clone() });
+            }
+        }
     }
 }
 

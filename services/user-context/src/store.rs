@@ -21,8 +21,10 @@ const WAIT_BUDGET: Duration = Duration::from_secs(5);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(30);
 /// In order; what has been released is never changed.
-const MIGRATIONS: [(i64, &str, &str); 1] =
-    [(1, "directory", include_str!("../migrations/0001_directory.sql"))];
+const MIGRATIONS: [(i64, &str, &str); 2] = [
+    (1, "directory", include_str!("../migrations/0001_directory.sql")),
+    (2, "locked", include_str!("../migrations/0002_locked.sql")),
+];
 
 /// The store cannot be used.
 #[derive(Debug, thiserror::Error)]

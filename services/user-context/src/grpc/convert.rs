@@ -47,6 +47,7 @@ impl Message for pb::User {
             },
             application_id: Some(self.application_id).filter(|it| !it.is_empty()),
             disabled: self.disabled,
+            locked: self.disabled && source == Source::Administrator,
             acts_on_behalf: self.acts_on_behalf,
             serves_portal: self.serves_portal,
             time_zone: text(self.time_zone, DEFAULT_TIME_ZONE),

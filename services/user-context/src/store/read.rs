@@ -40,7 +40,8 @@ pub(super) async fn state(
         content.put(it);
     }
     let users = "SELECT name, display_name, system_user_id, object_id, erp_user, companies,
-             application_id, disabled, acts_on_behalf, serves_portal, time_zone, language, source,
+             application_id, disabled, locked, acts_on_behalf, serves_portal, time_zone, language,
+             source,
              ARRAY(SELECT role.name FROM user_role AS link
                  JOIN role ON role.key = link.role_key
                  WHERE link.user_key = directory_user.key) AS roles
@@ -68,6 +69,7 @@ fn user(row: PgRow) -> Result<User, sqlx::Error> {
         },
         application_id: Some(application_id).filter(|it| !it.is_empty()),
         disabled: row.try_get("disabled")?,
+        locked: row.try_get("locked")?,
         acts_on_behalf: row.try_get("acts_on_behalf")?,
         serves_portal: row.try_get("serves_portal")?,
         time_zone: row.try_get("time_zone")?,

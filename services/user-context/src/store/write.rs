@@ -64,18 +64,20 @@ const ROLES: Entries = Entries {
 
 const USERS: Entries = Entries {
     upsert: "INSERT INTO directory_user (key, name, display_name, system_user_id, object_id,
-            erp_user, companies, application_id, disabled, acts_on_behalf, serves_portal,
-            time_zone, language, source)
+            erp_user, companies, application_id, disabled, locked, acts_on_behalf,
+            serves_portal, time_zone, language, source)
         SELECT key, name, display_name, system_user_id, object_id, erp_user, companies,
-            application_id, disabled, acts_on_behalf, serves_portal, time_zone, language, source
+            application_id, disabled, locked, acts_on_behalf, serves_portal, time_zone, language,
+            source
         FROM jsonb_to_recordset($1::jsonb) AS given (key text, name text, display_name text,
             system_user_id uuid, object_id uuid, erp_user text, companies text[],
-            application_id text, disabled boolean, acts_on_behalf boolean,
+            application_id text, disabled boolean, locked boolean, acts_on_behalf boolean,
             serves_portal boolean, time_zone text, language integer, source text)
         ON CONFLICT (key) DO UPDATE SET name = excluded.name,
             display_name = excluded.display_name, object_id = excluded.object_id,
             erp_user = excluded.erp_user, companies = excluded.companies,
             application_id = excluded.application_id, disabled = excluded.disabled,
+            locked = excluded.locked,
             acts_on_behalf = excluded.acts_on_behalf, serves_portal = excluded.serves_portal,
             time_zone = excluded.time_zone, language = excluded.language,
             source = excluded.source",
@@ -233,6 +235,7 @@ fn user(user: &User) -> Value {
         "companies": companies,
         "application_id": user.application_id.as_deref().unwrap_or_default(),
         "disabled": user.disabled,
+        "locked": user.locked,
         "acts_on_behalf": user.acts_on_behalf,
         "serves_portal": user.serves_portal,
         "time_zone": user.time_zone,

@@ -47,6 +47,30 @@ async fn an_import_replaces_what_its_source_said_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn whom_an_administrator_disabled_no_import_enables() {
+    let environment = Environment::start(vec![], 5).await;
+    let disabled = |disabled| pb::User { disabled, ..user("a", &[]) };
+    let said = |it: bool| erp(vec![disabled(it), user("b", &[])], vec![]);
+    let is_disabled = || environment.context.directory().user("a").unwrap().disabled;
+    // What the source said itself, it takes back.
+    for says in [true, false] {
+        import(&environment, said(says)).await.unwrap();
+        assert_eq!(is_disabled(), says);
+    }
+    for mask in [&["disabled"][..], &[]] {
+        put(&environment, "admin", disabled(true), mask).await.unwrap();
+        let changed = erp(vec![pb::User { display_name: "A".into(), ..disabled(false) }], vec![]);
+        import(&environment, changed).await.unwrap();
+        assert!(is_disabled());
+        import(&environment, said(false)).await.unwrap();
+        assert!(is_disabled());
+        put(&environment, "admin", disabled(false), &["disabled"]).await.unwrap();
+        import(&environment, said(false)).await.unwrap();
+        assert!(!is_disabled());
+    }
+}
+
+#[tokio::test]
 async fn an_import_with_a_mistake_or_a_conflict_changes_nothing() {
     let environment = Environment::start(vec![], 5).await;
     let cases = [
@@ -86,19 +110,22 @@ async fn a_reload_takes_the_new_file_or_keeps_the_old() {
 #[tokio::test]
 async fn a_restart_with_the_same_files_keeps_what_was_changed_since() {
     let environment = Environment::start(vec![], 5).await;
-    let disabled = pb::User { disabled: true, ..user("usmf-clerk", &[]) };
-    put(&environment, "admin", disabled, &["disabled"]).await.unwrap();
+    let display_name = "Somebody".to_owned();
+    let changed = pb::User { disabled: true, display_name, ..user("usmf-clerk", &[]) };
+    put(&environment, "admin", changed, &["disabled", "display_name"]).await.unwrap();
     let restarted = environment.again(|it: Config| it).await;
     let directory = restarted.directory();
     let clerk = directory.user("usmf-clerk").unwrap();
-    assert!(clerk.disabled);
+    assert!(clerk.disabled && clerk.display_name == "Somebody");
     assert_eq!(
         clerk.system_user_id,
         environment.context.directory().user("usmf-clerk").unwrap().system_user_id
     );
-    // Told to, it says again what the file says.
+    // Told to, it says again what the file says, and enables nobody whom an administrator disabled.
     restarted.reload().await.unwrap();
-    assert!(!restarted.directory().user("usmf-clerk").unwrap().disabled);
+    let directory = restarted.directory();
+    let clerk = directory.user("usmf-clerk").unwrap();
+    assert!(clerk.disabled && clerk.display_name != "Somebody");
     // And a file that says something new is read at the start.
     let file = environment.dir.path().join("users.toml");
     std::fs::write(&file, "[[users]]\nname = \"new\"\n").unwrap();

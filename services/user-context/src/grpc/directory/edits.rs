@@ -187,7 +187,7 @@ fn masked(old: &User, given: &User, mask: &[String]) -> Result<User, Error> {
             "roles" => user.roles.clone_from(&given.roles),
             "companies" => user.companies.clone_from(&given.companies),
             "application_id" => user.application_id.clone_from(&given.application_id),
-            "disabled" => user.disabled = given.disabled,
+            "disabled" => (user.disabled, user.locked) = (given.disabled, given.locked),
             "acts_on_behalf" => user.acts_on_behalf = given.acts_on_behalf,
             "serves_portal" => user.serves_portal = given.serves_portal,
             "time_zone" => user.time_zone.clone_from(&given.time_zone),
