@@ -76,7 +76,11 @@ async fn refusals_are_written_down_without_secrets() {
     check(status, 403, &["portal contact", denied, "PORTAL_USER_REFUSED"]);
     let status = send("good", &[("CallerContactId", contact)]).await;
     check(status, 200, &["portal contact", "decision=allowed", &user, contact]);
-    // The portal's application has had its one request.
+    // The contact has had its one request, and the portal's application none.
+    assert_eq!(send("good", &[("CallerContactId", contact)]).await, 429);
+    let entries = log.take();
+    assert!(entries.iter().any(|it| it.contains("LIMIT_EXCEEDED") && it.contains(contact)));
+    assert_eq!(send("good", &[]).await, 200);
     let status = send("good", &[]).await;
     check(status, 429, &[denied, "LIMIT_EXCEEDED", &user]);
 }
