@@ -6,7 +6,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::Targets;
 
 /// Our crates, as `tracing` names them.
-const OURS: [&str; 19] = [
+const OURS: [&str; 20] = [
     "catalog",
     "change_log",
     "cluster",
@@ -22,6 +22,7 @@ const OURS: [&str; 19] = [
     "query",
     "rpc",
     "rules",
+    "schema",
     "tables",
     "telemetry",
     "tombolo",

@@ -1,6 +1,7 @@
 //! Every way the catalog can say no, and the one place where that becomes a status.
 
 use rpc::{ErrorReason, status, unavailable};
+use schema::OpenError;
 use tonic::{Code, Status};
 
 use crate::list_entity::{CHANGE_TRACKING, TABLE};
@@ -92,6 +93,15 @@ impl From<sqlx::Error> for Error {
             Some("55P03") => Self::Busy,
             _ if provider::is_unavailable(&error) => Self::StoreUnavailable(error),
             _ => Self::StoreFailed(error),
+        }
+    }
+}
+
+impl From<OpenError> for StartError {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Connect(error) => Self::Store(error),
+            OpenError::Migrate(error) => Self::Migrate(error),
         }
     }
 }

@@ -5,7 +5,7 @@ use proto::catalog::v1 as catalog;
 use proto::query::v1 as pb;
 use proto::query::v1::{AttributeType, RequiredLevel, SystemColumn};
 
-use crate::store::{LIST_ENTITY_ID, SCHEMA};
+use crate::store::{LIST_ENTITY_ID, NAME};
 
 const ENTITY: &str = "CDSVirtualEntityListEntity";
 pub(crate) const TABLE: &str = "mserp_financeandoperationsentity";
@@ -38,7 +38,7 @@ pub(crate) fn definition() -> catalog::DataEntity {
         entity_id: LIST_ENTITY_ID,
         sources: vec![catalog::DataSource {
             alias: "list".to_owned(),
-            schema: SCHEMA.to_owned(),
+            schema: NAME.to_owned(),
             table: "data_entity".to_owned(),
             join: None,
             is_view: false,

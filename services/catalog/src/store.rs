@@ -7,14 +7,13 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use model::Model;
-use sqlx::migrate::{Migration, MigrationType, Migrator};
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgRow};
+use schema::{OpenError, Schema};
+use sqlx::postgres::PgRow;
 use sqlx::{PgPool, Postgres, Row as _, Transaction};
 
-use crate::error::StartError;
 pub(crate) use relationships::DeclaredRow;
 
-pub(crate) const SCHEMA: &str = "catalog";
+pub(crate) const NAME: &str = "catalog";
 /// Told whenever the revision grows, so that every replica hears of it.
 pub(crate) const CHANNEL: &str = "tombolo_catalog";
 /// The first data entity's number.
@@ -23,15 +22,19 @@ const FIRST_ENTITY_ID: i32 = 11_000;
 pub(crate) const LIST_ENTITY_ID: u32 = 0x2893;
 /// How long a change waits for the one before it, here or in another replica.
 pub(crate) const WAIT_BUDGET: Duration = Duration::from_secs(5);
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(30);
-/// In order; what has been released is never changed.
-const MIGRATIONS: [(i64, &str, &str); 4] = [
-    (1, "entities", include_str!("../migrations/0001_entities.sql")),
-    (2, "last visible", include_str!("../migrations/0002_last_visible.sql")),
-    (3, "relationships", include_str!("../migrations/0003_relationships.sql")),
-    (4, "change tracking", include_str!("../migrations/0004_change_tracking.sql")),
-];
+const SCHEMA: Schema = Schema {
+    name: NAME,
+    // In order; what has been released is never changed.
+    migrations: &[
+        (1, "entities", include_str!("../migrations/0001_entities.sql")),
+        (2, "last visible", include_str!("../migrations/0002_last_visible.sql")),
+        (3, "relationships", include_str!("../migrations/0003_relationships.sql")),
+        (4, "change tracking", include_str!("../migrations/0004_change_tracking.sql")),
+    ],
+    statement_timeout: STATEMENT_TIMEOUT,
+    lock_timeout: Some(WAIT_BUDGET),
+};
 
 /// The store.
 #[derive(Clone, Debug)]
@@ -71,21 +74,8 @@ pub(crate) struct Change {
 // === impl Store ===
 
 impl Store {
-    pub(crate) async fn open(url: &str) -> Result<Self, StartError> {
-        let options: PgConnectOptions = url.parse()?;
-        let milliseconds = |it: Duration| it.as_millis().to_string();
-        let options = options.options([
-            ("search_path", SCHEMA.to_owned()),
-            ("lock_timeout", milliseconds(WAIT_BUDGET)),
-            ("statement_timeout", milliseconds(STATEMENT_TIMEOUT)),
-        ]);
-        let pool = PgPoolOptions::new()
-            .max_connections(4)
-            .acquire_timeout(CONNECT_TIMEOUT)
-            .connect_with(options)
-            .await?;
-        migrator().run(&pool).await?;
-        Ok(Self { pool })
+    pub(crate) async fn open(url: &str) -> Result<Self, OpenError> {
+        Ok(Self { pool: SCHEMA.open(url).await? })
     }
 
     /// Grows with every change.
@@ -280,17 +270,6 @@ impl State {
         symbols
             .all(|(name, symbol)| self.option_values.contains_key(&(name.clone(), symbol.clone())))
     }
-}
-
-fn migrator() -> Migrator {
-    let migration = |(version, name, sql): (i64, &'static str, &'static str)| {
-        let sql = sqlx::SqlStr::from_static(sql);
-        Migration::new(version, name.into(), MigrationType::Simple, sql, false)
-    };
-    let mut migrator = Migrator::with_migrations(MIGRATIONS.map(migration).into());
-    // Under the migrator's lock, so that replicas may start at the same time.
-    migrator.create_schema(SCHEMA);
-    migrator
 }
 
 async fn read_state(transaction: &mut Transaction<'_, Postgres>) -> Result<State, sqlx::Error> {

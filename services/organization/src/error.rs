@@ -1,6 +1,7 @@
 //! Every way the organization can say no, and the one place where that becomes a status.
 
 use rpc::{ErrorReason, status, unavailable};
+use schema::OpenError;
 use tonic::{Code, Status};
 
 pub(crate) const DOMAIN: &str = "organization";
@@ -62,6 +63,15 @@ fn unique_field(constraint: &str) -> Option<&'static str> {
         "systemuser_domainname" => Some("domain_name"),
         "cdm_company_code" => Some("code"),
         _ => None,
+    }
+}
+
+impl From<OpenError> for StartError {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Connect(error) => Self::Store(error),
+            OpenError::Migrate(error) => Self::Migrate(error),
+        }
     }
 }
 

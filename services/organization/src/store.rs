@@ -5,28 +5,30 @@ mod portal;
 
 use std::time::Duration;
 
+use schema::{OpenError, Schema};
 use sqlx::PgPool;
-use sqlx::migrate::{Migration, MigrationType, Migrator};
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use uuid::Uuid;
 
 pub(crate) use self::background::{NewOperation, Operation, Outcome, Reader, State};
 pub(crate) use self::portal::PortalMapping;
-use crate::error::StartError;
 
-const SCHEMA: &str = "organization";
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+const NAME: &str = "organization";
 const SAMPLE_DATA: &str = include_str!("../sql/sample_data.sql");
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(30);
-/// In order; what has been released is never changed.
-const MIGRATIONS: [(i64, &str, &str); 6] = [
-    (1, "tables", include_str!("../migrations/0001_tables.sql")),
-    (2, "user columns", include_str!("../migrations/0002_user_columns.sql")),
-    (3, "accounts", include_str!("../migrations/0003_accounts.sql")),
-    (4, "rules", include_str!("../migrations/0004_rules.sql")),
-    (5, "background operations", include_str!("../migrations/0005_background_operations.sql")),
-    (6, "portal users", include_str!("../migrations/0006_portal_users.sql")),
-];
+const SCHEMA: Schema = Schema {
+    name: NAME,
+    // In order; what has been released is never changed.
+    migrations: &[
+        (1, "tables", include_str!("../migrations/0001_tables.sql")),
+        (2, "user columns", include_str!("../migrations/0002_user_columns.sql")),
+        (3, "accounts", include_str!("../migrations/0003_accounts.sql")),
+        (4, "rules", include_str!("../migrations/0004_rules.sql")),
+        (5, "background operations", include_str!("../migrations/0005_background_operations.sql")),
+        (6, "portal users", include_str!("../migrations/0006_portal_users.sql")),
+    ],
+    statement_timeout: STATEMENT_TIMEOUT,
+    lock_timeout: None,
+};
 
 /// The store.
 #[derive(Clone, Debug)]
@@ -72,19 +74,8 @@ pub(crate) struct Facts {
 }
 
 impl Store {
-    pub(crate) async fn open(url: &str) -> Result<Self, StartError> {
-        let options: PgConnectOptions = url.parse()?;
-        let options = options.options([
-            ("search_path", SCHEMA.to_owned()),
-            ("statement_timeout", STATEMENT_TIMEOUT.as_millis().to_string()),
-        ]);
-        let pool = PgPoolOptions::new()
-            .max_connections(4)
-            .acquire_timeout(CONNECT_TIMEOUT)
-            .connect_with(options)
-            .await?;
-        migrator().run(&pool).await?;
-        Ok(Self { pool })
+    pub(crate) async fn open(url: &str) -> Result<Self, OpenError> {
+        Ok(Self { pool: SCHEMA.open(url).await? })
     }
 
     /// Makes rows of users; those that are as they should be are left alone.
@@ -184,15 +175,4 @@ impl Imported {
         let number = |it: usize| i32::try_from(it).unwrap_or(i32::MAX);
         Self { created: number(count(true)), updated: number(count(false)) }
     }
-}
-
-fn migrator() -> Migrator {
-    let migration = |(version, name, sql): (i64, &'static str, &'static str)| {
-        let sql = sqlx::SqlStr::from_static(sql);
-        Migration::new(version, name.into(), MigrationType::Simple, sql, false)
-    };
-    let mut migrator = Migrator::with_migrations(MIGRATIONS.map(migration).into());
-    // Under the migrator's lock, so that replicas may start at the same time.
-    migrator.create_schema(SCHEMA);
-    migrator
 }

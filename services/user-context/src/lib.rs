@@ -46,7 +46,6 @@ use portal::Mappings;
 use replicas::Redis;
 use resolve::Resolver;
 pub use sources::{Mistake, SourceError};
-pub use store::OpenError;
 use store::Store;
 use tasks::Tasks;
 pub use token::IssuerError;
@@ -88,7 +87,7 @@ pub enum StartError {
     Source(#[from] SourceError),
     /// The directory's store cannot be used.
     #[error("the directory's store: {0}")]
-    Store(#[from] OpenError),
+    Store(#[from] schema::OpenError),
     /// The directory cannot be what the files say.
     #[error("the directory cannot be made what its files say: {0}")]
     Directory(String),

@@ -8,34 +8,26 @@ mod write;
 
 use std::time::Duration;
 
-use sqlx::migrate::{Migration, MigrationType, Migrator};
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use schema::{OpenError, Schema};
 use sqlx::{PgPool, Postgres, Transaction};
 use uuid::Uuid;
 
 use crate::content::{Content, Source};
 
-const SCHEMA: &str = "user_context";
+const NAME: &str = "user_context";
 /// How long a change waits for the one before it, here or in another replica.
 const WAIT_BUDGET: Duration = Duration::from_secs(5);
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(30);
-/// In order; what has been released is never changed.
-const MIGRATIONS: [(i64, &str, &str); 2] = [
-    (1, "directory", include_str!("../migrations/0001_directory.sql")),
-    (2, "locked", include_str!("../migrations/0002_locked.sql")),
-];
-
-/// The store cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// The database does not answer, or not as it should.
-    #[error(transparent)]
-    Database(#[from] sqlx::Error),
-    /// The schema cannot be brought up to date.
-    #[error(transparent)]
-    Migrate(#[from] sqlx::migrate::MigrateError),
-}
+const SCHEMA: Schema = Schema {
+    name: NAME,
+    // In order; what has been released is never changed.
+    migrations: &[
+        (1, "directory", include_str!("../migrations/0001_directory.sql")),
+        (2, "locked", include_str!("../migrations/0002_locked.sql")),
+    ],
+    statement_timeout: STATEMENT_TIMEOUT,
+    lock_timeout: Some(WAIT_BUDGET),
+};
 
 /// The store.
 #[derive(Clone, Debug)]
@@ -61,20 +53,7 @@ pub(crate) struct Change {
 
 impl Store {
     pub(crate) async fn open(url: &str) -> Result<Self, OpenError> {
-        let options: PgConnectOptions = url.parse()?;
-        let milliseconds = |it: Duration| it.as_millis().to_string();
-        let options = options.options([
-            ("search_path", SCHEMA.to_owned()),
-            ("lock_timeout", milliseconds(WAIT_BUDGET)),
-            ("statement_timeout", milliseconds(STATEMENT_TIMEOUT)),
-        ]);
-        let pool = PgPoolOptions::new()
-            .max_connections(4)
-            .acquire_timeout(CONNECT_TIMEOUT)
-            .connect_with(options)
-            .await?;
-        migrator().run(&pool).await?;
-        Ok(Self { pool })
+        Ok(Self { pool: SCHEMA.open(url).await? })
     }
 
     /// Grows with every change.
@@ -159,15 +138,4 @@ impl Change {
     pub(crate) async fn commit_unseen(self) -> Result<(), sqlx::Error> {
         self.transaction.commit().await
     }
-}
-
-fn migrator() -> Migrator {
-    let migration = |(version, name, sql): (i64, &'static str, &'static str)| {
-        let sql = sqlx::SqlStr::from_static(sql);
-        Migration::new(version, name.into(), MigrationType::Simple, sql, false)
-    };
-    let mut migrator = Migrator::with_migrations(MIGRATIONS.map(migration).into());
-    // Under the migrator's lock, so that replicas may start at the same time.
-    migrator.create_schema(SCHEMA);
-    migrator
 }

@@ -1,16 +1,16 @@
 //! Two replicas over one directory: what one changes, the other's verifiers know.
 
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures::FutureExt as _;
 use proto::user_context::v1 as pb;
 use rpc::{AssertionVerifier, InvalidAssertion, SigningKey};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 use tonic::Streaming;
-use user_context::{Config, UserContext};
+use user_context::{Config, Directory, UserContext};
 
 use crate::directory::{put, user};
 use crate::support::{Client, Environment, channel, resolve, soon};
@@ -104,33 +104,20 @@ impl Watcher {
         self.verifier.apply(&news).unwrap();
     }
 
-    /// What is waiting to be heard.
-    async fn catch_up(&mut self) {
-        while let Some(news) = self.news.message().now_or_never() {
-            self.verifier.apply(&news.unwrap().unwrap()).unwrap();
-        }
-    }
-
     /// How long after a change by `environment` an assertion made by `other` is refused.
     async fn time_to_revoke(&mut self, environment: &Environment, other: &UserContext) -> Duration {
         let enabled = pb::User { disabled: false, ..user("usmf-clerk", &[]) };
         put(environment, "admin", enabled, &["disabled"]).await.unwrap();
         let token = environment.mint("usmf-clerk");
-        let assertion = soon(async {
-            loop {
-                // It has to be told of the user's being back first.
-                let answer = resolve(other, &token, None).await;
-                self.catch_up().await;
-                if let Ok(answer) = answer {
-                    let assertion = answer.assertions["query"].clone();
-                    if self.verifier.verify(&assertion, "gateway").is_ok() {
-                        return assertion;
-                    }
-                }
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        })
-        .await;
+        // It has to be told of the user's being back first.
+        let mut directories = other.changes();
+        let is_back = |it: &Arc<Directory>| it.user("usmf-clerk").is_some_and(|it| !it.disabled);
+        soon(directories.wait_for(is_back)).await.unwrap();
+        let answer = resolve(other, &token, None).await.unwrap();
+        let assertion = answer.assertions["query"].clone();
+        while self.verifier.verify(&assertion, "gateway").is_err() {
+            self.hear().await;
+        }
         let disabled = pb::User { disabled: true, ..user("usmf-clerk", &[]) };
         put(environment, "admin", disabled, &["disabled"]).await.unwrap();
         let acknowledged = Instant::now();
