@@ -260,17 +260,8 @@ impl Portal {
     }
 
     async fn within(&self, time: Duration, satisfies: impl Fn(u16) -> bool) -> Result<()> {
-        let asking = async {
-            loop {
-                let answer = self.as_contact(Method::GET, ORDER_SET, None).await?;
-                if satisfies(answer.status.as_u16()) {
-                    return anyhow::Ok(());
-                }
-                // What is awaited is news in another service, which tells nobody outside.
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        };
-        tokio::time::timeout(time, asking).await.with_context(|| format!("not within {time:?}"))?
+        let ask = async || self.as_contact(Method::GET, ORDER_SET, None).await;
+        tests::eventually(time, ask, |it| satisfies(it.status.as_u16())).await.map(drop)
     }
 
     async fn give_the_role(&self) -> Result<()> {

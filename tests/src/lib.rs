@@ -39,7 +39,7 @@ pub use process::using as processes_using;
 pub use system::{
     Output, Process, Start, System, run_tombolo, run_tombolo_as, temporary_directory,
 };
-pub use web::{Answer, Web, assert_error, encode};
+pub use web::{Answer, Web, assert_error, encode, eventually};
 
 use std::path::{Path, PathBuf};
 

@@ -172,22 +172,32 @@ impl Web {
         Ok((rows, sizes))
     }
 
-    /// Asks again and again until the answer satisfies, or fails with the last one.
+    /// [`eventually`] of a GET.
     pub async fn eventually(
         &self,
         path: &str,
         within: Duration,
         satisfies: impl Fn(&Answer) -> bool,
     ) -> Result<Duration> {
-        let started = Instant::now();
-        loop {
-            let answer = self.get(path).await?;
-            if satisfies(&answer) {
-                return Ok(started.elapsed());
-            }
-            ensure!(started.elapsed() < within, "after {within:?} still {answer:?}");
-            tokio::time::sleep(Duration::from_millis(20)).await;
+        eventually(within, async || self.get(path).await, satisfies).await
+    }
+}
+
+/// Asks again and again until the answer satisfies, or fails with the last one. For what is news within
+/// the system, which tells nobody outside.
+pub async fn eventually(
+    within: Duration,
+    ask: impl AsyncFn() -> Result<Answer>,
+    satisfies: impl Fn(&Answer) -> bool,
+) -> Result<Duration> {
+    let started = Instant::now();
+    loop {
+        let answer = ask().await?;
+        if satisfies(&answer) {
+            return Ok(started.elapsed());
         }
+        ensure!(started.elapsed() < within, "after {within:?} still {answer:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
