@@ -19,6 +19,7 @@ macro_rules! package {
     };
 }
 
+package!(add_in, "tombolo.add_in.v1");
 package!(business_logic, "tombolo.business_logic.v1");
 package!(capacity, "tombolo.capacity.v1");
 package!(catalog, "tombolo.catalog.v1");

@@ -50,6 +50,18 @@ impl Search {
         Self { explicit: directory.or(self.explicit), ..self }
     }
 
+    /// A client program, such as `pg_dump`: the one beside a server's programs where there is one, which is
+    /// of a known version, and what `PATH` has otherwise.
+    pub fn program(&self, name: &str) -> Option<PathBuf> {
+        let existing = |directory: PathBuf| Some(directory.join(name)).filter(|it| it.is_file());
+        if let Some(directory) = &self.explicit {
+            return existing(directory.clone());
+        }
+        let beside_servers = self.candidates().into_iter().map(|candidate| candidate.bin);
+        let path = self.path.iter().flat_map(std::env::split_paths);
+        beside_servers.chain(path).find_map(existing)
+    }
+
     fn candidates(&self) -> Vec<Candidate> {
         let mut seen = BTreeSet::new();
         let path = self.path.iter().flat_map(std::env::split_paths).filter_map(|d| on_path(&d));
@@ -293,6 +305,20 @@ mod tests {
         let search = Search::from_env().with_explicit(Some(empty.path().to_owned()));
         let error = Binaries::find(&search, Account::Own, None).unwrap_err();
         assert!(matches!(error, Error::BadBinaries { .. }), "{error}");
+    }
+
+    #[test]
+    fn a_client_program_is_taken_from_the_directory_that_was_named_and_from_path_otherwise() {
+        let root = tempfile::tempdir().unwrap();
+        let program = root.path().join("pg_dump_of_a_test");
+        fs::write(&program, "").unwrap();
+        let name = "pg_dump_of_a_test";
+        let path = std::env::join_paths([root.path()]).unwrap();
+        assert_eq!(search(Some(path.clone()), Vec::new()).program(name), Some(program.clone()));
+        let empty = tempfile::tempdir().unwrap();
+        let elsewhere = search(Some(path), Vec::new()).with_explicit(Some(empty.path().to_owned()));
+        assert_eq!(elsewhere.program(name), None);
+        assert_eq!(search(None, Vec::new()).program(name), None);
     }
 
     #[test]

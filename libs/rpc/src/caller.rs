@@ -73,6 +73,12 @@ impl Principal {
         self.holds(role::SYSTEM_ADMINISTRATOR)
     }
 
+    /// Whether it administers the tenant: environments, capacity, add-ins. System administrators do.
+    #[must_use]
+    pub fn is_tenant_administrator(&self) -> bool {
+        self.is_administrator() || role::TENANT_ADMINISTRATORS.iter().any(|it| self.holds(it))
+    }
+
     /// Whether it is a Security administrator.
     #[must_use]
     pub fn is_security_administrator(&self) -> bool {

@@ -20,6 +20,7 @@ struct Permission {
 }
 
 const WATCH_TRUST: &str = "tombolo.user_context.v1.UserContextService/WatchTrust";
+const PROVISIONING: &str = "tombolo.lifecycle.v1.ProvisioningService/";
 const ROWS: &str = "tombolo.query.v1.";
 
 #[rustfmt::skip]
@@ -35,11 +36,23 @@ const PERMITTED: &[Permission] = &[
     Permission { caller: "catalog", callee: "user-context", calls: &[WATCH_TRUST] },
     Permission { caller: "organization", callee: "user-context", calls: &[WATCH_TRUST, "tombolo.user_context.v1.UserContextService/CheckPortalUser"] },
     Permission { caller: "user-context", callee: "organization", calls: &["tombolo.organization.v1.PortalService/", "tombolo.organization.v1.OrganizationService/ImportUsers"] },
+    // Environments and capacity: each decides by itself what users may; what they ask of each other has none.
+    Permission { caller: "gateway", callee: "lifecycle", calls: &["tombolo.lifecycle.v1.OperationService/", "tombolo.lifecycle.v1.SetupService/", "tombolo.lifecycle.v1.PlatformEnvironmentService/", "tombolo.lifecycle.v1.FinanceAndOperationsEnvironmentService/", "tombolo.lifecycle.v1.AddInService/"] },
+    Permission { caller: "gateway", callee: "capacity", calls: &["tombolo.capacity.v1.CapacityService/", "tombolo.capacity.v1.LicenceService/"] },
+    Permission { caller: "lifecycle", callee: "capacity", calls: &["tombolo.capacity.v1.ReservationService/", "tombolo.capacity.v1.UserLicenceService/"] },
+    Permission { caller: "capacity", callee: "lifecycle", calls: &["tombolo.capacity.v1.MeterService/"] },
+    Permission { caller: "lifecycle", callee: "organization", calls: &[PROVISIONING] },
+    Permission { caller: "lifecycle", callee: "catalog", calls: &[PROVISIONING] },
+    Permission { caller: "lifecycle", callee: "user-context", calls: &[WATCH_TRUST, PROVISIONING, "tombolo.user_context.v1.UserContextService/LookupUser"] },
+    Permission { caller: "capacity", callee: "user-context", calls: &[WATCH_TRUST] },
+    Permission { caller: "lifecycle", callee: "data-export", calls: &["tombolo.add_in.v1."] },
     // The command that sets an environment up.
     Permission { caller: "tombolo", callee: "query", calls: &["tombolo.query.v1.DataProviderService/"] },
     Permission { caller: "tombolo", callee: "catalog", calls: &["tombolo.catalog.v1."] },
     Permission { caller: "tombolo", callee: "organization", calls: &["tombolo.organization.v1.OrganizationService/"] },
     Permission { caller: "tombolo", callee: "user-context", calls: &["tombolo.user_context.v1."] },
+    Permission { caller: "tombolo", callee: "lifecycle", calls: &["tombolo.lifecycle.v1."] },
+    Permission { caller: "tombolo", callee: "capacity", calls: &["tombolo.capacity.v1."] },
 ];
 
 /// Whether `caller` may call the method of `path` (`/package.Service/Method`) of `callee`.
@@ -133,7 +146,9 @@ mod tests {
     #[test]
     fn only_the_gateway_and_the_command_reach_rows() {
         for method in methods().iter().filter(|it| it.starts_with(ROWS)) {
-            for caller in ["query", "catalog", "organization", "user-context"] {
+            for caller in
+                ["query", "catalog", "organization", "user-context", "capacity", "lifecycle"]
+            {
                 for callee in ["query", "catalog", "organization"] {
                     assert!(!may_call(caller, callee, method), "{caller} {callee} {method}");
                 }

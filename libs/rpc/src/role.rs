@@ -15,12 +15,32 @@ pub const PORTAL_USER: &str = "CDSVirtualEntityAuthorizedPortalUser";
 /// [`PORTAL_USER`] by its other documented name.
 pub const PORTAL_USER_ALIAS: &str = "CDSVirtualEntityAuthenticatedPortalUser";
 
+/// Of the tenant: environments, capacity and add-ins (spec lifecycle-and-web-api §1.2, P2).
+pub const POWER_PLATFORM_ADMINISTRATOR: &str = "Power Platform Administrator";
+/// Of the tenant, as [`POWER_PLATFORM_ADMINISTRATOR`].
+pub const DYNAMICS_365_ADMINISTRATOR: &str = "Dynamics 365 Administrator";
+/// Of the tenant, as [`POWER_PLATFORM_ADMINISTRATOR`].
+pub const GLOBAL_ADMINISTRATOR: &str = "Global Administrator";
+/// Of the ERP's project: may link an existing platform environment (spec lifecycle-and-web-api §1.2, P4).
+pub const ENVIRONMENT_MANAGER: &str = "Environment Manager";
+/// Of the ERP's project, as [`ENVIRONMENT_MANAGER`].
+pub const PROJECT_OWNER: &str = "Project Owner";
+
+/// Any of these lets somebody create environments where not everybody may (spec PPI-06).
+pub const TENANT_ADMINISTRATORS: [&str; 3] =
+    [POWER_PLATFORM_ADMINISTRATOR, DYNAMICS_365_ADMINISTRATOR, GLOBAL_ADMINISTRATOR];
+
 /// All of them.
-pub const BUILT_IN: [&str; 6] = [
+pub const BUILT_IN: [&str; 11] = [
     SYSTEM_ADMINISTRATOR,
     SECURITY_ADMINISTRATOR,
     BASIC_USER,
     VIRTUAL_ENTITY_APPLICATION,
     PORTAL_USER,
     PORTAL_USER_ALIAS,
+    POWER_PLATFORM_ADMINISTRATOR,
+    DYNAMICS_365_ADMINISTRATOR,
+    GLOBAL_ADMINISTRATOR,
+    ENVIRONMENT_MANAGER,
+    PROJECT_OWNER,
 ];

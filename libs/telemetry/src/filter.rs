@@ -6,15 +6,18 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::Targets;
 
 /// Our crates, as `tracing` names them.
-const OURS: [&str; 20] = [
+const OURS: [&str; 23] = [
+    "capacity",
     "catalog",
     "change_log",
     "cluster",
     "commit",
+    "data_export",
     "demo_erp",
     "fetchxml",
     "gateway",
     "importer",
+    "lifecycle",
     "model",
     "odata",
     "organization",

@@ -77,6 +77,14 @@ impl UserContextService for Calls {
         self.note(&request)?;
         Ok(Response::new(pb::CheckPortalUserResponse::default()))
     }
+
+    async fn lookup_user(
+        &self,
+        request: Request<pb::LookupUserRequest>,
+    ) -> Result<Response<pb::LookupUserResponse>, Status> {
+        self.note(&request)?;
+        Ok(Response::new(pb::LookupUserResponse::default()))
+    }
 }
 
 impl Served {
