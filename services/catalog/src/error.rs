@@ -1,7 +1,7 @@
 //! Every way the catalog can say no, and the one place where that becomes a status.
 
 use rpc::{ErrorReason, status, unavailable};
-use schema::OpenError;
+use schema::{InvalidName, OpenError};
 use tonic::{Code, Status};
 
 use crate::list_entity::{CHANGE_TRACKING, TABLE};
@@ -20,6 +20,12 @@ pub enum Error {
     /// No declared relationship of that id.
     #[error("there is no declared relationship `{0}`")]
     RelationshipNotFound(String),
+    /// No database of that name to bring up to date.
+    #[error("there is no database `{0}`, or no such role")]
+    NoDatabase(String),
+    /// A name of a database or a role that is none.
+    #[error(transparent)]
+    Place(#[from] InvalidName),
     /// A declared relationship has that id.
     #[error("there is a declared relationship `{0}`; it can be deleted, and never changed")]
     RelationshipExists(String),
@@ -119,6 +125,14 @@ impl From<Error> for Status {
             }
             Error::RelationshipNotFound(_) => {
                 status(Code::NotFound, DOMAIN, ErrorReason::ResourceNotFound, message, [])
+            }
+            Error::NoDatabase(name) => {
+                let metadata = [("resource", name.as_str())];
+                status(Code::NotFound, DOMAIN, ErrorReason::ResourceNotFound, message, metadata)
+            }
+            Error::Place(InvalidName { field }) => {
+                let metadata = [("column", *field)];
+                status(Code::InvalidArgument, DOMAIN, ErrorReason::InvalidValue, message, metadata)
             }
             Error::RelationshipExists(_) => {
                 status(Code::AlreadyExists, DOMAIN, ErrorReason::ResourceExists, message, [])

@@ -3,11 +3,13 @@
 mod administration;
 mod list_provider;
 mod metadata;
+mod provisioning;
 mod relationships;
 
 pub(crate) use administration::Administration;
 pub(crate) use list_provider::ListProvider;
 pub(crate) use metadata::Metadata;
+pub(crate) use provisioning::Provisioning;
 pub(crate) use relationships::Relationships;
 
 use std::sync::Arc;

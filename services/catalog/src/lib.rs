@@ -21,6 +21,7 @@ use std::sync::Arc;
 
 use proto::catalog::v1::catalog_service_server::CatalogServiceServer;
 use proto::catalog::v1::relationship_service_server::RelationshipServiceServer;
+use proto::lifecycle::v1::provisioning_service_server::ProvisioningServiceServer;
 use proto::query::v1::data_provider_service_server::DataProviderServiceServer;
 use proto::query::v1::metadata_provider_service_server::MetadataProviderServiceServer;
 use tokio::task::JoinHandle;
@@ -33,6 +34,7 @@ pub use error::{Error, StartError};
 #[derive(Debug)]
 pub struct Catalog {
     changes: Arc<Changes>,
+    provisioning: Arc<grpc::Provisioning>,
     listener: JoinHandle<()>,
 }
 
@@ -44,8 +46,9 @@ impl Catalog {
     /// When the model is wrong, with every mistake's file and line; or the store does not answer.
     pub async fn start(config: Config) -> Result<Self, StartError> {
         let changes = Arc::new(Changes::start(&config).await?);
+        let provisioning = Arc::new(grpc::Provisioning::new(config.database_url.clone())?);
         let listener = tokio::spawn(listener::follow(Arc::clone(&changes), config.database_url));
-        Ok(Self { changes, listener })
+        Ok(Self { changes, provisioning, listener })
     }
 
     /// Adds the catalog's services to a server.
@@ -53,6 +56,7 @@ impl Catalog {
     pub fn register(&self, server: rpc::Server) -> rpc::Server {
         let changes = || Arc::clone(&self.changes);
         server
+            .with(ProvisioningServiceServer::from_arc(Arc::clone(&self.provisioning)))
             .with(CatalogServiceServer::new(grpc::Administration::new(changes())))
             .with(RelationshipServiceServer::new(grpc::Relationships::new(changes())))
             .with(MetadataProviderServiceServer::new(grpc::Metadata::new(changes())))

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use model::Model;
-use schema::{OpenError, Schema};
+use schema::{OpenError, Place, Schema};
 use sqlx::postgres::PgRow;
 use sqlx::{PgPool, Postgres, Row as _, Transaction};
 
@@ -76,6 +76,16 @@ pub(crate) struct Change {
 impl Store {
     pub(crate) async fn open(url: &str) -> Result<Self, OpenError> {
         Ok(Self { pool: SCHEMA.open(url).await? })
+    }
+
+    /// Another environment's, to be closed by whoever opens it.
+    pub(crate) async fn open_in(url: &str, place: &Place) -> Result<Self, OpenError> {
+        Ok(Self { pool: SCHEMA.open_in(url, place).await? })
+    }
+
+    /// Returns when there is no connection any more.
+    pub(crate) async fn close(self) {
+        self.pool.close().await;
     }
 
     /// Grows with every change.

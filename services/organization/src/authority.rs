@@ -1,8 +1,8 @@
 //! Who may do what with native rows.
 //!
 //! Roles say so, table by table. Whatever they say, the tables that tell who users are, and what the
-//! organization and its companies are, and the views that everybody has, are written by System
-//! administrators only; views of one's own are their owners'; the mappings of portal users belong to
+//! organization and its companies are, what is installed and how it is configured, and the views that everybody
+//! has, are written by System administrators only; views of one's own are their owners'; the mappings of portal users belong to
 //! System and Security administrators; and who stands for a portal contact has no native table at all.
 
 use std::sync::Arc;
@@ -23,8 +23,18 @@ use crate::error::DOMAIN;
 use crate::native::NativeTables;
 
 /// Written by System administrators only.
-const SYSTEM_TABLES: [&str; 5] =
-    ["organization", "businessunit", "systemuser", "cdm_company", "savedquery"];
+const SYSTEM_TABLES: [&str; 10] = [
+    "organization",
+    "businessunit",
+    "systemuser",
+    "cdm_company",
+    "savedquery",
+    "solution",
+    "msdyn_financeandoperationsvirtualentity",
+    "tombolo_addin",
+    "msdyn_dualwriteruntimeconfig",
+    "msdyn_dualwriteentitymap",
+];
 /// Its rows are their owners' only.
 const OWNED_TABLE: &str = "userquery";
 /// Of System and Security administrators.

@@ -1,7 +1,7 @@
 //! Every way the organization can say no, and the one place where that becomes a status.
 
 use rpc::{ErrorReason, status, unavailable};
-use schema::OpenError;
+use schema::{InvalidName, OpenError};
 use tonic::{Code, Status};
 
 pub(crate) const DOMAIN: &str = "organization";
@@ -16,6 +16,20 @@ pub enum Error {
         field: &'static str,
         /// What is wrong with it.
         reason: &'static str,
+    },
+    /// No database of that name to work in.
+    #[error("there is no database `{0}`, or no such role")]
+    NoDatabase(String),
+    /// A name of a database or a role that is none.
+    #[error(transparent)]
+    Place(#[from] InvalidName),
+    /// Something else has to be installed before.
+    #[error("{what} needs the package {missing}; install that one first")]
+    RequirementUnmet {
+        /// What was to be installed.
+        what: String,
+        /// Unique name of a package.
+        missing: String,
     },
     /// The store does not answer.
     #[error("the organization's store is not available; try again later")]
@@ -34,6 +48,14 @@ pub enum StartError {
     /// As above.
     #[error("the native tables: {0}")]
     Binding(#[from] provider::InvalidBinding),
+    /// A package's own file is broken.
+    #[error("the package {file}: {error}")]
+    Package {
+        /// Its name.
+        file: &'static str,
+        /// What is wrong with it.
+        error: toml::de::Error,
+    },
     /// The store cannot be opened.
     #[error("the organization's store: {0}")]
     Store(#[from] sqlx::Error),
@@ -79,7 +101,16 @@ impl From<Error> for Status {
     fn from(error: Error) -> Self {
         let message = error.to_string();
         match &error {
-            Error::InvalidValue { field, .. } => {
+            Error::NoDatabase(name) => {
+                let metadata = [("resource", name.as_str())];
+                status(Code::NotFound, DOMAIN, ErrorReason::ResourceNotFound, message, metadata)
+            }
+            Error::RequirementUnmet { missing, .. } => {
+                let metadata = [("resource", missing.as_str())];
+                let reason = ErrorReason::RequirementUnmet;
+                status(Code::FailedPrecondition, DOMAIN, reason, message, metadata)
+            }
+            Error::InvalidValue { field, .. } | Error::Place(InvalidName { field }) => {
                 let metadata = [("column", *field)];
                 status(Code::InvalidArgument, DOMAIN, ErrorReason::InvalidValue, message, metadata)
             }

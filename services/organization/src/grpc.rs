@@ -4,8 +4,10 @@ mod background;
 mod directory;
 mod metadata;
 mod portal;
+mod provisioning;
 
 pub(crate) use background::Background;
 pub(crate) use directory::Directory;
 pub(crate) use metadata::Metadata;
 pub(crate) use portal::Portal;
+pub(crate) use provisioning::Provisioning;

@@ -2,13 +2,18 @@
 //! a model like an ERP's, in `model/`, and their rows are read by the same provider.
 //!
 //! [`Organization::start`] migrates the store; `grpc` serves rows, table definitions, and the
-//! imports by which other services keep users and companies up to date.
+//! imports by which other services keep users and companies up to date. What can be installed is in
+//! `packages`, and `environments` finds the organizations of other environments, to set them up.
 
 mod authority;
 mod config;
+mod environments;
 mod error;
 mod grpc;
+mod installed;
+mod language;
 mod native;
+mod packages;
 mod portal;
 mod store;
 
@@ -16,9 +21,12 @@ use std::sync::Arc;
 
 use authority::PlatformRights;
 pub use config::Config;
+use environments::Environments;
 pub use error::{Error, StartError};
+use installed::Installed;
 use native::NativeTables;
 use portal::PortalMappings;
+use proto::lifecycle::v1::provisioning_service_server::ProvisioningServiceServer;
 use proto::organization::v1::background_operation_service_server::BackgroundOperationServiceServer;
 use proto::organization::v1::organization_service_server::OrganizationServiceServer;
 use proto::organization::v1::portal_service_server::PortalServiceServer;
@@ -36,7 +44,8 @@ pub struct Organization {
     portal: Arc<PortalMappings>,
     rows: provider::Server,
     changes: ChangeTracking,
-    tasks: [JoinHandle<()>; 3],
+    provisioning: Arc<grpc::Provisioning>,
+    tasks: [JoinHandle<()>; 4],
 }
 
 impl Organization {
@@ -48,6 +57,8 @@ impl Organization {
     pub async fn start(config: Config, user_context: Channel) -> Result<Self, StartError> {
         let tables = Arc::new(NativeTables::new()?);
         let store = Store::open(&config.database_url).await?;
+        let installed = Installed::new(store.clone(), Arc::clone(&tables));
+        installed.catch_up().await?;
         let pool = Pool::new(&config.database_url, &PoolOptions::default())?;
         let rights = Arc::new(PlatformRights::new(Arc::clone(&tables), user_context));
         let provider = Provider::new(pool, error::DOMAIN);
@@ -56,12 +67,15 @@ impl Organization {
         changes.want(tables.bindings());
         let rows = provider::Server::new(provider, rights, Role::Participant);
         let portal = Arc::new(PortalMappings::new(store.clone()));
+        let environments = Environments::new(config.database_url, store.clone())?;
+        let provisioning = Arc::new(grpc::Provisioning::new(environments, installed.clone()));
         let tasks = [
+            tokio::spawn(installed.follow()),
             tokio::spawn(rows.clone().sweep()),
             tokio::spawn(changes.clone().run()),
             tokio::spawn(Arc::clone(&portal).follow()),
         ];
-        Ok(Self { store, tables, portal, rows, changes, tasks })
+        Ok(Self { store, tables, portal, rows, changes, provisioning, tasks })
     }
 
     /// Adds the organization's services to a server.
@@ -70,6 +84,7 @@ impl Organization {
         let metadata = grpc::Metadata::new(Arc::clone(&self.tables));
         let background = grpc::Background::new(self.store.clone());
         let server = server
+            .with(ProvisioningServiceServer::from_arc(Arc::clone(&self.provisioning)))
             .with(BackgroundOperationServiceServer::new(background))
             .with(OrganizationServiceServer::new(grpc::Directory::new(self.store.clone())))
             .with(MetadataProviderServiceServer::new(metadata))

@@ -1,18 +1,21 @@
-//! The native tables: what they look like, and where their rows are.
+//! The native tables: what they look like, where their rows are, and which of them there are in this
+//! organization: a package brings its tables when it is installed.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use model::{Entity, Enum, Member, Stored};
 use proto::query::v1 as pb;
 use proto::query::v1::{AttributeType, DateTimeBehavior, TableDefinition, WatchTablesResponse};
 use provider::Binding;
+use tokio::sync::watch;
 
 use crate::error::StartError;
+use crate::packages::Packages;
 
 const MODEL: &str = include_str!("../model/model.toml");
 /// Each table, and the column that names its rows for people.
-const TABLES: [(&str, &str, &str); 9] = [
+const TABLES: [(&str, &str, &str); 14] = [
     ("organization.toml", include_str!("../model/organization.toml"), "name"),
     ("businessunit.toml", include_str!("../model/businessunit.toml"), "name"),
     ("systemuser.toml", include_str!("../model/systemuser.toml"), "fullname"),
@@ -24,6 +27,23 @@ const TABLES: [(&str, &str, &str); 9] = [
     (
         "msdyn_externalportalusermapping.toml",
         include_str!("../model/msdyn_externalportalusermapping.toml"),
+        "msdyn_name",
+    ),
+    ("solution.toml", include_str!("../model/solution.toml"), "friendlyname"),
+    (
+        "msdyn_financeandoperationsvirtualentity.toml",
+        include_str!("../model/msdyn_financeandoperationsvirtualentity.toml"),
+        "msdyn_name",
+    ),
+    ("tombolo_addin.toml", include_str!("../model/tombolo_addin.toml"), "tombolo_displayname"),
+    (
+        "msdyn_dualwriteruntimeconfig.toml",
+        include_str!("../model/msdyn_dualwriteruntimeconfig.toml"),
+        "msdyn_name",
+    ),
+    (
+        "msdyn_dualwriteentitymap.toml",
+        include_str!("../model/msdyn_dualwriteentitymap.toml"),
         "msdyn_name",
     ),
 ];
@@ -41,15 +61,27 @@ const LOOKUPS: [(&str, &str, &str, &str, &str); 8] = [
     ("userquery", "ownerid", "ownerid", "systemuser", "owner_userqueries"),
     ("msdyn_externalportalusermapping", "msdyn_contactid", "msdyn_contactid", "contact", "contact_msdyn_externalportalusermappings"),
 ];
-/// They change with the program only.
-const REVISION: i64 = 1;
+/// Rows of installed add-ins.
+pub(crate) const ADD_INS: &str = "tombolo_addin";
+/// Where no package is installed.
+const FIRST_REVISION: i64 = 1;
 
-/// Every native table.
+/// Every native table, and which of them there are.
 #[derive(Debug)]
 pub(crate) struct NativeTables {
     bindings: HashMap<String, Arc<Binding>>,
     definitions: Vec<TableDefinition>,
     option_sets: Vec<pb::OptionSet>,
+    packages: Packages,
+    shown: watch::Sender<Shown>,
+}
+
+/// What installed packages show.
+#[derive(Clone, Debug)]
+pub(crate) struct Shown {
+    /// Packages stay where they are, so it grows with each.
+    revision: i64,
+    hidden: Arc<BTreeSet<String>>,
 }
 
 impl NativeTables {
@@ -61,27 +93,71 @@ impl NativeTables {
             let definition = provider::data_entity(&model, entity, 0, option_value);
             bindings.insert(entity.name.clone(), Arc::new(Binding::try_from(definition)?));
         }
+        let packages = Packages::load()?;
+        let (shown, _) = watch::channel(Shown::of(&packages, &[]));
         Ok(Self {
             bindings,
             definitions: model.entities.iter().map(definition).collect(),
             option_sets: model.enums.iter().map(option_set).collect(),
+            packages,
+            shown,
         })
     }
 
-    pub(crate) fn binding(&self, name: &str) -> Option<Arc<Binding>> {
-        self.bindings.get(name).cloned()
+    pub(crate) fn packages(&self) -> &Packages {
+        &self.packages
     }
 
+    /// Shows what these packages bring.
+    pub(crate) fn show(&self, installed: &[String]) {
+        let next = Shown::of(&self.packages, installed);
+        self.shown.send_if_modified(|now| {
+            // Somebody else may have looked later and told earlier.
+            let is_news = next.revision > now.revision;
+            if is_news {
+                *now = next;
+            }
+            is_news
+        });
+    }
+
+    /// What is shown now, and each time that there is more.
+    pub(crate) fn watch(&self) -> watch::Receiver<Shown> {
+        let mut receiver = self.shown.subscribe();
+        receiver.mark_changed();
+        receiver
+    }
+
+    /// Of a table that there is.
+    pub(crate) fn binding(&self, name: &str) -> Option<Arc<Binding>> {
+        let binding = self.bindings.get(name)?;
+        let is_shown = !self.shown.borrow().hidden.contains(name);
+        is_shown.then(|| Arc::clone(binding))
+    }
+
+    /// Of every table that there can be.
     pub(crate) fn bindings(&self) -> impl Iterator<Item = &Binding> {
         self.bindings.values().map(AsRef::as_ref)
     }
 
-    pub(crate) fn published(&self) -> WatchTablesResponse {
+    pub(crate) fn published(&self, shown: &Shown) -> WatchTablesResponse {
+        let tables = self.definitions.iter();
+        let tables = tables.filter(|it| !shown.hidden.contains(&it.logical_name));
         WatchTablesResponse {
-            revision: REVISION,
-            tables: self.definitions.clone(),
+            revision: shown.revision,
+            tables: tables.cloned().collect(),
             option_sets: self.option_sets.clone(),
             ..WatchTablesResponse::default()
+        }
+    }
+}
+
+impl Shown {
+    fn of(packages: &Packages, installed: &[String]) -> Self {
+        let count = i64::try_from(installed.len()).unwrap_or(i64::MAX);
+        Self {
+            revision: FIRST_REVISION.saturating_add(count),
+            hidden: Arc::new(packages.hidden_tables(installed)),
         }
     }
 }
@@ -147,20 +223,27 @@ fn primary_name(table: &str) -> &'static str {
 mod tests {
     use super::*;
 
+    fn everything() -> (NativeTables, WatchTablesResponse) {
+        let tables = NativeTables::new().unwrap();
+        let all = Shown { revision: 1, hidden: Arc::default() };
+        let published = tables.published(&all);
+        (tables, published)
+    }
+
     #[test]
     fn every_table_has_an_id_and_a_name() {
-        let tables = NativeTables::new().unwrap();
-        for table in tables.published().tables {
+        let (tables, published) = everything();
+        for table in published.tables {
             let has = |name: &str| table.columns.iter().any(|it| it.logical_name == name);
             assert!(has(&table.primary_id_column), "{}", table.logical_name);
             assert!(has(&table.primary_name_column), "{}", table.logical_name);
-            assert!(tables.binding(&table.external_name).is_some());
+            assert!(tables.bindings.contains_key(&table.external_name));
         }
     }
 
     #[test]
     fn every_lookup_leads_from_a_column_to_a_table() {
-        let published = NativeTables::new().unwrap().published();
+        let (_, published) = everything();
         let table =
             |name: &str| published.tables.iter().find(|it| it.logical_name == name).unwrap();
         for (from, column, _, target, name) in LOOKUPS {
@@ -175,13 +258,55 @@ mod tests {
 
     #[test]
     fn every_choice_has_its_options_by_their_stored_numbers() {
-        let published = NativeTables::new().unwrap().published();
+        let (_, published) = everything();
         let columns = published.tables.iter().flat_map(|it| &it.columns);
         for column in columns.filter(|it| it.r#type() == AttributeType::Picklist) {
             let set = published.option_sets.iter().find(|it| it.name == column.option_set).unwrap();
             let mut values: Vec<i32> = set.options.iter().map(|it| it.value).collect();
             values.dedup();
             assert_eq!(values.len(), set.options.len(), "{}", set.name);
+        }
+    }
+
+    #[test]
+    fn a_package_brings_its_tables_once_and_for_all() {
+        let (tables, everything) = everything();
+        let named = |it: &WatchTablesResponse| -> BTreeSet<String> {
+            it.tables.iter().map(|it| it.logical_name.clone()).collect()
+        };
+        let hidden = tables.packages().hidden_tables(&[]);
+        assert!(hidden.is_subset(&named(&everything)), "{hidden:?}");
+        let mut shown = tables.watch();
+        let first = tables.published(&shown.borrow_and_update());
+        assert!(hidden.is_disjoint(&named(&first)));
+        assert!(hidden.iter().all(|it| tables.binding(it).is_none()));
+
+        let installed = [String::from("DualWriteCoreAnchor")];
+        tables.show(&installed);
+        let second = tables.published(&shown.borrow_and_update());
+        assert!(second.revision > first.revision);
+        assert!(named(&second).contains("msdyn_dualwriteentitymap"));
+        assert!(tables.binding("msdyn_dualwriteentitymap").is_some());
+        tables.show(&installed);
+        tables.show(&[]);
+        assert!(!shown.has_changed().unwrap());
+    }
+
+    #[test]
+    fn views_of_packages_name_columns_that_there_are() {
+        let (tables, published) = everything();
+        let views: Vec<_> = tables.packages().views().collect();
+        assert!(!views.is_empty());
+        for view in views {
+            let table = published.tables.iter().find(|it| it.logical_name == view.table).unwrap();
+            let named =
+                view.fetchxml.split("attribute ").skip(1).flat_map(|it| it.split('"').nth(1));
+            let used =
+                view.fetchxml.split("attribute=").skip(1).flat_map(|it| it.split('"').nth(1));
+            for name in named.chain(used) {
+                let is_column = table.columns.iter().any(|it| it.logical_name == name);
+                assert!(is_column, "{}: {name}", view.name);
+            }
         }
     }
 }

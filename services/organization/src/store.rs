@@ -2,15 +2,17 @@
 
 mod background;
 mod portal;
+mod provisioning;
 
 use std::time::Duration;
 
-use schema::{OpenError, Schema};
+use schema::{OpenError, Place, Schema};
 use sqlx::PgPool;
 use uuid::Uuid;
 
 pub(crate) use self::background::{NewOperation, Operation, Outcome, Reader, State};
 pub(crate) use self::portal::PortalMapping;
+pub(crate) use self::provisioning::{AddIn, Application, Provision, VirtualEntities};
 
 const NAME: &str = "organization";
 const SAMPLE_DATA: &str = include_str!("../sql/sample_data.sql");
@@ -25,6 +27,7 @@ const SCHEMA: Schema = Schema {
         (4, "rules", include_str!("../migrations/0004_rules.sql")),
         (5, "background operations", include_str!("../migrations/0005_background_operations.sql")),
         (6, "portal users", include_str!("../migrations/0006_portal_users.sql")),
+        (7, "environments", include_str!("../migrations/0007_environments.sql")),
     ],
     statement_timeout: STATEMENT_TIMEOUT,
     lock_timeout: None,
@@ -43,6 +46,8 @@ pub(crate) struct User {
     pub(crate) object_id: Uuid,
     pub(crate) domain_name: String,
     pub(crate) full_name: String,
+    /// The application that calls as the user, if it is no person.
+    pub(crate) application_id: Option<Uuid>,
 }
 
 /// A company to be known.
@@ -78,33 +83,46 @@ impl Store {
         Ok(Self { pool: SCHEMA.open(url).await? })
     }
 
+    /// Another environment's, to be closed by whoever opens it.
+    pub(crate) async fn open_in(url: &str, place: &Place) -> Result<Self, OpenError> {
+        Ok(Self { pool: SCHEMA.open_in(url, place).await? })
+    }
+
+    /// Returns when there is no connection any more.
+    pub(crate) async fn close(self) {
+        self.pool.close().await;
+    }
+
     /// Makes rows of users; those that are as they should be are left alone.
     pub(crate) async fn import_users(&self, users: &[User]) -> Result<Imported, sqlx::Error> {
         let ids: Vec<Uuid> = users.iter().map(|it| it.id).collect();
         let object_ids: Vec<Uuid> = users.iter().map(|it| it.object_id).collect();
         let domain_names: Vec<&str> = users.iter().map(|it| it.domain_name.as_str()).collect();
         let full_names: Vec<&str> = users.iter().map(|it| it.full_name.as_str()).collect();
+        let applications: Vec<Option<Uuid>> = users.iter().map(|it| it.application_id).collect();
         let created: Vec<bool> = sqlx::query_scalar(
-            "INSERT INTO systemuser AS old
-                 (systemuserid, azureactivedirectoryobjectid, domainname, fullname, businessunitid)
+            "INSERT INTO systemuser AS old (systemuserid, azureactivedirectoryobjectid, domainname,
+                 fullname, applicationid, businessunitid)
              SELECT given.*, (
                  SELECT businessunitid FROM businessunit ORDER BY createdon, businessunitid LIMIT 1
              )
-             FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[]) AS given
+             FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::uuid[]) AS given
              ON CONFLICT (systemuserid) DO UPDATE SET
                  azureactivedirectoryobjectid = excluded.azureactivedirectoryobjectid,
                  domainname = excluded.domainname,
                  fullname = excluded.fullname,
+                 applicationid = excluded.applicationid,
                  modifiedon = now() AT TIME ZONE 'UTC'
-             WHERE (old.azureactivedirectoryobjectid, old.domainname, old.fullname)
+             WHERE (old.azureactivedirectoryobjectid, old.domainname, old.fullname, old.applicationid)
                  IS DISTINCT FROM (excluded.azureactivedirectoryobjectid, excluded.domainname,
-                     excluded.fullname)
+                     excluded.fullname, excluded.applicationid)
              RETURNING xmax = 0",
         )
         .bind(ids)
         .bind(object_ids)
         .bind(domain_names)
         .bind(full_names)
+        .bind(applications)
         .fetch_all(&self.pool)
         .await?;
         Ok(Imported::of(&created))

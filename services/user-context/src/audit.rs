@@ -1,9 +1,9 @@
 //! What this service decided, for the audit.
 
 use rpc::audit::{self, Decision, Entry};
-use rpc::{Caller, Identity, RoleDefinitions};
+use rpc::{Caller, Identity, RoleDefinitions, system_user_id};
 
-use crate::content::{Content, Entry as Named, Table, User, system_user_id};
+use crate::content::{Content, Entry as Named, Table, User};
 use crate::error::Error;
 use crate::limits::{self, Actor};
 

@@ -84,14 +84,8 @@ impl Changes {
         actor: Actor<'_>,
         edit: impl FnOnce(&mut Content) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let mut change = self.store.change().await?;
-        let State { content: before, .. } = change.state().await?;
-        limits::check_actor(actor, &before)?;
-        let mut after = before.clone();
-        let answer = edit(&mut after)?;
-        after.settle();
-        limits::check(actor, &before, &after)?;
-        self.commit(change, actor, &before, &after).await?;
+        let (answer, state) = self.settings.change(&self.store, actor, edit).await?;
+        self.publish_if_new(state);
         Ok(answer)
     }
 
@@ -104,7 +98,7 @@ impl Changes {
         let counts = import.apply(&mut after)?;
         limits::check(actor, &before, &after)?;
         change.set_digest(import.source, &digest_of(import)).await?;
-        self.commit(change, actor, &before, &after).await?;
+        self.publish_if_new(self.settings.commit(change, actor, &before, &after).await?);
         Ok(counts)
     }
 
@@ -123,24 +117,15 @@ impl Changes {
         Ok(())
     }
 
-    async fn commit(
-        &self,
-        change: store::Change,
-        actor: Actor<'_>,
-        before: &Content,
-        after: &Content,
-    ) -> Result<(), Error> {
-        let mut change = change;
-        if audit::differences(before, after).next().is_none() {
-            return Ok(change.commit_unseen().await?);
+    /// How directories are changed, wherever they are.
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    fn publish_if_new(&self, state: Option<State>) {
+        if let Some(state) = state {
+            self.publish(state);
         }
-        let revoked: Vec<_> = limits::revoked(before, after, self.settings.anonymous.as_deref())
-            .into_iter()
-            .collect();
-        change.write(before, after).await?;
-        self.publish(change.commit(&revoked, self.settings.remembered).await?);
-        audit::changed(actor, before, after);
-        Ok(())
     }
 
     /// Unless something newer has been published.
@@ -154,6 +139,45 @@ impl Changes {
             }
             newer
         });
+    }
+}
+
+impl Settings {
+    /// Changes the directory of a store, if the actor may and `edit` can; answers with what it says then, if
+    /// that is something else.
+    pub(crate) async fn change<T>(
+        &self,
+        store: &Store,
+        actor: Actor<'_>,
+        edit: impl FnOnce(&mut Content) -> Result<T, Error>,
+    ) -> Result<(T, Option<State>), Error> {
+        let mut change = store.change().await?;
+        let State { content: before, .. } = change.state().await?;
+        limits::check_actor(actor, &before)?;
+        let mut after = before.clone();
+        let answer = edit(&mut after)?;
+        after.settle();
+        limits::check(actor, &before, &after)?;
+        Ok((answer, self.commit(change, actor, &before, &after).await?))
+    }
+
+    async fn commit(
+        &self,
+        mut change: store::Change,
+        actor: Actor<'_>,
+        before: &Content,
+        after: &Content,
+    ) -> Result<Option<State>, Error> {
+        if audit::differences(before, after).next().is_none() {
+            change.commit_unseen().await?;
+            return Ok(None);
+        }
+        let revoked: Vec<_> =
+            limits::revoked(before, after, self.anonymous.as_deref()).into_iter().collect();
+        change.write(before, after).await?;
+        let state = change.commit(&revoked, self.remembered).await?;
+        audit::changed(actor, before, after);
+        Ok(Some(state))
     }
 }
 

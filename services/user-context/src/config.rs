@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use crate::dev_issuer::DevIssuerConfig;
+use crate::dev_issuer::{DevIssuer, DevIssuerConfig};
 
 /// Settings of user-context.
 #[derive(Clone, Deserialize)]
@@ -41,6 +41,10 @@ pub struct Config {
     /// The local emulator's own issuer; set by `tombolo dev` only.
     #[serde(skip)]
     pub dev_issuer: Option<DevIssuerConfig>,
+    /// The emulator's issuer of another environment, whose tokens are believed here, too; set by
+    /// `tombolo dev` only.
+    #[serde(skip)]
+    pub dev_tokens_of: Option<DevIssuer>,
 }
 
 /// An issuer of tokens.
@@ -82,6 +86,7 @@ impl Config {
             issuers: Vec::new(),
             key_refetch_seconds: Self::default_key_refetch_seconds(),
             dev_issuer: None,
+            dev_tokens_of: None,
         }
     }
 

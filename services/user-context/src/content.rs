@@ -6,7 +6,7 @@ mod check;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use rpc::{Companies, DEFAULT_LANGUAGE, DEFAULT_TIME_ZONE, role};
+use rpc::{Companies, DEFAULT_LANGUAGE, DEFAULT_TIME_ZONE, role, system_user_id};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -18,8 +18,7 @@ pub(crate) use check::{
 /// The user that always exists.
 pub const ADMIN: &str = "admin";
 
-/// Ids are derived from names, so that a user keeps them wherever and whenever its name is read.
-const SYSTEM_USERS: Uuid = Uuid::from_u128(0x4d0c_5a1e_93b7_4f62_8c1d_7be0_a2f4_6195);
+/// Derived from names, as [`rpc::system_user_id`] is.
 const DIRECTORY_OBJECTS: Uuid = Uuid::from_u128(0xb8e3_17d4_2a6c_4d09_9f53_e1c7_608b_d42a);
 
 /// A user of the environment, or an application that calls as itself.
@@ -200,7 +199,11 @@ impl User {
     pub(crate) fn admin() -> Self {
         Self {
             display_name: "System administrator".into(),
-            roles: vec![role::SYSTEM_ADMINISTRATOR.into()],
+            roles: vec![
+                role::SYSTEM_ADMINISTRATOR.into(),
+                role::POWER_PLATFORM_ADMINISTRATOR.into(),
+                role::PROJECT_OWNER.into(),
+            ],
             companies: Companies::All,
             acts_on_behalf: true,
             ..Self::named(ADMIN)
@@ -275,16 +278,25 @@ impl Content {
         T::table_mut(self).remove(&key(name)).is_some()
     }
 
-    /// What always exists does.
+    /// What always exists does. A role that a directory of before did not know yet is given to the user that
+    /// always exists, if it should have it; what an administrator took from that one stays taken.
     pub(crate) fn found(&mut self) {
-        for name in role::BUILT_IN {
-            if self.get::<Role>(name).is_none() {
-                let display_name = name.to_owned();
-                self.put(Role { name: name.to_owned(), display_name, ..Role::default() });
-            }
+        let new: Vec<_> =
+            role::BUILT_IN.into_iter().filter(|it| self.get::<Role>(it).is_none()).collect();
+        for name in &new {
+            let (name, display_name) = ((*name).to_owned(), (*name).to_owned());
+            self.put(Role { name, display_name, ..Role::default() });
         }
-        if self.get::<User>(ADMIN).is_none() {
-            self.put(User::admin());
+        let mut admin = match self.get::<User>(ADMIN) {
+            Some(admin) => User::clone(admin),
+            None => return self.put(User::admin()),
+        };
+        let is_new = |it: &String| new.iter().any(|new| new.eq_ignore_ascii_case(it));
+        let given: Vec<_> =
+            User::admin().roles.into_iter().filter(|it| is_new(it) && !admin.holds(it)).collect();
+        if !given.is_empty() {
+            admin.roles.extend(given);
+            self.put(admin);
         }
     }
 
@@ -322,11 +334,6 @@ pub(crate) fn key(name: &str) -> String {
 /// Whether the role always exists and cannot be changed.
 pub(crate) fn is_built_in(role: &str) -> bool {
     role::BUILT_IN.iter().any(|it| it.eq_ignore_ascii_case(role))
-}
-
-/// The platform row of the user of a name.
-pub(crate) fn system_user_id(name: &str) -> Uuid {
-    Uuid::new_v5(&SYSTEM_USERS, key(name).as_bytes())
 }
 
 /// The directory object of a user whose own is not known.

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use rpc::audit::Decision;
 use rpc::{ErrorReason, KeyError};
+use schema::InvalidName;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
@@ -56,6 +57,12 @@ pub(crate) enum Error {
     AlwaysExists(String),
     #[error("there is no `{0}`")]
     NotFound(String),
+    #[error("there is no user `{0}` in that directory")]
+    NoUser(String),
+    #[error("there is no database `{0}`, or no directory in it, or no such role")]
+    NoDatabase(String),
+    #[error(transparent)]
+    Place(#[from] InvalidName),
     #[error("{}", told(.0))]
     Invalid(Vec<Violation>),
     #[error("`page_size` must not be negative")]
@@ -122,8 +129,12 @@ impl Error {
             Self::NoSuchUser(_) | Self::NotFound(_) => {
                 (Code::NotFound, ErrorReason::RecordNotFound)
             }
+            Self::NoUser(_) | Self::NoDatabase(_) => {
+                (Code::NotFound, ErrorReason::ResourceNotFound)
+            }
             Self::AlwaysExists(_) => (Code::FailedPrecondition, ErrorReason::InUse),
             Self::NoGuid(_)
+            | Self::Place(_)
             | Self::Audience(_)
             | Self::Invalid(_)
             | Self::PageSize(_)
@@ -167,7 +178,11 @@ impl Error {
             }
             Self::NotFound(name) => [("entity", "directory".into()), ("key", name.clone())],
             Self::AlwaysExists(name) => [("resource", name.clone()), none()],
-            Self::NoGuid(field) => column(field, String::new()),
+            Self::NoUser(name) => [("entity", DIRECTORY.into()), ("key", name.clone())],
+            Self::NoDatabase(name) => [("resource", name.clone()), none()],
+            Self::NoGuid(field) | Self::Place(InvalidName { field }) => {
+                column(field, String::new())
+            }
             Self::Audience(name) => column("audiences", name.clone()),
             Self::Invalid(found) => column(found.first().map_or("", |it| it.field), String::new()),
             Self::PageSize(size) => column("page_size", size.to_string()),

@@ -2,8 +2,10 @@
 
 mod convert;
 mod directory;
+mod provisioning;
 mod user_context;
 
 pub(crate) use convert::grant_message;
 pub(crate) use directory::Directory;
+pub(crate) use provisioning::Provisioning;
 pub(crate) use user_context::UserContext;

@@ -4,8 +4,8 @@
 //!
 //! [`UserContext`] is the service; start reading with `resolve` (a token becomes assertions) and
 //! `changes` (the directory of now, and how it changes). `token` decides whom to believe, `limits` who
-//! may change what, `portal` who stands behind a portal's visitor; `store` is the database, `replicas`
-//! how others hear of changes, and [`dev_issuer`] the local emulator's own issuer of tokens.
+//! may change what, `portal` who stands behind a portal's visitor, `environments` whose directory is meant; `store` is the
+//! database, `replicas` how others hear of changes, and [`dev_issuer`] the local emulator's own issuer of tokens.
 
 mod audit;
 mod changes;
@@ -13,6 +13,7 @@ mod config;
 mod content;
 pub mod dev_issuer;
 mod directory;
+mod environments;
 mod error;
 mod grpc;
 mod import;
@@ -20,6 +21,7 @@ mod limits;
 mod page_token;
 mod platform_users;
 mod portal;
+mod provisioning;
 mod replicas;
 mod resolve;
 mod sources;
@@ -32,6 +34,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use proto::lifecycle::v1::provisioning_service_server::ProvisioningServiceServer;
 use proto::user_context::v1::directory_service_server::DirectoryServiceServer;
 use proto::user_context::v1::user_context_service_server::UserContextServiceServer;
 use rpc::{AssertionIssuer, AssertionVerifier, Channel, KeyError, SigningKey};
@@ -41,10 +44,12 @@ pub use config::{Config, IssuerConfig};
 pub use content::{ADMIN, Source, User};
 use dev_issuer::{DevIssuer, StoreError};
 pub use directory::Directory;
+use environments::Environments;
 use limits::Actor;
 use portal::Mappings;
 use replicas::Redis;
 use resolve::Resolver;
+use schema::OpenError;
 pub use sources::{Mistake, SourceError};
 use store::Store;
 use tasks::Tasks;
@@ -74,6 +79,7 @@ struct State {
     users_file: Option<PathBuf>,
     model_dir: Option<PathBuf>,
     resolver: Arc<Resolver>,
+    environments: Arc<Environments>,
     verifier: Arc<AssertionVerifier>,
     dev_issuer: Option<DevIssuer>,
     authorization_uri: Option<String>,
@@ -142,7 +148,8 @@ impl UserContext {
         let redis = redis.transpose()?;
         let dev_issuer =
             config.dev_issuer.clone().map(|it| DevIssuer::open(it, &[])).transpose()?;
-        let dev_keys = dev_issuer.as_ref().map(dev_keys).transpose()?;
+        let tokens_of = dev_issuer.as_ref().or(config.dev_tokens_of.as_ref());
+        let dev_keys = tokens_of.map(dev_keys).transpose()?;
         let tokens = TokenVerifier::new(&config, dev_keys)?;
         let assertions = AssertionIssuer::new(assertion_key(&config)?, ASSERTION_LIFETIME);
         let verifier = Arc::new(AssertionVerifier::new(NAME));
@@ -156,6 +163,8 @@ impl UserContext {
         let changes = Changes::open(store, settings, told, import).await;
         let changes = changes.map_err(|it| StartError::Directory(it.to_string()))?;
         let changes = Arc::new(changes);
+        let environments = Environments::new(config.database_url, Arc::clone(&changes));
+        let environments = Arc::new(environments.map_err(OpenError::from)?);
         let authorization_uri = match &dev_issuer {
             Some(issuer) => Some(issuer.authorization_uri()),
             None => config.issuers.first().map(authorization_uri),
@@ -173,6 +182,7 @@ impl UserContext {
                 users_file: config.users_file,
                 model_dir: config.model_dir,
                 resolver: Arc::new(resolver),
+                environments,
                 verifier,
                 dev_issuer,
                 authorization_uri,
@@ -207,8 +217,13 @@ impl UserContext {
         let resolver = &self.state.resolver;
         let directory = grpc::Directory::new(Arc::clone(&resolver.changes));
         let directory = DirectoryServiceServer::new(directory).max_decoding_message_size(MAX_BYTES);
-        let callers = grpc::UserContext::new(Arc::clone(resolver));
-        server.with(UserContextServiceServer::new(callers)).with(directory)
+        let environments = || Arc::clone(&self.state.environments);
+        let callers = grpc::UserContext::new(Arc::clone(resolver), environments());
+        let provisioning = grpc::Provisioning::new(environments());
+        server
+            .with(UserContextServiceServer::new(callers))
+            .with(ProvisioningServiceServer::new(provisioning))
+            .with(directory)
     }
 
     /// Believes what this service signs for itself.

@@ -8,7 +8,9 @@ use proto::organization::v1::{ImportUsersRequest, SystemUser};
 use rpc::Channel;
 use tokio::sync::watch;
 use tonic::{Request, Status};
+use uuid::Uuid;
 
+use crate::content::User;
 use crate::directory::Directory;
 
 const FIRST_RETRY: Duration = Duration::from_millis(200);
@@ -44,6 +46,13 @@ pub(crate) async fn follow(
     }
 }
 
+/// Issuers other than Entra may know an application by a name that is no GUID; the platform has no column
+/// for that.
+fn client_id(user: &User) -> String {
+    let id = user.application_id.as_deref().and_then(|it| Uuid::parse_str(it).ok());
+    id.map_or_else(String::new, |it| it.to_string())
+}
+
 /// Writes the users of a directory. Those who are gone keep their rows, which others refer to.
 pub(crate) async fn write(directory: &Directory, organization: Channel) -> Result<(), Status> {
     let users = directory.users().map(|it| SystemUser {
@@ -51,6 +60,7 @@ pub(crate) async fn write(directory: &Directory, organization: Channel) -> Resul
         object_id: it.object_id.to_string(),
         domain_name: it.name.clone(),
         full_name: it.display_name.clone(),
+        application_id: client_id(it),
     });
     let mut request = Request::new(ImportUsersRequest { users: users.collect() });
     request.set_timeout(TIMEOUT);

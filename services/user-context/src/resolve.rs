@@ -201,11 +201,16 @@ fn identity_of(user: &User) -> Identity {
 }
 
 /// Every person is a Basic User; an application holds the roles that it was given.
-fn principal(user: &User) -> Principal {
+pub(crate) fn roles_of(user: &User) -> Vec<String> {
     let mut roles = user.roles.clone();
     if user.application_id.is_none() && !user.holds(role::BASIC_USER) {
         roles.push(role::BASIC_USER.to_owned());
     }
+    roles
+}
+
+fn principal(user: &User) -> Principal {
+    let roles = roles_of(user);
     Principal {
         system_user_id: user.system_user_id,
         name: user.name.clone(),

@@ -8,7 +8,7 @@ mod write;
 
 use std::time::Duration;
 
-use schema::{OpenError, Schema};
+use schema::{OpenError, Place, Schema};
 use sqlx::{PgPool, Postgres, Transaction};
 use uuid::Uuid;
 
@@ -54,6 +54,21 @@ pub(crate) struct Change {
 impl Store {
     pub(crate) async fn open(url: &str) -> Result<Self, OpenError> {
         Ok(Self { pool: SCHEMA.open(url).await? })
+    }
+
+    /// Another environment's, to be closed by whoever opens it.
+    pub(crate) async fn open_in(url: &str, place: &Place) -> Result<Self, OpenError> {
+        Ok(Self { pool: SCHEMA.open_in(url, place).await? })
+    }
+
+    /// As [`Self::open_in`], where nothing is to be changed, and there may be no directory.
+    pub(crate) async fn visit(url: &str, place: &Place) -> Result<Self, OpenError> {
+        Ok(Self { pool: SCHEMA.visit(url, place).await? })
+    }
+
+    /// Returns when there is no connection any more.
+    pub(crate) async fn close(self) {
+        self.pool.close().await;
     }
 
     /// Grows with every change.

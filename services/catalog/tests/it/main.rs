@@ -5,6 +5,7 @@
 mod changes;
 mod ids;
 mod misfortune;
+mod provisioning;
 mod relationships;
 mod replicas;
 mod rows;

@@ -9,6 +9,7 @@ use catalog::{Catalog, Config};
 use cluster::Scratch;
 use proto::catalog::v1::catalog_service_client::CatalogServiceClient;
 use proto::catalog::v1::relationship_service_client::RelationshipServiceClient;
+use proto::lifecycle::v1::provisioning_service_client::ProvisioningServiceClient;
 use proto::query::v1::data_provider_service_client::DataProviderServiceClient;
 use proto::query::v1::metadata_provider_service_client::MetadataProviderServiceClient;
 use proto::user_context::v1::WatchTrustResponse;
@@ -33,6 +34,8 @@ pub(crate) struct World {
 pub(crate) struct Running {
     _catalog: Catalog,
     channel: Channel,
+    /// Of the lifecycle service.
+    lifecycle: Channel,
 }
 
 impl World {
@@ -111,8 +114,9 @@ impl World {
         let services = Environment::generate();
         let server = catalog.register(services.server("catalog", Arc::new(verifier)));
         let (routes, _) = server.build().unwrap();
-        let channel = services.channel(routes, "gateway", "catalog").unwrap();
-        Ok(Running { _catalog: catalog, channel })
+        let channel = services.channel(routes.clone(), "gateway", "catalog").unwrap();
+        let lifecycle = services.channel(routes, "lifecycle", "catalog").unwrap();
+        Ok(Running { _catalog: catalog, channel, lifecycle })
     }
 
     /// A connection to the store, for what the catalog itself would never do to it.
@@ -155,6 +159,10 @@ impl Running {
 
     pub(crate) fn relationships(&self) -> RelationshipServiceClient<Channel> {
         RelationshipServiceClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn provisioning(&self) -> ProvisioningServiceClient<Channel> {
+        ProvisioningServiceClient::new(self.lifecycle.clone())
     }
 
     pub(crate) fn tables(&self) -> MetadataProviderServiceClient<Channel> {

@@ -113,12 +113,17 @@ fn users(users: Vec<pb::SystemUser>) -> Result<Vec<User>, Error> {
         check_name("domain_name", &it.domain_name)?;
         check_text("full_name", &it.full_name)?;
         let object_id = guid("object_id", &it.object_id)?;
-        Ok(User { id, object_id, domain_name: it.domain_name, full_name: it.full_name })
+        let application_id = match it.application_id.as_str() {
+            "" => None,
+            given => Some(guid("application_id", given)?),
+        };
+        let (domain_name, full_name) = (it.domain_name, it.full_name);
+        Ok(User { id, object_id, domain_name, full_name, application_id })
     };
     users.into_iter().map(user).collect()
 }
 
-fn check_name(field: &'static str, name: &str) -> Result<(), Error> {
+pub(super) fn check_name(field: &'static str, name: &str) -> Result<(), Error> {
     match name.is_empty() {
         true => Err(Error::InvalidValue { field, reason: "is empty" }),
         false => check_text(field, name),
@@ -126,7 +131,7 @@ fn check_name(field: &'static str, name: &str) -> Result<(), Error> {
 }
 
 /// PostgreSQL's text holds every character but one.
-fn check_text(field: &'static str, text: &str) -> Result<(), Error> {
+pub(super) fn check_text(field: &'static str, text: &str) -> Result<(), Error> {
     match text.contains('\0') {
         true => Err(Error::InvalidValue { field, reason: "holds a NUL character" }),
         false => Ok(()),

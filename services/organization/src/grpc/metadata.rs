@@ -30,8 +30,13 @@ impl MetadataProviderService for Metadata {
         &self,
         _request: Request<pb::WatchTablesRequest>,
     ) -> Result<Response<Self::WatchTablesStream>, Status> {
-        // Native tables do not change while the program runs, so nothing follows the first set.
-        let set = stream::iter([Ok(self.tables.published())]).chain(stream::pending());
-        Ok(Response::new(set.boxed()))
+        let tables = Arc::clone(&self.tables);
+        let state = (tables.watch(), tables);
+        let sets = stream::unfold(state, async |(mut shown, tables)| {
+            shown.changed().await.ok()?;
+            let set = tables.published(&shown.borrow_and_update());
+            Some((Ok(set), (shown, tables)))
+        });
+        Ok(Response::new(sets.boxed()))
     }
 }

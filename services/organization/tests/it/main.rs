@@ -4,6 +4,7 @@
 
 mod background;
 mod portal;
+mod provisioning;
 mod transact;
 mod transactions;
 mod user_context;
@@ -190,6 +191,7 @@ fn user(id: u128, name: &str) -> pb::SystemUser {
         object_id: Uuid::from_u128(id + 1_000).to_string(),
         domain_name: name.into(),
         full_name: name.to_uppercase(),
+        application_id: String::new(),
     }
 }
 
@@ -453,6 +455,7 @@ async fn tables_are_published() {
         "savedquery",
         "userquery",
         "msdyn_externalportalusermapping",
+        "solution",
     ];
     for name in expected {
         assert!(names.contains(&name), "{names:?}");

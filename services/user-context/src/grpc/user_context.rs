@@ -12,19 +12,21 @@ use tonic::{Request, Response, Status};
 
 use super::convert::user_message;
 use crate::directory::OtherUser;
+use crate::environments::Environments;
 use crate::error::Error;
 use crate::portal;
-use crate::resolve::{ActsAs, Question, Resolver};
+use crate::resolve::{ActsAs, Question, Resolver, roles_of};
 
 /// Serves `UserContextService`.
 #[derive(Debug)]
 pub(crate) struct UserContext {
     resolver: Arc<Resolver>,
+    environments: Arc<Environments>,
 }
 
 impl UserContext {
-    pub(crate) fn new(resolver: Arc<Resolver>) -> Self {
-        Self { resolver }
+    pub(crate) fn new(resolver: Arc<Resolver>, environments: Arc<Environments>) -> Self {
+        Self { resolver, environments }
     }
 }
 
@@ -80,6 +82,22 @@ impl UserContextService for UserContext {
         portal::user_behind_contact(&directory.content, &request.get_ref().erp_user)
             .map_err(Error::PortalUser)?;
         Ok(Response::new(pb::CheckPortalUserResponse {}))
+    }
+
+    async fn lookup_user(
+        &self,
+        request: Request<pb::LookupUserRequest>,
+    ) -> Result<Response<pb::LookupUserResponse>, Status> {
+        let pb::LookupUserRequest { user, database, database_role } = request.get_ref();
+        let user = self.environments.user(user, database, database_role).await?;
+        Ok(Response::new(pb::LookupUserResponse {
+            name: user_message(&user).name,
+            system_user_id: user.system_user_id.to_string(),
+            display_name: user.display_name.clone(),
+            disabled: user.disabled,
+            application: user.application_id.is_some(),
+            roles: roles_of(&user),
+        }))
     }
 }
 

@@ -11,6 +11,7 @@ mod external_issuer;
 mod impersonation;
 mod imports;
 mod portal;
+mod provisioning;
 mod replicas;
 mod support;
 mod tokens;

@@ -48,7 +48,7 @@ pub(crate) struct Environment {
     pub(crate) client: Client,
     pub(crate) dir: TempDir,
     pub(crate) database_url: String,
-    _scratch: Scratch,
+    pub(crate) scratch: Scratch,
 }
 
 /// A key of an issuer.
@@ -87,7 +87,7 @@ impl Environment {
         let config = settings(config(&dir, &database_url, ORGANIZATION));
         let context = UserContext::start(config).await.unwrap();
         let client = Client::new(channel(&context));
-        Self { context, client, dir, database_url, _scratch: scratch }
+        Self { context, client, dir, database_url, scratch }
     }
 
     /// Another user-context over the same directory and files, as a restart or a replica would be.
