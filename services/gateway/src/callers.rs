@@ -211,9 +211,8 @@ impl Callers {
         credentials: &Credentials,
         deadline: Instant,
     ) -> Result<Arc<Assertions>, Status> {
-        let others =
-            [Service::Query, Service::Organization, Service::Catalog, Service::UserContext];
-        let audiences: Vec<&str> = others.into_iter().map(Service::name).chain([SELF]).collect();
+        let others = Service::ALL.into_iter().map(Service::name);
+        let audiences: Vec<&str> = others.chain([SELF]).collect();
         let mut request = Request::new(credentials.to_message(&audiences));
         request.set_timeout(deadline.saturating_duration_since(Instant::now()));
         let mut client = self.client.clone();

@@ -149,6 +149,8 @@ pub(crate) enum GatewayError {
     UrlTooLong(usize),
     #[error("{0}")]
     InvalidModel(String),
+    #[error("Dataverse instance isn't integrated with finance and operations.")]
+    NotLinked,
     /// What is there cannot take this now.
     #[error("{0}")]
     Conflict(String),
@@ -259,7 +261,7 @@ impl GatewayError {
             }
             Self::BodyTooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "0x80048d19"),
             Self::UrlTooLong(_) => (StatusCode::URI_TOO_LONG, "0x80060888"),
-            Self::InvalidModel(_) => (StatusCode::BAD_REQUEST, "0x80048d0b"),
+            Self::InvalidModel(_) | Self::NotLinked => (StatusCode::BAD_REQUEST, "0x80048d0b"),
             Self::Conflict(_) => (StatusCode::CONFLICT, "0x80040203"),
             Self::TooMany(_) => (StatusCode::TOO_MANY_REQUESTS, "0x80072326"),
             Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "0x80048d0b"),

@@ -21,6 +21,7 @@ mod error;
 mod fixture;
 mod grpc;
 mod http;
+mod integration;
 mod limits;
 mod metadata;
 mod odata_read;
@@ -37,19 +38,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use odata::PageTokens;
-use proto::catalog::v1::catalog_service_server::CatalogServiceServer;
-use proto::catalog::v1::relationship_service_server::RelationshipServiceServer;
-use proto::gateway::v1::gateway_service_server::GatewayServiceServer;
-use proto::user_context::v1::directory_service_server::DirectoryServiceServer;
-use proto::user_context::v1::user_context_service_server::UserContextServiceServer;
 use rpc::Channel;
 use tokio::task::JoinHandle;
 
 use crate::callers::Callers;
 use crate::companies::Companies;
 pub use crate::entry_point::EntryPoint;
-use crate::grpc::{Administration, Admitted, Directory, GrpcGateway, Relationships};
 pub use crate::http::serve_http;
+use crate::integration::Integration;
 use crate::limits::Limiter;
 pub use crate::limits::{InvalidRedisUrl, Limits, RedisUrl};
 use crate::metadata::Metadata;
@@ -97,6 +93,10 @@ pub struct Clients {
     pub query: Channel,
     /// Who is calling.
     pub user_context: Channel,
+    /// Environments, their links and add-ins.
+    pub lifecycle: Channel,
+    /// What the tenant may use.
+    pub capacity: Channel,
 }
 
 /// The gateway, watching metadata, and transactions that nobody ended, for as long as it lives.
@@ -117,6 +117,7 @@ pub(crate) struct Core {
     pub(crate) limiter: Limiter,
     pub(crate) companies: Companies,
     pub(crate) organization: Organization,
+    pub(crate) integration: Integration,
     pub(crate) page_tokens: PageTokens,
     /// Where transactions over both end.
     pub(crate) both_stores: BothStores,
@@ -175,6 +176,7 @@ impl Gateway {
             limiter: Limiter::new(&config),
             companies: Companies::new(),
             organization: Organization::new(clients.organization.clone()),
+            integration: Integration::new(clients.lifecycle.clone()),
             page_tokens: PageTokens::new(&config.page_token_secret),
             both_stores,
             bulk_deletes: serve::Jobs::new(),
@@ -194,18 +196,7 @@ impl Gateway {
     /// API's messages and the administrator's verbs, all with the token that HTTP takes.
     #[must_use]
     pub fn register(&self, server: rpc::Server) -> rpc::Server {
-        let gateway = GrpcGateway::new(Arc::clone(&self.core));
-        let Clients { catalog, user_context, .. } = self.clients.clone();
-        let relationships = Relationships::new(Arc::clone(&self.core), catalog.clone());
-        let directory = Directory::new(gateway.clone(), user_context.clone());
-        let administration = Administration::new(gateway.clone(), catalog, user_context);
-        let core = &self.core;
-        server
-            .with(Admitted::new(core, GatewayServiceServer::new(gateway)))
-            .with(Admitted::new(core, CatalogServiceServer::new(administration.clone())))
-            .with(Admitted::new(core, RelationshipServiceServer::new(relationships)))
-            .with(Admitted::new(core, DirectoryServiceServer::new(directory)))
-            .with(Admitted::new(core, UserContextServiceServer::new(administration)))
+        grpc::register(&self.core, &self.clients, server)
     }
 
     /// Completes when the metadata of every table source has arrived.

@@ -4,10 +4,14 @@ use proto::organization::v1 as pb;
 use proto::organization::v1::organization_service_client::OrganizationServiceClient;
 use rpc::Channel;
 use tokio::sync::OnceCell;
-use tonic::Status;
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::{Request, Status};
 
 use crate::callers::Service;
 use crate::providers::{Call, within};
+
+/// Names the organization that a call is about.
+const ORGANIZATION_HEADER: &str = "x-tombolo-organization";
 
 /// Asks once.
 #[derive(Debug)]
@@ -33,5 +37,18 @@ impl Organization {
                 Ok(answer.into_inner())
             })
             .await
+    }
+
+    /// The request, and that it is about this organization.
+    pub(crate) async fn named_in<T>(
+        &self,
+        call: Call<'_>,
+        mut request: Request<T>,
+    ) -> Result<Request<T>, Status> {
+        let facts = self.facts(call).await?;
+        let id = MetadataValue::<Ascii>::try_from(&facts.organization_id)
+            .map_err(|_| Status::internal("the organization's id is none"))?;
+        request.metadata_mut().insert(ORGANIZATION_HEADER, id);
+        Ok(request)
     }
 }

@@ -26,6 +26,8 @@ pub(crate) enum Service {
     Organization,
     Catalog,
     UserContext,
+    Lifecycle,
+    Capacity,
 }
 
 /// What user-context said of a user, by the service that believes it.
@@ -49,12 +51,23 @@ pub(crate) struct Session {
 // === impl Service ===
 
 impl Service {
+    pub(super) const ALL: [Self; 6] = [
+        Self::Query,
+        Self::Organization,
+        Self::Catalog,
+        Self::UserContext,
+        Self::Lifecycle,
+        Self::Capacity,
+    ];
+
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Query => "query",
             Self::Organization => "organization",
             Self::Catalog => "catalog",
             Self::UserContext => "user-context",
+            Self::Lifecycle => "lifecycle",
+            Self::Capacity => "capacity",
         }
     }
 }

@@ -59,6 +59,7 @@ impl From<GatewayError> for Status {
             GatewayError::InvalidModel(_) => {
                 refuse(Code::FailedPrecondition, ErrorReason::InvalidModel)
             }
+            GatewayError::NotLinked => refuse(Code::FailedPrecondition, ErrorReason::NotLinked),
             GatewayError::AggregateLimit => {
                 refuse(Code::FailedPrecondition, ErrorReason::LimitExceeded)
             }

@@ -127,6 +127,7 @@ impl GatewayError {
             // Whoever runs the ERP's own logic.
             Some(ErrorReason::PeerUnavailable) => Self::Unavailable(message()),
             Some(ErrorReason::InvalidModel) => Self::InvalidModel(message()),
+            Some(ErrorReason::NotLinked) => Self::NotLinked,
             // Reasons that no client of ours can cause, or of services that are not called here.
             Some(_) => Self::internal(status),
             None => Self::of_transport(status),

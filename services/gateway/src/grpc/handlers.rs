@@ -53,6 +53,18 @@ impl GrpcGateway {
         Call { session: &session, deadline }.request(to, request.into_inner())
     }
 
+    /// [`Self::on_behalf`], where what is asked is about the environment that this gateway serves.
+    pub(super) async fn about_here<T>(
+        &self,
+        to: Service,
+        request: Request<T>,
+    ) -> Result<Request<T>, Status> {
+        let (session, deadline) = (session(&request)?, self.deadline());
+        let call = Call { session: &session, deadline };
+        let request = call.request(to, request.into_inner())?;
+        self.core.organization.named_in(call, request).await
+    }
+
     pub(super) fn deadline(&self) -> Instant {
         Instant::now() + self.core.config.request_timeout
     }

@@ -21,10 +21,9 @@ use crate::serve::{self, Target};
 use crate::write::{Asked, bound_action, unbound_action};
 
 /// Parts of the platform that are known and come later.
-const LATER: [&str; 6] = [
+const LATER: [&str; 5] = [
     "RetrieveUserPrivileges",
     "RetrievePrincipalAccess",
-    "RetrieveFinanceAndOperationsIntegrationDetails",
     "InitializeFrom",
     "CreateEntities",
     "ExecuteTransaction",
@@ -50,6 +49,7 @@ enum Function {
     WhoAmI,
     RetrieveVersion,
     RetrieveCurrentOrganization,
+    RetrieveFinanceAndOperationsIntegrationDetails,
     RetrieveTotalRecordCount,
     RetrieveMetadataChanges,
     FetchXmlToQueryExpression,
@@ -98,11 +98,26 @@ impl Function {
             "WhoAmI" => Self::WhoAmI,
             "RetrieveVersion" => Self::RetrieveVersion,
             "RetrieveCurrentOrganization" => Self::RetrieveCurrentOrganization,
+            "RetrieveFinanceAndOperationsIntegrationDetails" => {
+                Self::RetrieveFinanceAndOperationsIntegrationDetails
+            }
             "RetrieveTotalRecordCount" => Self::RetrieveTotalRecordCount,
             "RetrieveMetadataChanges" => Self::RetrieveMetadataChanges,
             "FetchXmlToQueryExpression" => Self::FetchXmlToQueryExpression,
             _ => return None,
         })
+    }
+
+    fn takes_parameters(self) -> bool {
+        match self {
+            Self::WhoAmI
+            | Self::RetrieveVersion
+            | Self::RetrieveFinanceAndOperationsIntegrationDetails => false,
+            Self::RetrieveCurrentOrganization
+            | Self::RetrieveTotalRecordCount
+            | Self::RetrieveMetadataChanges
+            | Self::FetchXmlToQueryExpression => true,
+        }
     }
 }
 
@@ -212,7 +227,7 @@ impl<'a> Scene<'a> {
         }
         let function = function.filter(|_| is_read(&parts.method) && tail.is_empty());
         let function = function.ok_or_else(|| no_route(parts))?;
-        if !called && matches!(function, Function::WhoAmI | Function::RetrieveVersion) {
+        if !called && !function.takes_parameters() {
             return Err(GatewayError::UnknownSegment(name));
         }
         self.function(function, key)
@@ -231,6 +246,10 @@ impl<'a> Scene<'a> {
                     serve::retrieve_current_organization(core, ask, (&key, &aliases)).await
                 })
             }
+            Function::RetrieveFinanceAndOperationsIntegrationDetails => Served::at(
+                EntryPoint::RetrieveFinanceAndOperationsIntegrationDetails,
+                serve::retrieve_integration_details(core, ask),
+            ),
             Function::RetrieveTotalRecordCount => {
                 Served::at(EntryPoint::RetrieveTotalRecordCount, async move {
                     let parameters = (&key, &aliases);

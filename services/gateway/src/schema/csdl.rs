@@ -37,8 +37,13 @@ xmlns=\"http://docs.oasis-open.org/odata/ns/edm\">\
 /// the SDK's own types of it are not part of this document.
 const FUNCTIONS: &str = include_str!("functions.xml");
 /// Their names.
-const IMPORTS: [&str; 4] =
-    ["RetrieveCurrentOrganization", "RetrieveTotalRecordCount", "RetrieveVersion", "WhoAmI"];
+const IMPORTS: [&str; 5] = [
+    "RetrieveCurrentOrganization",
+    "RetrieveFinanceAndOperationsIntegrationDetails",
+    "RetrieveTotalRecordCount",
+    "RetrieveVersion",
+    "WhoAmI",
+];
 
 /// `GET $metadata`.
 pub(crate) fn metadata(ask: &Ask, snapshot: &Snapshot, options: &QueryOptions) -> Response {

@@ -87,6 +87,22 @@ pub(crate) async fn retrieve_current_organization(
     Ok(respond(format!("{{\"@odata.context\":{context},\"Detail\":{detail}}}")))
 }
 
+/// `RetrieveFinanceAndOperationsIntegrationDetails()`.
+pub(crate) async fn retrieve_integration_details(
+    core: &Core,
+    ask: &Ask,
+) -> Result<Response, GatewayError> {
+    let details = core.integration.details(ask.call(), &core.organization).await;
+    let details = details.map_err(|status| GatewayError::of_service(&status))?;
+    Ok(respond(format!(
+        "{{\"@odata.context\":{},\"Url\":{},\"TenantId\":{},\"Id\":{}}}",
+        response_context(ask, "RetrieveFinanceAndOperationsIntegrationDetails"),
+        quoted(&details.url),
+        quoted(&details.tenant_id),
+        quoted(&details.id),
+    )))
+}
+
 /// `RetrieveTotalRecordCount(EntityNames=['account'])`: as many as the caller may see.
 pub(crate) async fn retrieve_total_record_count(
     core: &Core,

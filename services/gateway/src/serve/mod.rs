@@ -29,8 +29,8 @@ pub(crate) use discovery::discovery;
 pub(crate) use fetch::{Document, document, fetch};
 pub(crate) use fetch_cookie::read as read_cookie;
 pub(crate) use functions::{
-    retrieve_current_organization, retrieve_total_record_count, retrieve_version, service_document,
-    who_am_i,
+    retrieve_current_organization, retrieve_integration_details, retrieve_total_record_count,
+    retrieve_version, service_document, who_am_i,
 };
 pub(crate) use page::CutOff;
 pub(crate) use path::{Target, walk};

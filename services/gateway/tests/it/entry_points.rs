@@ -6,12 +6,19 @@ use gateway::EntryPoint;
 use prost::Message as _;
 use prost_types::FileDescriptorSet;
 
-const SERVICES: [&str; 5] = [
+const SERVICES: [&str; 12] = [
     "tombolo.gateway.v1.GatewayService",
     "tombolo.catalog.v1.CatalogService",
     "tombolo.catalog.v1.RelationshipService",
     "tombolo.user_context.v1.UserContextService",
     "tombolo.user_context.v1.DirectoryService",
+    "tombolo.lifecycle.v1.OperationService",
+    "tombolo.lifecycle.v1.SetupService",
+    "tombolo.lifecycle.v1.PlatformEnvironmentService",
+    "tombolo.lifecycle.v1.FinanceAndOperationsEnvironmentService",
+    "tombolo.lifecycle.v1.AddInService",
+    "tombolo.capacity.v1.CapacityService",
+    "tombolo.capacity.v1.LicenceService",
 ];
 
 #[test]

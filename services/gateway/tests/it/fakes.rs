@@ -9,6 +9,8 @@ use axum::http::{Request as HttpRequest, Response as HttpResponse};
 use futures::stream::{self, BoxStream, StreamExt as _};
 use gateway::{Clients, Config, Gateway};
 use http_body_util::BodyExt as _;
+use proto::lifecycle::v1::operation_service_server::OperationServiceServer;
+use proto::lifecycle::v1::setup_service_server::SetupServiceServer;
 use proto::organization::v1 as org;
 use proto::organization::v1::background_operation_service_server::BackgroundOperationServiceServer;
 use proto::organization::v1::organization_service_server::{
@@ -33,6 +35,7 @@ use uuid::Uuid;
 
 use crate::background::{Operations, Remembered};
 use crate::fixture;
+use crate::integration::{Faked, Lifecycle};
 use crate::ledger::{Ledger, Transactions};
 use crate::users::{Directory, Users};
 
@@ -65,6 +68,7 @@ pub(crate) struct World {
     pub(crate) catalog: Arc<Provider>,
     pub(crate) organization: Arc<Provider>,
     pub(crate) operations: Arc<Operations>,
+    pub(crate) lifecycle: Arc<Lifecycle>,
     /// Who there is, and what was asked about it.
     pub(crate) users: Arc<Directory>,
 }
@@ -111,6 +115,7 @@ impl World {
         let organization = Arc::new(organization);
         let operations: Arc<Operations> = Arc::default();
         let remembered = Remembered(Arc::clone(&operations));
+        let lifecycle = Arc::new(Lifecycle::unlinked());
         let directory = UserContextServiceServer::new(Users(Arc::clone(&users)));
         let clients = Clients {
             catalog: local(
@@ -134,6 +139,13 @@ impl World {
                     .with(ChangeTrackingServiceServer::new(crate::changes::Changes)),
             ),
             user_context: local("user-context", server("user-context").with(directory)),
+            lifecycle: local(
+                "lifecycle",
+                server("lifecycle")
+                    .with(SetupServiceServer::new(Faked(Arc::clone(&lifecycle))))
+                    .with(OperationServiceServer::new(Faked(Arc::clone(&lifecycle)))),
+            ),
+            capacity: local("capacity", server("capacity")),
         };
         let mut config =
             Config::new("https://login/authorize".into(), "https://org/".into(), b"k".into());
@@ -141,7 +153,7 @@ impl World {
         configure(&mut config);
         let gateway = Gateway::new(clients, config);
         gateway.ready().await;
-        Self { gateway, query, catalog, organization, operations, users }
+        Self { gateway, query, catalog, organization, operations, lifecycle, users }
     }
 
     /// GET below `/api/data/v9.2/`, as a known user.
@@ -160,9 +172,24 @@ impl World {
         headers: &[(&str, &str)],
         body: &str,
     ) -> Answer {
+        self.send_at(method, &format!("/api/data/v9.2/{path}"), headers, body).await
+    }
+
+    /// GET of a whole path.
+    pub(crate) async fn get_at(&self, path: &str) -> Answer {
+        self.send_at("GET", path, &[], "").await
+    }
+
+    async fn send_at(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Answer {
         let mut request = HttpRequest::builder()
             .method(method)
-            .uri(format!("/api/data/v9.2/{path}"))
+            .uri(path)
             .header("host", "org.test:8080")
             .header("authorization", "Bearer good");
         for (name, value) in headers {

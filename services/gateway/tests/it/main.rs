@@ -15,6 +15,7 @@ mod fakes;
 mod fetch;
 mod fixture;
 mod grpc;
+mod integration;
 mod ledger;
 mod limits;
 mod metadata;

@@ -200,4 +200,11 @@ impl UserContextService for Users {
     ) -> Result<Response<pb::CheckPortalUserResponse>, Status> {
         Err(Status::unimplemented("not faked"))
     }
+
+    async fn lookup_user(
+        &self,
+        _: Request<pb::LookupUserRequest>,
+    ) -> Result<Response<pb::LookupUserResponse>, Status> {
+        Err(Status::unimplemented("not faked"))
+    }
 }
