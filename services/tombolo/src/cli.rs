@@ -1,16 +1,32 @@
 //! The command line.
 
+mod add_in;
+mod capacity;
 mod directory;
+mod environment;
+mod output;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub(crate) use directory::{
-    DirectoryImportArgs, DutyArgs, DutyFields, EntryCommand, OperationName, OutputArgs,
-    PrivilegeArgs, PrivilegeFields, RoleArgs, RoleFields, UserArgs, UserCommand, UserFields,
+use crate::exit;
+
+pub(crate) use add_in::{AddInArgs, AddInCommand, ParameterArgs};
+pub(crate) use capacity::{
+    AccrualCommand, AccrualFields, CapacityArgs, CapacityCommand, HistoryArgs, LicenceCommand,
+    LicenceFields, NewLicence,
 };
+pub(crate) use directory::{
+    DirectoryImportArgs, DutyArgs, DutyFields, EntryCommand, OperationName, PrivilegeArgs,
+    PrivilegeFields, RoleArgs, RoleFields, UserArgs, UserCommand, UserFields,
+};
+pub(crate) use environment::{
+    AgreementArgs, CopyArgs, CreateArgs, CreatePlatformArgs, DatabaseArgs, EnvArgs, EnvCommand,
+    InstallFinopsArgs, RestoreArgs, SettingsArgs, SetupArgs, WriteArgs,
+};
+pub(crate) use output::OutputArgs;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -20,11 +36,14 @@ Examples:
   tombolo model import --database-url postgres://… --out models/mine
   tombolo catalog list                           # what may be made visible
   tombolo user set alice --role 'Sales clerk'    # who may do what
+  tombolo env list                               # environments and their links
+  tombolo capacity show                          # storage: entitled, used, free
+  tombolo addin install data-export --environment contoso-prod --agree
   tombolo serve query --config query.toml        # one service of a cluster";
 
 /// Live ERP rows as Dataverse-style tables.
 #[derive(Debug, Parser)]
-#[command(name = "tombolo", version, about, after_help = EXAMPLES)]
+#[command(name = "tombolo", version, about, after_help = format!("{EXAMPLES}\n\n{}", exit::HELP))]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -53,6 +72,12 @@ pub(crate) enum Command {
     Duty(DutyArgs),
     /// Manages privileges: what may be done with entities and tables.
     Privilege(PrivilegeArgs),
+    /// Manages environments, and links their two halves.
+    Env(Box<EnvArgs>),
+    /// Says how much storage the tenant has and uses, and manages its licences.
+    Capacity(CapacityArgs),
+    /// Manages add-ins of linked environments.
+    Addin(AddInArgs),
 }
 
 /// Where the system is, and as whom it is called.
@@ -98,6 +123,9 @@ pub(crate) struct DevArgs {
     /// Make accounts, contacts and views to try things with. Goes without saying for the demo ERP.
     #[arg(long)]
     pub(crate) sample_data: bool,
+    /// Leave the environment unlinked; `tombolo env setup dev --platform 'Tombolo dev'` links it.
+    #[arg(long)]
+    pub(crate) no_link: bool,
     /// NAME=http://HOST:PORT of a service that runs actions of the model; may be repeated.
     #[arg(long, value_name = "NAME=URL", value_parser = named_address)]
     pub(crate) business_logic: Vec<(String, String)>,
@@ -123,6 +151,9 @@ pub(crate) enum ServiceName {
     Catalog,
     Query,
     UserContext,
+    Capacity,
+    Lifecycle,
+    DataExport,
 }
 
 #[derive(Debug, Args)]
@@ -249,3 +280,6 @@ pub(crate) enum RelationshipCommand {
         id: String,
     },
 }
+
+#[cfg(test)]
+mod tests;

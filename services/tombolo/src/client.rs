@@ -1,6 +1,7 @@
 //! How the administrator's verbs reach the system: by its public gRPC, with a token of a user.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use tonic::metadata::{Ascii, MetadataValue};
@@ -10,12 +11,18 @@ use tonic::{Request, Status};
 
 use crate::certificate::CERTIFICATE_FILE;
 use crate::cli::ServerArgs;
+use crate::exit::{Exit, Failure};
 use crate::token;
 
 /// A bearer token of whoever calls.
 const TOKEN_VARIABLE: &str = "TOMBOLO_TOKEN";
 /// Where Debian has them, and most others.
 const SYSTEM_CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
+
+/// How long an answer is waited for; no service takes longer.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// How often a connection is tried while nothing comes.
+const KEEP_ALIVE: Duration = Duration::from_secs(20);
 
 /// Entries of a page, where everything is listed.
 pub(crate) const PAGE_SIZE: i32 = 1_000;
@@ -30,6 +37,7 @@ pub(crate) struct Bearer(MetadataValue<Ascii>);
 impl tonic::service::Interceptor for Bearer {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
         request.metadata_mut().insert("authorization", self.0.clone());
+        request.set_timeout(PATIENCE);
         Ok(request)
     }
 }
@@ -39,21 +47,31 @@ pub(crate) async fn connect(args: &ServerArgs) -> Result<Access> {
     // In no argument, which everybody on the machine can read.
     let token = match std::env::var(TOKEN_VARIABLE) {
         Ok(token) if !token.trim().is_empty() => token.trim().to_owned(),
-        _ => token::mint(&args.data, &args.user)?,
+        _ => token::mint(&args.data, &args.user)
+            .map_err(|it| Failure::of(Exit::NoPermission, format!("{it:#}")))?,
     };
-    let mut bearer: MetadataValue<Ascii> =
-        format!("Bearer {token}").parse().ok().context("the token is no header")?;
-    bearer.set_sensitive(true);
-    let bearer = Bearer(bearer);
     let channel = if args.server.starts_with("https://") {
         rpc::tls::trusting(&args.server, &authority(args))?
     } else {
-        let endpoint = Endpoint::from_shared(args.server.clone())?;
-        endpoint.connect().await.with_context(|| {
-            format!("nothing answers at {}; is `tombolo dev` running there?", args.server)
+        let endpoint = Endpoint::from_shared(args.server.clone())
+            .map_err(|it| Failure::of(Exit::Usage, format!("--server {}: {it}", args.server)))?
+            .connect_timeout(PATIENCE)
+            .http2_keep_alive_interval(KEEP_ALIVE);
+        endpoint.connect().await.map_err(|_| {
+            let server = &args.server;
+            let message = format!("nothing answers at {server}; is `tombolo dev` running there?");
+            Failure::of(Exit::NoAnswer, message)
         })?
     };
-    Ok(InterceptedService::new(channel, bearer))
+    as_bearer(channel, &token)
+}
+
+/// What goes through this channel goes with this token.
+pub(crate) fn as_bearer(channel: Channel, token: &str) -> Result<Access> {
+    let mut bearer: MetadataValue<Ascii> =
+        format!("Bearer {token}").parse().ok().context("the token is no header")?;
+    bearer.set_sensitive(true);
+    Ok(InterceptedService::new(channel, Bearer(bearer)))
 }
 
 /// By what an https server is known.
@@ -66,7 +84,23 @@ fn authority(args: &ServerArgs) -> PathBuf {
     }
 }
 
-/// What the server said, for people.
+/// What the server said, for people, with its exit code.
 pub(crate) fn explain(status: Status) -> anyhow::Error {
-    anyhow::anyhow!("{}", status.message())
+    Failure::from(status).into()
+}
+
+/// Every entry, page by page.
+pub(crate) async fn every<T>(
+    mut page: impl AsyncFnMut(String) -> Result<(Vec<T>, String), Status>,
+) -> Result<Vec<T>> {
+    let mut entries = Vec::new();
+    let mut token = String::new();
+    loop {
+        let (mut more, next) = page(token).await.map_err(explain)?;
+        entries.append(&mut more);
+        if next.is_empty() {
+            return Ok(entries);
+        }
+        token = next;
+    }
 }

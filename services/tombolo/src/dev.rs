@@ -3,12 +3,16 @@
 
 mod administrator;
 mod companies;
+mod control_plane;
 mod databases;
 mod demo_model;
 mod directory;
+mod environments;
 mod erp_users;
+mod platform;
 mod progress;
 mod system;
+mod tenant;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
@@ -22,7 +26,8 @@ use crate::cli::DevArgs;
 use crate::home::Home;
 use crate::shutdown::Shutdown;
 use databases::Databases;
-use system::System;
+use system::{Over, System};
+use tenant::Link;
 
 /// How long requests in flight may take when the process was asked to stop.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -58,11 +63,19 @@ async fn serve(
         None => demo_model::unpack(home)?,
     };
     let erp = query_config(args, databases);
+    let over = Over {
+        home,
+        databases,
+        erp: &erp,
+        model_dir: &model_dir,
+        url: &addresses.http,
+        address: http.local_addr()?,
+    };
     let system = tokio::select! {
-        system = System::start(home, databases, &erp, &model_dir, &addresses.http) => system?,
+        system = System::start(over) => system?,
         () = shutdown.clone().asked() => return Ok(()),
     };
-    let web = gateway::serve_http(http, system.web(), shutdown.clone().asked());
+    let web = gateway::serve_http(http, system.web(over), shutdown.clone().asked());
     let (routes, readiness) = system.public_grpc()?;
     let rpc = rpc::Server::serve(routes, grpc, shutdown.clone().asked());
     let web = async {
@@ -71,9 +84,14 @@ async fn serve(
     };
     let serving = async { tokio::try_join!(web, async { Ok(rpc.await?) }) };
     let announce = async {
-        system.ready().await;
+        let link = system.ready(!args.no_link).await;
         readiness.set(true).await;
-        announce(&addresses, args.ready_file.as_deref())
+        announce(&addresses, &link, args.ready_file.as_deref())?;
+        // Wanted by whoever deploys another ERP, and by nobody before.
+        if let Err(error) = databases.make_erp_template().await {
+            tracing::error!(error = format!("{error:#}"), "no ERP can be deployed");
+        }
+        Ok(())
     };
     let overdue = async {
         shutdown.asked().await;
@@ -110,9 +128,10 @@ fn url(listener: &Listener) -> Result<String> {
     Ok(format!("{}://{address}", listener.scheme()))
 }
 
-fn announce(addresses: &Addresses, ready_file: Option<&Path>) -> Result<()> {
+fn announce(addresses: &Addresses, link: &Link, ready_file: Option<&Path>) -> Result<()> {
     let Addresses { http, grpc } = addresses;
     eprintln!("\nTombolo is ready.\n  Web API  {http}/api/data/v9.2/\n  gRPC     {grpc}");
+    eprintln!("{link}\n  Manage   tombolo env list");
     eprintln!("  Token    tombolo token --user admin\nCtrl-C stops everything.");
     let Some(file) = ready_file else { return Ok(()) };
     // Written aside and renamed, so that whoever waits for the file finds it whole.

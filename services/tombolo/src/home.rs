@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result};
 use uuid::Uuid;
 
 /// The data directory.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Home {
     dir: PathBuf,
 }

@@ -1,18 +1,27 @@
 //! One command for everything: `dev` runs the whole system, `serve` one service, the rest are an
 //! administrator's verbs, all of them gRPC calls or work on local files. Start with `cli`.
 
+mod add_in_command;
+mod capacity_command;
 mod catalog_command;
 mod certificate;
 mod cli;
 mod client;
+mod confirm;
 mod dev;
+mod env_command;
 mod erp_directory;
+mod exit;
+mod follow;
 mod home;
 mod keys_command;
 mod model_command;
+mod names;
+mod print;
 mod process_list;
 mod serve;
 mod shutdown;
+mod system;
 mod token;
 mod user_command;
 
@@ -33,8 +42,10 @@ fn main() -> ExitCode {
     match run(cli.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
+            if !exit::closed_pipe(&error) {
+                print::note(&format!("error: {error:#}"));
+            }
+            exit::code(&error)
         }
     }
 }
@@ -52,5 +63,8 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Role(args) => user_command::role(args).await,
         Command::Duty(args) => user_command::duty(args).await,
         Command::Privilege(args) => user_command::privilege(args).await,
+        Command::Env(args) => env_command::run(*args).await,
+        Command::Capacity(args) => capacity_command::run(args).await,
+        Command::Addin(args) => add_in_command::run(args).await,
     }
 }

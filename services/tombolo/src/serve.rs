@@ -2,14 +2,18 @@
 
 mod settings;
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
+use capacity::Capacity;
 use catalog::Catalog;
+use data_export::DataExport;
 use gateway::{Clients, Gateway};
+use lifecycle::Lifecycle;
 use organization::Organization;
 use query::Query;
 use rpc::tls::ServerTls;
@@ -19,6 +23,9 @@ use user_context::UserContext;
 use crate::cli::{ServeArgs, ServiceName};
 use crate::shutdown::Shutdown;
 use settings::{Credentials, Settings};
+
+/// Of lifecycle; the others are its add-ins.
+const PEERS_OF_LIFECYCLE: [&str; 4] = ["user_context", "organization", "catalog", "capacity"];
 
 /// How long requests in flight may take when the process was asked to stop.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -54,6 +61,9 @@ async fn serve(
         ServiceName::Catalog => process.catalog(shutdown).await,
         ServiceName::Query => process.query(shutdown).await,
         ServiceName::Organization => process.organization(shutdown).await,
+        ServiceName::Capacity => process.capacity(shutdown).await,
+        ServiceName::Lifecycle => process.lifecycle(shutdown).await,
+        ServiceName::DataExport => process.data_export(shutdown).await,
         ServiceName::Gateway => process.gateway(shutdown).await,
     }
 }
@@ -86,9 +96,7 @@ impl Process {
             .peers
             .get(name)
             .with_context(|| format!("the settings lack peers.{name}"))?;
-        // Settings have the names of services as TOML writes them.
-        let callee = name.replace('_', "-");
-        Ok(Channel::tcp(address, &callee, &self.credentials.identity)?)
+        Ok(Channel::tcp(address, &service(name), &self.credentials.identity)?)
     }
 
     /// A server that believes what user-context signs.
@@ -167,6 +175,40 @@ impl Process {
         self.run(server, service.ready(), shutdown).await
     }
 
+    async fn capacity(self, shutdown: Shutdown) -> Result<()> {
+        let config = self.settings.capacity.clone().context("the settings lack [capacity]")?;
+        let service = Capacity::start(config).await?;
+        service.measure(self.peer("lifecycle")?);
+        let (server, _keeper) = self.server()?;
+        self.run(service.register(server), std::future::ready(()), shutdown).await
+    }
+
+    async fn lifecycle(self, shutdown: Shutdown) -> Result<()> {
+        let config = self.settings.lifecycle.clone().context("the settings lack [lifecycle]")?;
+        let add_ins = self.settings.peers.keys().map(String::as_str);
+        let add_ins = add_ins.filter(|it| !PEERS_OF_LIFECYCLE.contains(it));
+        let add_ins = add_ins.map(|it| Ok((service(it), self.peer(it)?)));
+        let clients = lifecycle::Clients {
+            capacity: self.peer("capacity")?,
+            organization: self.peer("organization")?,
+            catalog: self.peer("catalog")?,
+            user_context: self.peer("user_context")?,
+            add_ins: add_ins.collect::<Result<BTreeMap<_, _>>>()?,
+        };
+        let service = Lifecycle::start(config, clients).await?;
+        let (server, _keeper) = self.server()?;
+        self.run(service.register(server), std::future::ready(()), shutdown).await
+    }
+
+    /// No user stands behind what it is asked, so it has nobody's word to believe.
+    async fn data_export(self, shutdown: Shutdown) -> Result<()> {
+        let config =
+            self.settings.data_export.clone().context("the settings lack [data_export]")?;
+        let service = DataExport::start(config).await?;
+        let server = self.server_with(Arc::new(AssertionVerifier::new(self.name)));
+        self.run(service.register(server), std::future::ready(()), shutdown).await
+    }
+
     async fn gateway(self, shutdown: Shutdown) -> Result<()> {
         let settings = self.settings.gateway.clone().context("the settings lack [gateway]")?;
         let clients = Clients {
@@ -174,6 +216,8 @@ impl Process {
             organization: self.peer("organization")?,
             query: self.peer("query")?,
             user_context: self.peer("user_context")?,
+            lifecycle: self.peer("lifecycle")?,
+            capacity: self.peer("capacity")?,
         };
         let service = Gateway::new(clients, settings.config()?);
         let tls = settings.tls()?;
@@ -196,6 +240,11 @@ fn guard(address: SocketAddr, tls: Option<&ServerTls>, setting: &str) -> Result<
         .map_err(|error| anyhow!("{error}; set [{setting}], or listen on 127.0.0.1"))
 }
 
+/// Settings have the names of services as TOML writes them.
+fn service(name: &str) -> String {
+    name.replace('_', "-")
+}
+
 fn name(service: ServiceName) -> &'static str {
     match service {
         ServiceName::Gateway => "gateway",
@@ -203,5 +252,8 @@ fn name(service: ServiceName) -> &'static str {
         ServiceName::Catalog => "catalog",
         ServiceName::Query => "query",
         ServiceName::UserContext => "user-context",
+        ServiceName::Capacity => "capacity",
+        ServiceName::Lifecycle => "lifecycle",
+        ServiceName::DataExport => "data-export",
     }
 }

@@ -27,7 +27,7 @@ pub(crate) async fn user(args: UserArgs) -> Result<()> {
     let (mut client, output) = connect(&args.output).await?;
     match args.command {
         UserCommand::List => {
-            let users = entry::list(async |page_token| {
+            let users = client::every(async |page_token| {
                 let request = pb::ListUsersRequest { page_size: PAGE_SIZE, page_token };
                 let page = client.list_users(request).await?.into_inner();
                 Ok((page.users, page.next_page_token))
@@ -60,7 +60,7 @@ pub(crate) async fn role(args: RoleArgs) -> Result<()> {
     let (mut client, output) = connect(&args.output).await?;
     match args.command {
         EntryCommand::List => {
-            let roles = entry::list(async |page_token| {
+            let roles = client::every(async |page_token| {
                 let request = pb::ListRolesRequest { page_size: PAGE_SIZE, page_token };
                 let page = client.list_roles(request).await?.into_inner();
                 Ok((page.roles, page.next_page_token))
@@ -87,7 +87,7 @@ pub(crate) async fn duty(args: DutyArgs) -> Result<()> {
     let (mut client, output) = connect(&args.output).await?;
     match args.command {
         EntryCommand::List => {
-            let duties = entry::list(async |page_token| {
+            let duties = client::every(async |page_token| {
                 let request = pb::ListDutiesRequest { page_size: PAGE_SIZE, page_token };
                 let page = client.list_duties(request).await?.into_inner();
                 Ok((page.duties, page.next_page_token))
@@ -114,7 +114,7 @@ pub(crate) async fn privilege(args: PrivilegeArgs) -> Result<()> {
     let (mut client, output) = connect(&args.output).await?;
     match args.command {
         EntryCommand::List => {
-            let privileges = entry::list(async |page_token| {
+            let privileges = client::every(async |page_token| {
                 let request = pb::ListPrivilegesRequest { page_size: PAGE_SIZE, page_token };
                 let page = client.list_privileges(request).await?.into_inner();
                 Ok((page.privileges, page.next_page_token))
@@ -153,5 +153,5 @@ async fn import(client: &mut Client, output: Output, args: &DirectoryImportArgs)
 async fn connect(args: &OutputArgs) -> Result<(Client, Output)> {
     let access = client::connect(&args.server).await?;
     let client = DirectoryServiceClient::new(access).max_decoding_message_size(MAX_BYTES);
-    Ok((client, Output { json: args.json }))
+    Ok((client, Output(args.output())))
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::ServerArgs;
+use super::OutputArgs;
 
 const USER_EXAMPLES: &str = "\
 Examples:
@@ -27,7 +27,7 @@ Examples:
 
 const PRIVILEGE_EXAMPLES: &str = "\
 Examples:
-  tombolo privilege list --json
+  tombolo privilege list --output json
   tombolo privilege set 'View customers' --entity CustCustomerV3Entity --operation read --hidden-field CreditLimit
   tombolo privilege set 'View accounts' --table account --operation read";
 
@@ -65,15 +65,6 @@ pub(crate) struct PrivilegeArgs {
     pub(crate) output: OutputArgs,
     #[command(subcommand)]
     pub(crate) command: EntryCommand<PrivilegeFields>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct OutputArgs {
-    #[command(flatten)]
-    pub(crate) server: ServerArgs,
-    /// Print JSON instead of a table.
-    #[arg(long, global = true)]
-    pub(crate) json: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,125 +1,92 @@
-//! The services and how they reach each other, in the order in which they need each other.
+//! Everything that `tombolo dev` serves: a platform environment, the tenant's services, and the way in.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use axum::Router;
-use catalog::Catalog;
 use gateway::{Clients, Gateway};
-use organization::Organization;
-use query::Query;
-use rpc::{AssertionVerifier, Channel, Environment, Readiness, Server, TrustKeeper, keep_trust};
+use rpc::{Environment, Readiness, Server};
 use tonic::service::Routes;
-use user_context::UserContext;
 use user_context::dev_issuer::{self, DevIssuerConfig};
 
+use super::control_plane::{Begun, ControlPlane};
 use super::databases::Databases;
 use super::directory::Directory;
+use super::environments::Environments;
+use super::platform::{Platform, Settings};
+use super::tenant::{Link, Tenant};
 use crate::home::Home;
 
 /// Every service of the local system.
 #[derive(Debug)]
 pub(super) struct System {
     gateway: Gateway,
-    user_context: UserContext,
+    platform: Platform,
     directory: Directory,
-    // Kept because they stop when dropped.
-    _catalog: Catalog,
-    _organization: Organization,
-    query: Query,
-    _trust: Vec<TrustKeeper>,
+    control_plane: Arc<ControlPlane>,
+    tenant: Tenant,
 }
 
-/// What all services of the process share.
-struct Shared {
-    services: Environment,
-    users: Routes,
-    trust: Vec<TrustKeeper>,
+/// What it is over, and where it is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Over<'a> {
+    pub(super) home: &'a Home,
+    pub(super) databases: &'a Databases,
+    pub(super) erp: &'a query::Config,
+    pub(super) model_dir: &'a Path,
+    /// `http://HOST:PORT` of the Web API.
+    pub(super) url: &'a str,
+    pub(super) address: SocketAddr,
 }
 
 impl System {
-    pub(super) async fn start(
-        home: &Home,
-        databases: &Databases,
-        erp: &query::Config,
-        model_dir: &Path,
-        organization_url: &str,
-    ) -> Result<Self> {
-        let users_file = model_dir.join("users.toml");
-        let user_context = UserContext::start(user_context::Config {
-            users_file: users_file.exists().then_some(users_file),
-            model_dir: Some(model_dir.to_owned()),
-            dev_issuer: Some(DevIssuerConfig {
-                data_dir: home.dir().to_owned(),
-                organization_url: organization_url.to_owned(),
-            }),
-            ..user_context::Config::new(databases.platform_url())
-        })
-        .await?;
+    pub(super) async fn start(over: Over<'_>) -> Result<Self> {
+        let Over { home, databases, model_dir, url, .. } = over;
         let services = Environment::generate();
-        let server = services.server("user-context", user_context.verifier());
-        let users = ready(user_context.register(server)).await?;
-        let mut shared = Shared { services, users, trust: Vec::new() };
+        // Those who run the ERP's logic look there whom to believe.
+        services.identity("query")?;
+        home.publish("services.json", &services.public_keys()?)?;
+        let (mut platform, begun) = tokio::try_join!(
+            Platform::start(services, settings(over)),
+            Begun::start(home, databases)
+        )?;
+        let control_plane = ControlPlane::start(begun, home, databases, &mut platform, url).await?;
 
-        let catalog =
-            Catalog::start(catalog::Config::new(databases.platform_url(), model_dir.to_owned()))
-                .await?;
-        let definitions = shared.serve("catalog", |it| catalog.register(it)).await?;
-
-        let identity = shared.services.identity("query")?;
-        home.publish("services.json", &shared.services.public_keys()?)?;
-        let definitions_of = shared.channel(&definitions, "query", "catalog")?;
-        let query = Query::start(erp, definitions_of, &identity)?;
-        let rows = shared.serve("query", |it| query.register(it)).await?;
-
-        let config = organization::Config::new(databases.platform_url());
-        let organization = Organization::start(
-            config,
-            shared.channel(&shared.users, "organization", "user-context")?,
-        )
-        .await?;
-        let native = shared.serve("organization", |it| organization.register(it)).await?;
-
-        user_context.join_organization(shared.channel(&native, "user-context", "organization")?);
-
-        let authorization_uri = user_context.authorization_uri().unwrap_or_default().to_owned();
-        let mut config = gateway::Config::new(
-            authorization_uri,
-            organization_url.to_owned(),
-            home.secret("page-token.key")?,
-        );
-        // The data directory is this process's alone.
-        config.alone = true;
         let clients = |caller| -> Result<Clients> {
             Ok(Clients {
-                catalog: shared.channel(&definitions, caller, "catalog")?,
-                organization: shared.channel(&native, caller, "organization")?,
-                query: shared.channel(&rows, caller, "query")?,
-                user_context: shared.channel(&shared.users, caller, "user-context")?,
+                catalog: platform.catalog(caller)?,
+                organization: platform.organization(caller)?,
+                query: platform.query(caller)?,
+                user_context: platform.user_context(caller)?,
+                lifecycle: control_plane.lifecycle(&platform, caller)?,
+                capacity: control_plane.capacity(&platform, caller)?,
             })
         };
         let directory = Directory::new(home, databases.erp_url(), model_dir, &clients("tombolo")?)?
             .with_sample_data(databases.wants_sample_data());
+        let tenant = Tenant::new(home, &clients("tombolo")?, over)?;
+        let authorization_uri = platform.user_context.authorization_uri().unwrap_or_default();
+        let mut config = gateway::Config::new(
+            authorization_uri.to_owned(),
+            url.to_owned(),
+            home.secret("page-token.key")?,
+        );
+        // The data directory is this process's alone.
+        config.alone = true;
         let gateway = Gateway::new(clients("gateway")?, config);
-        Ok(Self {
-            gateway,
-            user_context,
-            directory,
-            _catalog: catalog,
-            _organization: organization,
-            query,
-            _trust: shared.trust,
-        })
+        let control_plane = Arc::new(control_plane);
+        Ok(Self { gateway, platform, directory, control_plane, tenant })
     }
 
-    /// What the HTTP listener serves: the Web API, and the development issuer's documents.
-    pub(super) fn web(&self) -> Router {
+    /// What the HTTP listener serves: the Web API of every environment, and the development issuer's
+    /// documents.
+    pub(super) fn web(&self, over: Over<'_>) -> Router {
         let web = self.gateway.http_router();
-        match self.user_context.dev_issuer() {
-            Some(issuer) => dev_issuer::router(issuer).fallback_service(web),
-            None => web,
-        }
+        let Some(issuer) = self.platform.user_context.dev_issuer() else { return web };
+        let main = dev_issuer::router(issuer).fallback_service(web);
+        Environments::new(main, &self.control_plane, issuer, over).router()
     }
 
     /// What the gRPC listener serves.
@@ -127,35 +94,31 @@ impl System {
         self.gateway.register(Server::public()).build().context("describe the public services")
     }
 
-    /// Returns when every table and entity is known, and the platform knows users and companies.
-    pub(super) async fn ready(&self) {
-        self.query.ready().await;
+    /// Returns when every table and entity is known, the platform knows users and companies, and the
+    /// environment is linked, or said why not.
+    pub(super) async fn ready(&self, link: bool) -> Link {
+        self.platform.query.ready().await;
         self.gateway.ready().await;
-        self.directory.import(&self.user_context).await;
+        self.directory.import(&self.platform.user_context).await;
+        self.tenant.prepare(&self.control_plane.lifecycle, link).await
     }
 }
 
-impl Shared {
-    /// A server within the process that believes what user-context signs for it.
-    async fn serve(
-        &mut self,
-        name: &'static str,
-        register: impl FnOnce(Server) -> Server,
-    ) -> Result<Routes> {
-        let verifier = Arc::new(AssertionVerifier::new(name));
-        let news = self.channel(&self.users, name, "user-context")?;
-        self.trust.push(keep_trust(Arc::clone(&verifier), news));
-        ready(register(self.services.server(name, verifier))).await
+fn settings(over: Over<'_>) -> Settings {
+    let Over { home, databases, erp, model_dir, url, .. } = over;
+    let users_file = model_dir.join("users.toml");
+    Settings {
+        user_context: user_context::Config {
+            users_file: users_file.exists().then_some(users_file),
+            model_dir: Some(model_dir.to_owned()),
+            dev_issuer: Some(DevIssuerConfig {
+                data_dir: home.dir().to_owned(),
+                organization_url: url.to_owned(),
+            }),
+            ..user_context::Config::new(databases.platform_url())
+        },
+        catalog: catalog::Config::new(databases.platform_url(), model_dir.to_owned()),
+        query: erp.clone(),
+        organization: organization::Config::new(databases.platform_url()),
     }
-
-    fn channel(&self, routes: &Routes, caller: &str, callee: &str) -> Result<Channel> {
-        Ok(self.services.channel(routes.clone(), caller, callee)?)
-    }
-}
-
-/// Ready at once: what the server depends on answers for itself.
-async fn ready(server: Server) -> Result<Routes> {
-    let (routes, readiness) = server.build()?;
-    readiness.set(true).await;
-    Ok(routes)
 }

@@ -33,6 +33,9 @@ pub(super) struct Settings {
     pub(super) catalog: Option<catalog::Config>,
     pub(super) query: Option<query::Config>,
     pub(super) user_context: Option<user_context::Config>,
+    pub(super) capacity: Option<capacity::Config>,
+    pub(super) lifecycle: Option<lifecycle::Config>,
+    pub(super) data_export: Option<data_export::Config>,
 }
 
 #[derive(Clone, Debug, Deserialize)]

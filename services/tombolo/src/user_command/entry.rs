@@ -1,13 +1,10 @@
 //! What users, roles, duties and privileges have in common, and how each is shown.
 
-use anyhow::Result;
 use proto::user_context::v1 as pb;
 use serde_json::{Value, json};
-use tonic::Status;
 
 use super::operation;
 use crate::cli::{DutyFields, PrivilegeFields, RoleFields};
-use crate::client::explain;
 
 /// An entry of the directory.
 pub(super) trait Entry {
@@ -16,22 +13,6 @@ pub(super) trait Entry {
 
     fn cells(&self) -> Vec<String>;
     fn json(&self) -> Value;
-}
-
-/// Every entry, page by page.
-pub(super) async fn list<T>(
-    mut page: impl AsyncFnMut(String) -> Result<(Vec<T>, String), Status>,
-) -> Result<Vec<T>> {
-    let mut entries = Vec::new();
-    let mut token = String::new();
-    loop {
-        let (mut more, next) = page(token).await.map_err(explain)?;
-        entries.append(&mut more);
-        if next.is_empty() {
-            return Ok(entries);
-        }
-        token = next;
-    }
 }
 
 pub(super) fn resource(collection: &str, name: &str) -> String {
