@@ -9,8 +9,8 @@ MAKEFLAGS += --no-print-directory
 # `make run PROFILE=relfast` takes longer to build and answers faster.
 PROFILE ?= dev
 ARGS ?=
-# Of `make crash-test`.
-KILLS ?= 500
+# Of `make crash-test` and `make setup-faults`, unless given.
+KILLS ?=
 # Of `make non-interference`.
 READS ?= 600
 
@@ -22,7 +22,7 @@ export RUST_BACKTRACE ?= 1
 target_dir := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),$(CURDIR)/target)
 step := scripts/step.sh
 
-.PHONY: help bootstrap run test differential crash-test non-interference unit-and-e2e lint fmt fmt-check clippy proto-lint bench load-test fuzz clean
+.PHONY: help bootstrap run test differential crash-test setup-faults non-interference unit-and-e2e lint fmt fmt-check clippy proto-lint bench load-test fuzz clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  \033[1m%-16s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -74,7 +74,12 @@ differential: ## Compare answers to random queries with an independent evaluator
 crash-test: ## Kill the system while it writes to both databases and compare them; KILLS=30 for fewer
 	@scripts/postgres.sh
 	cargo build --bin tombolo
-	KILLS='$(KILLS)' TOMBOLO_BIN='$(target_dir)/debug/tombolo' cargo test -p tests --test crash
+	KILLS='$(or $(KILLS),500)' TOMBOLO_BIN='$(target_dir)/debug/tombolo' cargo test -p tests --test crash
+
+setup-faults: ## Kill the system while it sets environments up and look at what is left; KILLS=30 for fewer
+	@scripts/postgres.sh
+	cargo build --bin tombolo
+	KILLS='$(or $(KILLS),200)' TOMBOLO_BIN='$(target_dir)/debug/tombolo' cargo test -p tests --test setup_faults
 
 non-interference: ## Ask as users over two databases that differ in what these may not see; READS=100000 for many
 	@scripts/postgres.sh

@@ -15,6 +15,7 @@ mod contention;
 mod cost;
 mod cross;
 mod door;
+mod environments;
 mod expand;
 mod fetch;
 mod filters;
@@ -68,6 +69,7 @@ async fn main() -> ExitCode {
     Box::pin(matrix::run(&mut runner)).await;
     Box::pin(portal::run(&mut runner)).await;
     Box::pin(lifecycle::run(&mut runner)).await;
+    Box::pin(environments::run(&mut runner)).await;
     Box::pin(separate::run(&mut runner)).await;
     Box::pin(revocation::run(&mut runner)).await;
     Box::pin(tryton::run(&mut runner)).await;

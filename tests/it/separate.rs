@@ -1,10 +1,14 @@
-//! The same services in five processes, as on a cluster: the same answers as from one.
+//! The same services in a process each, as on a cluster: the same answers as from one.
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use proto::capacity::v1::ListAccrualsRequest;
+use proto::capacity::v1::licence_service_client::LicenceServiceClient;
+use proto::lifecycle::v1::ListLinksRequest;
+use proto::lifecycle::v1::setup_service_client::SetupServiceClient;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -12,15 +16,29 @@ use tests::issuer::Issuer;
 use tests::runner::Runner;
 use tests::{Erp, Process, Start, System, Web, assert_error, run_tombolo};
 use tokio::time::timeout;
+use tonic::Request;
 use tonic::transport::Endpoint;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
-const NAME: &str = "separate::five_processes_answer_like_one";
+const NAME: &str = "separate::every_service_in_its_own_process";
 pub(crate) const AUDIENCE: &str = "https://tombolo.example.com";
 const READY_WITHIN: Duration = Duration::from_secs(30);
-const SERVICES: [&str; 5] = ["user-context", "catalog", "organization", "query", "gateway"];
+const SERVICES: [&str; 8] = [
+    "user-context",
+    "catalog",
+    "organization",
+    "query",
+    "capacity",
+    "lifecycle",
+    "data-export",
+    "gateway",
+];
+/// Nobody's in particular.
+const TENANT: &str = "2f9e4a1c-5d3b-4c6a-9b1e-0a7d8c6f5e41";
+
+const INTEGRATION: &str = "RetrieveFinanceAndOperationsIntegrationDetails";
 
 const PATHS: [&str; 9] = [
     "",
@@ -36,11 +54,11 @@ const PATHS: [&str; 9] = [
 
 pub(crate) async fn run(runner: &mut Runner) {
     if runner.wants(NAME) {
-        runner.run(NAME, five_processes_answer_like_one()).await;
+        runner.run(NAME, every_service_in_its_own_process()).await;
     }
 }
 
-async fn five_processes_answer_like_one() -> Result<()> {
+async fn every_service_in_its_own_process() -> Result<()> {
     let erp = Erp::demo(300).await?;
     let data = tests::temporary_directory()?;
     let one = System::start(&Start::dev(data.path()).over(&erp.url().await?, &erp.model())).await?;
@@ -66,7 +84,13 @@ async fn five_processes_answer_like_one() -> Result<()> {
     let object_id = claims["oid"].as_str().context("no oid")?;
     let admin = Web::new(&cluster.http, Some(cluster.issuer.token(AUDIENCE, object_id)?));
     visibility_reaches_every_process(&admin).await.context("visibility")?;
-    let cluster = a_service_may_go_and_come_back(cluster, &admin).await.context("query is gone")?;
+    const TABLE: &str = "mserp_custcustomerv3entities?$top=1";
+    let cluster = Box::pin(a_service_may_go_and_come_back(cluster, "query", &admin, (TABLE, 200)));
+    let cluster = cluster.await.context("query is gone")?;
+    environments_are_managed(&cluster, &admin).await.context("environments")?;
+    let linked = (INTEGRATION, 400);
+    let cluster = Box::pin(a_service_may_go_and_come_back(cluster, "lifecycle", &admin, linked));
+    let cluster = cluster.await.context("lifecycle is gone")?;
 
     a_service_that_others_could_overhear_does_not_start(&cluster).await.context("exposed")?;
     cluster.stop().await?;
@@ -91,17 +115,43 @@ async fn visibility_reaches_every_process(admin: &Web) -> Result<()> {
     Ok(())
 }
 
-async fn a_service_may_go_and_come_back(mut cluster: Cluster, admin: &Web) -> Result<Cluster> {
-    const TABLE: &str = "mserp_custcustomerv3entities?$top=1";
-    let at = SERVICES.iter().position(|it| *it == "query").context("no query")?;
+/// `path` is answered with `status` as long as the service is there.
+async fn a_service_may_go_and_come_back(
+    mut cluster: Cluster,
+    service: &str,
+    admin: &Web,
+    (path, status): (&str, u16),
+) -> Result<Cluster> {
+    let at = SERVICES.iter().position(|it| *it == service).context("no such service")?;
     cluster.processes.remove(at).kill().await?;
-    let answer = admin.get(TABLE).await?;
+    let answer = admin.get(path).await?;
     assert_error(&answer, 503, "0x80048d0b", "")?;
     ensure!(!answer.header("retry-after").is_empty(), "{answer:?}");
-    let file = cluster.files.path().join("query.toml");
-    cluster.processes.insert(at, Process::serve("query", &file)?);
-    admin.eventually(TABLE, READY_WITHIN, |it| it.status == 200).await?;
+    let file = cluster.files.path().join(format!("{service}.toml"));
+    cluster.processes.insert(at, Process::serve(service, &file)?);
+    admin.eventually(path, READY_WITHIN, |it| it.status == status).await?;
     Ok(cluster)
+}
+
+/// Nothing is linked here, and whoever administers the tenant may see that.
+async fn environments_are_managed(cluster: &Cluster, admin: &Web) -> Result<()> {
+    let message = "Dataverse instance isn't integrated with finance and operations.";
+    assert_error(&admin.get(INTEGRATION).await?, 400, "0x80048d0b", message)?;
+    let channel = Endpoint::from_shared(format!("http://{}", cluster.grpc))?.connect().await?;
+    let mut links = SetupServiceClient::new(channel.clone());
+    let mut licences = LicenceServiceClient::new(channel);
+    let links = links.list_links(signed(admin, ListLinksRequest::default())?).await?.into_inner();
+    ensure!(links.links.is_empty(), "{links:?}");
+    let request = signed(admin, ListAccrualsRequest::default())?;
+    let accruals = licences.list_accruals(request).await?.into_inner();
+    ensure!(accruals.accruals.iter().any(|it| it.name == "accruals/finance"), "{accruals:?}");
+    Ok(())
+}
+
+fn signed<T>(web: &Web, message: T) -> Result<Request<T>> {
+    let mut request = Request::new(message);
+    request.metadata_mut().insert("authorization", format!("Bearer {}", web.token()).parse()?);
+    Ok(request)
 }
 
 async fn certificates_do_instead_of_keys(erp: &Erp, object_id: &str) -> Result<()> {
@@ -205,10 +255,12 @@ impl Trust {
     }
 }
 
-/// Five processes with their settings files.
+/// A process for each service, with their settings files.
 pub(crate) struct Cluster {
     pub(crate) issuer: Issuer,
     pub(crate) http: String,
+    /// `HOST:PORT` of the gateway's gRPC.
+    grpc: String,
     pub(crate) processes: Vec<Process>,
     pub(crate) files: TempDir,
 }
@@ -231,7 +283,8 @@ impl Cluster {
             ready.with_context(|| format!("{service} is not ready: {}", process.log()))?;
             processes.push(process);
         }
-        Ok(Self { issuer, http: format!("http://{http}"), processes, files })
+        let grpc = addresses.last().context("no gateway")?.clone();
+        Ok(Self { issuer, http: format!("http://{http}"), grpc, processes, files })
     }
 
     pub(crate) async fn stop(self) -> Result<()> {
@@ -249,8 +302,10 @@ async fn settings(
     (trust, addresses): (Trust, &[String]),
     http: &str,
 ) -> Result<String> {
-    let [user_context, catalog, organization, query, _] = addresses else {
-        anyhow::bail!("five addresses")
+    let [user_context, catalog, organization, query, capacity, lifecycle, data_export, _] =
+        addresses
+    else {
+        anyhow::bail!("an address for each service")
     };
     let model = erp.model();
     Ok(format!(
@@ -259,6 +314,9 @@ user_context = "{scheme}://{user_context}"
 catalog = "{scheme}://{catalog}"
 organization = "{scheme}://{organization}"
 query = "{scheme}://{query}"
+capacity = "{scheme}://{capacity}"
+lifecycle = "{scheme}://{lifecycle}"
+data_export = "{scheme}://{data_export}"
 [user_context]
 database_url = "{platform}"
 model_dir = "{model}"
@@ -275,6 +333,18 @@ database_url = "{platform}"
 [query]
 erp_url = "{erp_url}"
 erp_connections = 4
+[capacity]
+database_url = "{tenant}"
+[lifecycle]
+database_url = "{tenant}"
+platform_server_url = "{platform}"
+erp_server_url = "{erp_url}"
+backup_dir = "{folder}/backups"
+tenant_id = "{TENANT}"
+[data_export]
+data_dir = "{folder}/data-export"
+output_root = "{folder}/exports"
+secrets_dir = "{folder}/secrets"
 [gateway]
 http_listen = "{http}"
 public_url = "{AUDIENCE}"
@@ -286,6 +356,8 @@ page_token_key_file = "{page_token_key}"
         issuer_name = issuer.name,
         jwks = issuer.jwks()?,
         platform = erp.database_url("platform").await?,
+        tenant = erp.database_url("tenant").await?,
+        folder = folder.display(),
         model = model.display(),
         erp_url = erp.url().await?,
         page_token_key = secret(folder, "page-token.key")?.display(),

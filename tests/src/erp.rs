@@ -115,6 +115,15 @@ impl Erp {
         Ok(())
     }
 
+    /// The same in another database of the server.
+    pub async fn execute_in(&self, database: &str, sql: &str) -> Result<()> {
+        let cluster = self.cluster.lock().await;
+        let cluster = cluster.as_ref().context("the ERP is not running")?;
+        let mut connection = cluster.connect_options(database).connect().await?;
+        sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&mut connection).await?;
+        Ok(())
+    }
+
     /// One number.
     pub async fn count(&self, sql: &str) -> Result<i64> {
         let mut connection = self.connect().await?;

@@ -27,9 +27,11 @@ pub mod python;
 pub mod random;
 pub mod raw_http;
 pub mod runner;
+pub mod setup_faults;
 pub mod snapshot;
 mod system;
 pub mod tables;
+pub mod tenant;
 pub mod tls;
 mod web;
 

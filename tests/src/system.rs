@@ -168,7 +168,12 @@ impl System {
 
     /// Waits until it has ended by itself.
     pub async fn ended(&mut self) -> Result<ExitStatus> {
-        self.process.child.wait().await.context("wait")
+        self.process.ended().await
+    }
+
+    /// The process behind it.
+    pub fn process(&mut self) -> &mut Process {
+        &mut self.process
     }
 
     /// The power fails: nobody gets to say goodbye.
@@ -199,6 +204,11 @@ impl Process {
     #[must_use]
     pub fn log(&self) -> String {
         self.log.borrow().clone()
+    }
+
+    /// Waits until it has ended by itself.
+    pub async fn ended(&mut self) -> Result<ExitStatus> {
+        self.child.wait().await.context("wait")
     }
 
     /// Waits until it has written this.

@@ -187,6 +187,9 @@ fn request(world: &World, point: EntryPoint, prepared: &Prepared) -> Result<Requ
             get(format!("RetrieveCurrentOrganization(AccessType={access})"))
         }
         E::RetrieveTotalRecordCount => get("RetrieveTotalRecordCount(EntityNames=['account'])"),
+        E::RetrieveFinanceAndOperationsIntegrationDetails => {
+            get("RetrieveFinanceAndOperationsIntegrationDetails()")
+        }
         E::RetrieveMetadataChanges => {
             let query =
                 encode(r#"{"Properties":{"AllProperties":false,"PropertyNames":["LogicalName"]}}"#);

@@ -5,6 +5,7 @@
 mod grpc;
 mod http;
 mod need;
+mod tenant;
 mod who;
 mod world;
 

@@ -17,6 +17,8 @@ enum Need {
     HiddenFields,
     /// A System administrator.
     SystemAdministrator,
+    /// To administer the tenant: its environments, licences and capacity.
+    Tenant,
     /// A System or Security administrator.
     Directory,
     /// Another service.
@@ -38,7 +40,7 @@ pub(crate) fn allows(point: EntryPoint, who: Who) -> bool {
         Need::HiddenFields => {
             who.operations().contains(&Operation::Read) && !matches!(who, Who::Blind | Who::Portal)
         }
-        Need::SystemAdministrator => who == Who::SystemAdministrator,
+        Need::SystemAdministrator | Need::Tenant => who == Who::SystemAdministrator,
         Need::Directory => matches!(who, Who::SystemAdministrator | Who::SecurityAdministrator),
         Need::Service | Need::Later => false,
     }
@@ -56,12 +58,14 @@ fn need(point: EntryPoint) -> Need {
         | E::WhoAmI
         | E::RetrieveVersion
         | E::RetrieveCurrentOrganization
+        | E::RetrieveFinanceAndOperationsIntegrationDetails
         | E::RetrieveMetadataChanges
         | E::FetchXmlToQueryExpression
         | E::QueryExpressionToFetchXml
         | E::GrpcFetchXmlToQueryExpression
         | E::GrpcQueryExpressionToFetchXml
         | E::GrpcWhoAmI
+        | E::GrpcRetrieveFinanceAndOperationsIntegrationDetails
         | E::GrpcGetCaller => Need::Anybody,
         E::GrpcListDataEntities
         | E::GrpcGetDataEntity
@@ -126,7 +130,73 @@ fn need(point: EntryPoint) -> Need {
         E::GrpcWatchDataEntities
         | E::GrpcResolveCaller
         | E::GrpcWatchTrust
-        | E::GrpcCheckPortalUser => Need::Service,
+        | E::GrpcCheckPortalUser
+        | E::GrpcLookupUser => Need::Service,
+        E::GrpcListOperations
+        | E::GrpcGetOperation
+        | E::GrpcWatchOperation
+        | E::GrpcResumeOperation
+        | E::GrpcCancelOperation
+        | E::GrpcListTemplates
+        | E::GrpcGetTemplate
+        | E::GrpcCheckPrerequisites
+        | E::GrpcStartSetup
+        | E::GrpcConfigureDualWrite
+        | E::GrpcListLinks
+        | E::GrpcGetLink
+        | E::GrpcGetTenantSettings
+        | E::GrpcUpdateTenantSettings
+        | E::GrpcListPlatformEnvironments
+        | E::GrpcGetPlatformEnvironment
+        | E::GrpcCreatePlatformEnvironment
+        | E::GrpcUpdatePlatformEnvironment
+        | E::GrpcDeletePlatformEnvironment
+        | E::GrpcRecoverPlatformEnvironment
+        | E::GrpcAddDatabase
+        | E::GrpcResetPlatformEnvironment
+        | E::GrpcCopyPlatformEnvironment
+        | E::GrpcListBackups
+        | E::GrpcCreateBackup
+        | E::GrpcRestorePlatformEnvironment
+        | E::GrpcConvertPlatformEnvironment
+        | E::GrpcInstallFinanceAndOperations
+        | E::GrpcListLocations
+        | E::GrpcListFinanceAndOperationsEnvironments
+        | E::GrpcGetFinanceAndOperationsEnvironment
+        | E::GrpcCreateFinanceAndOperationsEnvironment
+        | E::GrpcUpdateFinanceAndOperationsEnvironment
+        | E::GrpcDeleteFinanceAndOperationsEnvironment
+        | E::GrpcRefreshDatabase
+        | E::GrpcExportDatabase
+        | E::GrpcRestoreDatabase
+        | E::GrpcListAddIns
+        | E::GrpcGetAddIn
+        | E::GrpcListAddInInstallations
+        | E::GrpcGetAddInInstallation
+        | E::GrpcInstallAddIn
+        | E::GrpcCancelAddInInstallation
+        | E::GrpcConfigureAddIn
+        | E::GrpcUninstallAddIn
+        | E::GrpcGetCapacity
+        | E::GrpcListEntitlements
+        | E::GrpcListEnvironmentUsages
+        | E::GrpcListTableUsages
+        | E::GrpcListUsageSamples
+        | E::GrpcMeasureUsage
+        | E::GrpcCheckOperation
+        | E::GrpcForecastCapacity
+        | E::GrpcListNotices
+        | E::GrpcListLicences
+        | E::GrpcGetLicence
+        | E::GrpcCreateLicence
+        | E::GrpcUpdateLicence
+        | E::GrpcDeleteLicence
+        | E::GrpcListLicenceAssignments
+        | E::GrpcCreateLicenceAssignment
+        | E::GrpcDeleteLicenceAssignment
+        | E::GrpcListAccruals
+        | E::GrpcGetAccrual
+        | E::GrpcUpdateAccrual => Need::Tenant,
         E::DeleteMultiple => Need::Later,
     }
 }
