@@ -8,6 +8,7 @@ use crate::world::{Case, World};
 pub(crate) const CASES: &[Case] = tests::cases![World:
     api_28_first_contact_functions_answer,
     api_26_parameters_come_inline_and_by_alias,
+    it_comes_up_linked,
     api_40_the_discovery_service_leads_here,
     api_18_numbers_come_as_strings_where_asked,
 ];
@@ -23,6 +24,21 @@ async fn api_28_first_contact_functions_answer(world: &World) -> Result<()> {
     ensure!(context.ends_with(expected), "{context}");
     let version = world.admin.json("RetrieveVersion()").await?;
     ensure!(organization["Detail"]["OrganizationVersion"] == version["Version"], "{version}");
+    Ok(())
+}
+
+/// `environments` has the function on its own, and what there is without a link.
+async fn it_comes_up_linked(world: &World) -> Result<()> {
+    let log = world.system.log();
+    ensure!(log.contains("Linked   dev <-> platformEnvironments/"), "{log}");
+    for web in [&world.admin, &world.clerk] {
+        let told = web.json("RetrieveFinanceAndOperationsIntegrationDetails()").await?;
+        ensure!(told["Url"] == "http://dev.operations.localhost", "{told}");
+        for id in ["TenantId", "Id"] {
+            let id = told[id].as_str().unwrap_or_default();
+            ensure!(uuid::Uuid::parse_str(id).is_ok(), "{told}");
+        }
+    }
     Ok(())
 }
 

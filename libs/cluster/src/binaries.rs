@@ -314,7 +314,7 @@ mod tests {
         fs::write(&program, "").unwrap();
         let name = "pg_dump_of_a_test";
         let path = std::env::join_paths([root.path()]).unwrap();
-        assert_eq!(search(Some(path.clone()), Vec::new()).program(name), Some(program.clone()));
+        assert_eq!(search(Some(path.clone()), Vec::new()).program(name), Some(program));
         let empty = tempfile::tempdir().unwrap();
         let elsewhere = search(Some(path), Vec::new()).with_explicit(Some(empty.path().to_owned()));
         assert_eq!(elsewhere.program(name), None);

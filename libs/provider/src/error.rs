@@ -1,6 +1,7 @@
 //! Every way a read or a write can fail, and the one place where that becomes a status.
 
 use rpc::{ErrorReason, busy, status, unavailable};
+use sqlx::postgres::{PgDatabaseError, PgSeverity};
 use tonic::{Code, Status};
 
 use crate::action::{InvalidAddress, Refusal};
@@ -377,10 +378,15 @@ pub fn is_unavailable(error: &sqlx::Error) -> bool {
     const CANCELED: &str = "57014";
     /// No such database (any more).
     const NO_DATABASE: &str = "3D000";
+    /// Of a connection: the database takes none, because another is about to take its place.
+    const NOT_READY: &str = "55000";
     match error {
         sqlx::Error::Database(error) => error.code().is_some_and(|code| {
             let classes = ["08", "28", "53", "57"];
+            let postgres = error.try_downcast_ref::<PgDatabaseError>();
+            let fatal = postgres.is_some_and(|it| it.severity() == PgSeverity::Fatal);
             code == NO_DATABASE
+                || (code == NOT_READY && fatal)
                 || (code != CANCELED && classes.iter().any(|class| code.starts_with(class)))
         }),
         sqlx::Error::Io(_)

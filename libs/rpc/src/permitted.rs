@@ -44,7 +44,7 @@ const PERMITTED: &[Permission] = &[
     Permission { caller: "lifecycle", callee: "organization", calls: &[PROVISIONING] },
     Permission { caller: "lifecycle", callee: "catalog", calls: &[PROVISIONING] },
     Permission { caller: "lifecycle", callee: "user-context", calls: &[WATCH_TRUST, PROVISIONING, "tombolo.user_context.v1.UserContextService/LookupUser"] },
-    Permission { caller: "capacity", callee: "user-context", calls: &[WATCH_TRUST] },
+    Permission { caller: "capacity", callee: "user-context", calls: &[WATCH_TRUST, "tombolo.user_context.v1.UserContextService/LookupUser"] },
     Permission { caller: "lifecycle", callee: "data-export", calls: &["tombolo.add_in.v1."] },
     // The command that sets an environment up.
     Permission { caller: "tombolo", callee: "query", calls: &["tombolo.query.v1.DataProviderService/"] },

@@ -15,6 +15,8 @@ pub(crate) enum Error {
     NotAdministrator,
     #[error("there is no `{0}`")]
     NotFound(String),
+    #[error("there is no user `{0}`")]
+    NoUser(String),
     #[error("there is a `{0}` already")]
     Exists(String),
     #[error("`{field}`: {reason}")]
@@ -27,6 +29,8 @@ pub(crate) enum Error {
     NoneLeft { licence: String, quantity: i64 },
     #[error("`{resource}` is {state}")]
     State { resource: String, state: &'static str },
+    #[error("`{0}` has not been measured yet; it is about to be")]
+    NotMeasured(String),
     #[error("there is less than a day of measurements to forecast from")]
     TooFewSamples,
     #[error("{}", .0.message())]
@@ -35,6 +39,8 @@ pub(crate) enum Error {
     KeyReused(String),
     #[error("the lifecycle service, which measures, does not answer; what was measured counts")]
     MeterUnavailable,
+    #[error("the user-context service, which knows the users, does not answer; try again later")]
+    DirectoryUnavailable,
     #[error("capacity is being decided for others; try again")]
     Busy,
     #[error("the capacity store is not available; try again later")]
@@ -58,13 +64,13 @@ impl Error {
     fn kind(&self) -> (Code, ErrorReason) {
         match self {
             Self::NotAdministrator => (Code::PermissionDenied, ErrorReason::PrivilegeDenied),
-            Self::NotFound(_) => (Code::NotFound, ErrorReason::ResourceNotFound),
+            Self::NotFound(_) | Self::NoUser(_) => (Code::NotFound, ErrorReason::ResourceNotFound),
             Self::Exists(_) => (Code::AlreadyExists, ErrorReason::ResourceExists),
             Self::Invalid { .. } => (Code::InvalidArgument, ErrorReason::InvalidValue),
             Self::VersionMismatch(_) => (Code::Aborted, ErrorReason::VersionMismatch),
             Self::InUse { .. } => (Code::FailedPrecondition, ErrorReason::InUse),
             Self::NoneLeft { .. } => (Code::ResourceExhausted, ErrorReason::LimitExceeded),
-            Self::State { .. } | Self::TooFewSamples => {
+            Self::State { .. } | Self::NotMeasured(_) | Self::TooFewSamples => {
                 (Code::FailedPrecondition, ErrorReason::InvalidState)
             }
             Self::Refused(Refusal::Overage { .. }) => {
@@ -74,7 +80,9 @@ impl Error {
                 (Code::ResourceExhausted, ErrorReason::CapacityInsufficient)
             }
             Self::KeyReused(_) => (Code::InvalidArgument, ErrorReason::IdempotencyKeyReused),
-            Self::MeterUnavailable => (Code::Unavailable, ErrorReason::PeerUnavailable),
+            Self::MeterUnavailable | Self::DirectoryUnavailable => {
+                (Code::Unavailable, ErrorReason::PeerUnavailable)
+            }
             Self::Busy | Self::StoreUnavailable(_) => {
                 (Code::Unavailable, ErrorReason::StoreUnavailable)
             }
@@ -103,8 +111,12 @@ impl Error {
             Self::NotAdministrator => {
                 [("entity", DOMAIN.to_owned()), ("privilege", "administer".to_owned()), none()]
             }
-            Self::NotFound(name) | Self::Exists(name) | Self::VersionMismatch(name) => {
-                one("resource", name)
+            Self::NotFound(name)
+            | Self::NoUser(name)
+            | Self::Exists(name)
+            | Self::VersionMismatch(name) => one("resource", name),
+            Self::NotMeasured(name) => {
+                [("resource", name.clone()), ("state", "not_measured".to_owned()), none()]
             }
             Self::Invalid { field, .. } => one("column", field),
             Self::InUse { resource, .. } => {
@@ -130,6 +142,7 @@ impl Error {
             ],
             Self::KeyReused(key) => one("idempotency_key", key),
             Self::MeterUnavailable => one("side", "lifecycle"),
+            Self::DirectoryUnavailable => one("side", "user-context"),
             Self::TooFewSamples
             | Self::Busy
             | Self::StoreUnavailable(_)
@@ -194,7 +207,7 @@ impl From<Error> for Status {
         let message = error.to_string();
         match &error {
             Error::Busy => return busy(DOMAIN, message),
-            Error::StoreUnavailable(_) | Error::MeterUnavailable => {
+            Error::StoreUnavailable(_) | Error::MeterUnavailable | Error::DirectoryUnavailable => {
                 return unavailable(DOMAIN, reason, message);
             }
             _ => {}

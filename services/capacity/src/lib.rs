@@ -4,12 +4,13 @@
 //! [`Capacity`] is the service. What the rules are is decided on plain values: start reading with
 //! `standing` (entitled, used, reserved and missing), then `entitlement`, `consumption`, `operations`,
 //! `notices` and `forecast`. `reservations` and `licensing` are what others may change, `sampler`
-//! measures, `store` is the database and `grpc` the wire.
+//! measures, `directory` knows the users, `store` is the database and `grpc` the wire.
 
 mod accruals;
 mod audit;
 mod config;
 mod consumption;
+mod directory;
 mod entitlement;
 mod error;
 mod forecast;
@@ -19,6 +20,7 @@ mod names;
 mod notices;
 mod operations;
 mod page_token;
+mod peer;
 mod pool;
 mod reservations;
 mod sampler;
@@ -35,6 +37,7 @@ use proto::capacity::v1::user_licence_service_server::UserLicenceServiceServer;
 use tokio::task::AbortHandle;
 
 pub use config::Config;
+use directory::Directory;
 use sampler::Sampler;
 use store::Store;
 use tables::TablePools;
@@ -49,6 +52,7 @@ pub struct Capacity {
 #[derive(Debug)]
 struct State {
     store: Store,
+    directory: Directory,
     sampler: Arc<Sampler>,
     task: Mutex<Option<AbortHandle>>,
 }
@@ -71,29 +75,31 @@ pub enum StartError {
 
 impl Capacity {
     /// Opens the store, and takes over the accrual table of this release; rows that an administrator
-    /// changed stay.
+    /// changed stay. `user_context` is asked who there is.
     ///
     /// # Errors
     ///
     /// When the store cannot be used.
-    pub async fn start(config: Config) -> Result<Self, StartError> {
+    pub async fn start(config: Config, user_context: rpc::Channel) -> Result<Self, StartError> {
         let accruals = accruals::built_in()?;
         let pools = TablePools::built_in()?;
         let store = Store::open(&config.database_url).await?;
         import(&store, &accruals).await.map_err(|it| StartError::Import(it.to_string()))?;
         let (period, timeout) = (config.sampling_period(), config.measure_timeout());
         let sampler = Arc::new(Sampler::new(store.clone(), pools, period, timeout));
-        Ok(Self { state: Arc::new(State { store, sampler, task: Mutex::default() }) })
+        let directory = Directory::new(user_context);
+        let state = State { store, directory, sampler, task: Mutex::default() };
+        Ok(Self { state: Arc::new(state) })
     }
 
-    /// Measures from now on, once per period, through the lifecycle service behind the channel. Until it
-    /// is called nothing is measured; a second call changes nothing.
+    /// Measures from now on, once per period and what is new at once, through the lifecycle service behind
+    /// the channel. Until it is called nothing is measured; a second call changes nothing.
     pub fn measure(&self, lifecycle: rpc::Channel) {
         let sampler = &self.state.sampler;
         if !sampler.set_lifecycle(lifecycle) {
             return;
         }
-        let task = tokio::spawn(sampler::follow(Arc::clone(sampler))).abort_handle();
+        let task = tokio::spawn(sampler::rounds::follow(Arc::clone(sampler))).abort_handle();
         *self.state.task.lock().unwrap_or_else(PoisonError::into_inner) = Some(task);
     }
 

@@ -75,6 +75,18 @@ impl Operation {
         }
     }
 
+    /// Whether what it needs by itself is what an environment counts at least (`consumption`).
+    pub(crate) const fn begins_to_count(self) -> bool {
+        match self {
+            Self::CreateEnvironment | Self::ConvertTrial | Self::Recover | Self::AddDatabase => {
+                true
+            }
+            Self::Copy | Self::Restore | Self::InstallFinanceAndOperations | Self::InstallAddIn => {
+                false
+            }
+        }
+    }
+
     const fn impossible(self) -> &'static str {
         match self {
             // Adding a database is how a setup creates its environment, and is told as that.

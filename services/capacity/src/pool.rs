@@ -85,6 +85,11 @@ impl Amounts {
         self.map(|pool, bytes| bytes.saturating_add(other.get(pool)))
     }
 
+    /// Of each pool, the larger.
+    pub(crate) fn larger(self, other: &Self) -> Self {
+        self.map(|pool, bytes| bytes.max(other.get(pool)))
+    }
+
     pub(crate) fn times(self, factor: i64) -> Self {
         self.map(|_, bytes| bytes.saturating_mul(factor))
     }

@@ -1,18 +1,24 @@
-//! Measures: asks the lifecycle service which environments there are and how large their databases
-//! are, once per period, whichever replica comes first.
+//! Measures: asks the lifecycle service which environments there are and how large their databases are.
+//! [`rounds`] says when.
 
-use std::sync::{Arc, OnceLock};
+pub(crate) mod rounds;
+
+use std::collections::BTreeSet;
+use std::sync::OnceLock;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use futures::{StreamExt as _, stream};
 use proto::capacity::v1 as pb;
 use proto::capacity::v1::meter_service_client::MeterServiceClient;
 use rpc::Channel;
+use tokio::sync::Notify;
 use tokio::time::Instant;
-use tonic::{Code, Request, Status};
 
 use crate::consumption::MeterKind;
 use crate::error::Error;
+use crate::names;
+use crate::peer::within;
 use crate::pool::Amounts;
 use crate::store::samples::Sample;
 use crate::store::usage::{Listed, Measured};
@@ -23,9 +29,6 @@ const LIST_TIMEOUT: Duration = Duration::from_secs(10);
 const LIST_PAGE: i32 = 1_000;
 /// So many databases are measured at a time.
 const AT_ONCE: usize = 4;
-/// A whole tenant is measured in so long, or what is left waits for the next time.
-const LONGEST_RUN: Duration = Duration::from_secs(600);
-const FIRST_DELAY: Duration = Duration::from_secs(1);
 /// An answer of many tables is larger than usual messages.
 const MAX_BYTES: usize = 64 * 1024 * 1024;
 
@@ -37,13 +40,26 @@ pub(crate) struct Sampler {
     period: Duration,
     timeout: Duration,
     lifecycle: OnceLock<Channel>,
+    /// Somebody knows of something to measure at once.
+    woken: Notify,
 }
 
-/// What a run measured, and how many it could not.
+/// What is to be measured and recorded.
+#[derive(Debug)]
+struct Sampling {
+    /// What is measured is as of this moment, which is before the listing.
+    began: DateTime<Utc>,
+    listed: Vec<Listed>,
+    chosen: Vec<Listed>,
+    /// These are all that there are.
+    complete: bool,
+}
+
+/// What a run measured, and what it could not.
 #[derive(Debug)]
 pub(crate) struct Run {
     pub(crate) samples: Vec<Sample>,
-    pub(crate) failed: usize,
+    pub(crate) failed: BTreeSet<String>,
 }
 
 // === impl Sampler ===
@@ -55,7 +71,7 @@ impl Sampler {
         period: Duration,
         timeout: Duration,
     ) -> Self {
-        Self { store, pools, period, timeout, lifecycle: OnceLock::new() }
+        Self { store, pools, period, timeout, lifecycle: OnceLock::new(), woken: Notify::new() }
     }
 
     pub(crate) fn period(&self) -> Duration {
@@ -65,6 +81,23 @@ impl Sampler {
     /// Through whom to measure; answers whether that is new.
     pub(crate) fn set_lifecycle(&self, channel: Channel) -> bool {
         self.lifecycle.set(channel).is_ok()
+    }
+
+    /// Looks soon for what is to be measured at once.
+    pub(crate) fn wake(&self) {
+        self.woken.notify_one();
+    }
+
+    /// Why nothing was measured of an environment: nobody came to it, or there is none.
+    pub(crate) async fn why_unmeasured(&self, name: &str) -> Error {
+        match self.list().await {
+            Ok(listed) if listed.iter().any(|it| it.name == name) => {
+                self.wake();
+                Error::NotMeasured(names::shown(name))
+            }
+            Ok(_) => Error::NotFound(names::shown(name)),
+            Err(error) => error,
+        }
     }
 
     /// Measures all of the environments, or one, and records what was measured by `deadline`.
@@ -78,20 +111,27 @@ impl Sampler {
         let chosen: Vec<Listed> =
             listed.iter().filter(|it| only.is_none_or(|only| it.name == only)).cloned().collect();
         if let (Some(name), true) = (only, chosen.is_empty()) {
-            return Err(Error::NotFound(crate::names::shown(name)));
+            return Err(Error::NotFound(names::shown(name)));
         }
+        let sampling = Sampling { began, listed, chosen, complete: only.is_none() };
+        self.sample(sampling, deadline).await
+    }
+
+    async fn sample(&self, sampling: Sampling, deadline: Instant) -> Result<Run, Error> {
+        let Sampling { began, listed, chosen, complete } = sampling;
+        let names: Vec<String> = chosen.iter().map(|it| it.name.clone()).collect();
         let results: Vec<_> = stream::iter(chosen)
             .map(|it| self.measure_one(it, deadline))
             .buffer_unordered(AT_ONCE)
             .collect()
             .await;
-        let total = results.len();
         let measured: Vec<Measured> = results.into_iter().flatten().collect();
+        let done: BTreeSet<&str> = measured.iter().map(|it| it.environment.as_str()).collect();
+        let failed = names.into_iter().filter(|it| !done.contains(it.as_str())).collect();
         let mut change = self.store.change().await?;
-        change.record(began, &listed, &measured, only.is_none()).await?;
+        change.record(began, &listed, &measured, complete).await?;
         change.tidy(began).await?;
         change.commit(&[]).await?;
-        let failed = total - measured.len();
         let sample =
             |it: Measured| Sample { environment: it.environment, amounts: it.amounts, time: began };
         let mut samples: Vec<_> = measured.into_iter().map(sample).collect();
@@ -150,76 +190,10 @@ impl Sampler {
             bytes: table.size_bytes,
             rows: table.row_count,
         };
-        let tables: Vec<_> = answer.tables.into_iter().map(size).collect();
+        let mut tables: Vec<_> = answer.tables.into_iter().map(size).collect();
         let amounts = tables::amounts(it.kind, answer.database_size_bytes, &tables);
+        tables.extend(tables::system(it.kind, answer.database_size_bytes, &tables));
         Measured { environment: it.name.clone(), amounts, tables }
-    }
-
-    /// When the next measurement is due, after making the one that is due now.
-    async fn turn(&self) -> Result<Duration, Error> {
-        let Some(turn) = self.store.turn().await? else {
-            return Ok(self.period.min(LIST_TIMEOUT));
-        };
-        if let Some(last) = turn.sampled_at {
-            let age = (turn.now - last).to_std().unwrap_or_default();
-            if let Some(wait) = self.period.checked_sub(age).filter(|it| !it.is_zero()) {
-                return Ok(wait);
-            }
-        }
-        let measured = self.measure(None, Instant::now() + LONGEST_RUN).await;
-        if measured.is_err() {
-            // Terms of licences begin and end all the same.
-            let mut change = self.store.change().await?;
-            change.review_notices().await?;
-            change.commit(&[]).await?;
-        }
-        let run = measured?;
-        tracing::debug!(measured = run.samples.len(), failed = run.failed, "measured usage");
-        Ok(self.period)
-    }
-}
-
-/// Measures, for ever.
-pub(crate) async fn follow(sampler: Arc<Sampler>) {
-    let mut delay = FIRST_DELAY;
-    let mut told = false;
-    loop {
-        let wait = match sampler.turn().await {
-            Ok(wait) => {
-                if told {
-                    tracing::info!("usage is measured again");
-                }
-                (delay, told) = (FIRST_DELAY, false);
-                wait
-            }
-            Err(error) => {
-                if !told {
-                    tracing::warn!(%error, "usage is not measured; the last measurements count");
-                    told = true;
-                }
-                let wait = delay.min(sampler.period);
-                delay = (delay * 2).min(sampler.period);
-                wait
-            }
-        };
-        tokio::time::sleep(wait).await;
-    }
-}
-
-/// The answer, or DEADLINE_EXCEEDED, whatever the other side makes of the deadline.
-async fn within<T, A, F>(
-    timeout: Duration,
-    message: T,
-    call: impl FnOnce(Request<T>) -> F,
-) -> Result<A, Status>
-where
-    F: Future<Output = Result<tonic::Response<A>, Status>>,
-{
-    let mut request = Request::new(message);
-    request.set_timeout(timeout);
-    match tokio::time::timeout(timeout, call(request)).await {
-        Ok(answer) => answer.map(tonic::Response::into_inner),
-        Err(_) => Err(Status::new(Code::DeadlineExceeded, "no answer in time")),
     }
 }
 

@@ -62,7 +62,7 @@ impl TablePools {
     /// The pool of a table in an environment of this kind.
     pub(crate) fn pool(&self, kind: MeterKind, table: &str) -> Pool {
         if kind == MeterKind::FinanceAndOperations {
-            return Pool::OperationsDatabase;
+            return own_pool(kind);
         }
         let name = table.to_lowercase();
         if let Some(pool) = self.names.get(&name) {
@@ -70,17 +70,31 @@ impl TablePools {
         }
         let prefix = self.prefixes.iter().find(|it| name.starts_with(&it.0));
         let suffix = || self.suffixes.iter().find(|it| name.ends_with(&it.0));
-        prefix.or_else(suffix).map_or(Pool::Database, |it| it.1)
+        prefix.or_else(suffix).map_or(own_pool(kind), |it| it.1)
     }
+}
+
+/// The schema and the table that what belongs to no table is shown as.
+const SYSTEM: (&str, &str) = ("pg_catalog", "*");
+
+/// What PostgreSQL itself keeps in a database: what its tables leave of its size.
+pub(crate) fn system(
+    kind: MeterKind,
+    database_bytes: i64,
+    tables: &[TableSize],
+) -> Option<TableSize> {
+    let of_tables = tables.iter().fold(0, |sum: i64, it| sum.saturating_add(it.bytes.max(0)));
+    let bytes = database_bytes.saturating_sub(of_tables);
+    let (schema, table) = (SYSTEM.0.to_owned(), SYSTEM.1.to_owned());
+    let it = TableSize { schema, table, pool: own_pool(kind), bytes, rows: 0 };
+    // A table may have grown between the two measurements.
+    (bytes > 0).then_some(it)
 }
 
 /// What a database counts in each pool. The pools' sum is the database's size to the byte: what belongs
 /// to no table (the system's catalogs) is of the database's own pool.
 pub(crate) fn amounts(kind: MeterKind, database_bytes: i64, tables: &[TableSize]) -> Amounts {
-    let own = match kind {
-        MeterKind::FinanceAndOperations => Pool::OperationsDatabase,
-        MeterKind::Platform | MeterKind::Exempt | MeterKind::Default => Pool::Database,
-    };
+    let own = own_pool(kind);
     let mut rest = database_bytes.max(0);
     let mut amounts = Amounts::NONE;
     for pool in Pool::ALL.into_iter().filter(|it| *it != own) {
@@ -92,6 +106,14 @@ pub(crate) fn amounts(kind: MeterKind, database_bytes: i64, tables: &[TableSize]
         amounts = amounts.with(pool, bytes);
     }
     amounts.with(own, rest)
+}
+
+/// Of whatever no rule puts elsewhere.
+fn own_pool(kind: MeterKind) -> Pool {
+    match kind {
+        MeterKind::FinanceAndOperations => Pool::OperationsDatabase,
+        MeterKind::Platform | MeterKind::Exempt | MeterKind::Default => Pool::Database,
+    }
 }
 
 #[cfg(test)]
@@ -147,6 +169,12 @@ mod tests {
             let sum: i128 = amounts.iter().map(|it| i128::from(it.1)).sum();
             prop_assert_eq!(sum, i128::from(size));
             prop_assert!(amounts.iter().all(|it| it.1 > 0));
+
+            let of_tables: i128 = tables.iter().map(|it| i128::from(it.bytes)).sum();
+            let system = system(kind, size, &tables);
+            let bytes = system.as_ref().map_or(0, |it| i128::from(it.bytes));
+            prop_assert_eq!(of_tables + bytes, of_tables.max(i128::from(size)));
+            prop_assert!(system.is_none_or(|it| it.bytes > 0 && it.pool == own_pool(kind)));
         }
     }
 }

@@ -43,7 +43,7 @@ impl Changes {
     pub(crate) async fn start(config: &Config) -> Result<Self, StartError> {
         let model = load(&config.model_dir).await?;
         let store = Store::open(&config.database_url).await?;
-        let state = follow(&store, &model).await?;
+        let state = follow(&store, &model, 0).await?;
         let snapshot = Snapshot::new(&model, &state);
         let pool = Pool::new(&config.database_url, &PoolOptions::default())?;
         Ok(Self {
@@ -92,7 +92,7 @@ impl Changes {
             true => Some(self.reread(&model, physical_name).await?),
             false => None,
         };
-        let mut change = self.store.change().await?;
+        let mut change = self.begin(&model).await?;
         if !wanted.etag.is_empty() {
             check_version(&mut change, physical_name, &wanted.etag).await?;
         }
@@ -108,7 +108,7 @@ impl Changes {
             let model = refreshed.as_ref().unwrap_or(&model);
             track(&mut change, model, physical_name, tracked).await?;
         }
-        let state = change.commit().await?;
+        let state = change.commit(0).await?;
         if let Some(refreshed) = refreshed {
             *model = refreshed;
         }
@@ -121,11 +121,11 @@ impl Changes {
         authorize(caller)?;
         let mut model = self.lock().await?;
         let refreshed = load(&self.model_dir).await?;
-        let mut change = self.store.change().await?;
+        let mut change = self.begin(&model).await?;
         change.follow_model(&refreshed).await?;
         let names: Vec<_> = refreshed.entities.iter().map(|it| it.name.as_str()).collect();
         change.set_refreshed(&names).await?;
-        let state = change.commit().await?;
+        let state = change.commit(0).await?;
         *model = refreshed;
         Ok(self.publish(&model, &state))
     }
@@ -139,11 +139,11 @@ impl Changes {
         authorize(caller)?;
         let model = self.lock().await?;
         let row = declared::row(request, &model)?;
-        let mut change = self.store.change().await?;
+        let mut change = self.begin(&model).await?;
         if !change.declare(&row).await? {
             return Err(Error::RelationshipExists(row.id));
         }
-        let state = change.commit().await?;
+        let state = change.commit(0).await?;
         self.publish(&model, &state);
         Ok(declared::resource(&row))
     }
@@ -152,25 +152,31 @@ impl Changes {
     pub(crate) async fn retract(&self, caller: &Caller, id: &str) -> Result<(), Error> {
         authorize(caller)?;
         let model = self.lock().await?;
-        let mut change = self.store.change().await?;
+        let mut change = self.begin(&model).await?;
         if !change.retract(id).await? {
             return Err(Error::RelationshipNotFound(id.to_owned()));
         }
-        let state = change.commit().await?;
+        let state = change.commit(0).await?;
         self.publish(&model, &state);
         Ok(())
     }
 
-    /// Publishes what another replica changed, if it did.
+    /// Publishes what another replica changed, if it did, or what another database says that took the place
+    /// of this one.
     pub(crate) async fn catch_up(&self) -> Result<(), Error> {
-        if self.store.revision().await? <= self.current().revision {
+        if self.store.version().await? == self.current().version {
             return Ok(());
         }
         let mut model = self.lock().await?;
-        let state = self.store.state().await?;
+        // Nothing is published while the lock is held, and the store knows no less than what was.
         let current = self.current();
-        if state.revision <= current.revision {
+        let state = self.store.state().await?;
+        if state.version == current.version {
             return Ok(());
+        }
+        let is_same = state.version.database == current.version.database;
+        if !is_same || state.version.revision < current.version.revision {
+            return self.take_over(&model).await;
         }
         let refreshed = state.rows.values().filter(|it| !current.is_as_fresh_as(it));
         let names: HashSet<_> = refreshed.map(|it| it.physical_name.as_str()).collect();
@@ -183,6 +189,27 @@ impl Changes {
             }
         }
         self.publish(&model, &state);
+        Ok(())
+    }
+
+    /// Begins a change of what is published.
+    async fn begin(&self, model: &Model) -> Result<Change, Error> {
+        let change = self.store.change().await?;
+        if change.database() == self.current().version.database {
+            return Ok(change);
+        }
+        drop(change);
+        self.take_over(model).await?;
+        Ok(self.store.change().await?)
+    }
+
+    /// Another database has taken this one's place (a copy, a backup, an empty one): begins in it as if
+    /// started anew.
+    async fn take_over(&self, model: &Model) -> Result<(), Error> {
+        let known = self.current().version.revision;
+        let state = follow(&self.store, model, known).await?;
+        self.publish(model, &state);
+        tracing::info!("the catalog of another database was taken over");
         Ok(())
     }
 
@@ -202,7 +229,7 @@ impl Changes {
 
     fn publish(&self, model: &Model, state: &State) -> Arc<Snapshot> {
         let snapshot = Arc::new(Snapshot::new(model, state));
-        tracing::info!(revision = snapshot.revision, "the catalog changed");
+        tracing::info!(revision = snapshot.version.revision, "the catalog changed");
         self.published.send_replace(Arc::clone(&snapshot));
         snapshot
     }
@@ -253,10 +280,11 @@ async fn track(
     Ok(change.set_tracked(physical_name, tracked).await?)
 }
 
-async fn follow(store: &Store, model: &Model) -> Result<State, Error> {
+/// Makes a store's rows those of the model, at a revision beyond `known`.
+async fn follow(store: &Store, model: &Model, known: i64) -> Result<State, Error> {
     let mut change = store.change().await?;
     change.follow_model(model).await?;
-    Ok(change.commit().await?)
+    Ok(change.commit(known).await?)
 }
 
 /// The model with these entities, and every enum, as in `fresh`.

@@ -6,13 +6,13 @@ use model::{Entity, Enum, Member, Model};
 use proto::catalog::v1 as catalog;
 use proto::query::v1 as pb;
 
-use crate::store::{LIST_ENTITY_ID, Row, State};
+use crate::store::{LIST_ENTITY_ID, Row, State, Version};
 use crate::{declared, list_entity, tracking};
 
 /// Everything that readers of the catalog see.
 #[derive(Debug)]
 pub(crate) struct Snapshot {
-    pub(crate) revision: i64,
+    pub(crate) version: Version,
     /// By name.
     pub(crate) entries: Vec<catalog::CatalogEntry>,
     pub(crate) tables: pb::WatchTablesResponse,
@@ -46,9 +46,9 @@ impl Snapshot {
                 ..provider::data_entity(model, it, entity_id(row), value)
             })
             .collect();
-        let revision = state.revision;
+        let Version { revision, .. } = state.version;
         Self {
-            revision,
+            version: state.version,
             entries,
             tables: pb::WatchTablesResponse {
                 revision,

@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use model::Model;
 use schema::{OpenError, Place, Schema};
 use sqlx::postgres::PgRow;
-use sqlx::{PgPool, Postgres, Row as _, Transaction};
+use sqlx::{PgConnection, PgPool, Postgres, Row as _, Transaction};
 
 pub(crate) use relationships::DeclaredRow;
 
@@ -55,10 +55,18 @@ pub(crate) struct Row {
     pub(crate) version: String,
 }
 
+/// Which state of which catalog.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Version {
+    /// Tells a database from another one that takes its name.
+    pub(crate) database: i64,
+    pub(crate) revision: i64,
+}
+
 /// Everything the store knows, at one revision.
 #[derive(Clone, Debug)]
 pub(crate) struct State {
-    pub(crate) revision: i64,
+    pub(crate) version: Version,
     pub(crate) rows: HashMap<String, Row>,
     /// By enum and symbol.
     pub(crate) option_values: HashMap<(String, String), i32>,
@@ -69,6 +77,7 @@ pub(crate) struct State {
 /// A change under way. Nobody else changes the catalog until it is committed or dropped.
 pub(crate) struct Change {
     transaction: Transaction<'static, Postgres>,
+    version: Version,
 }
 
 // === impl Store ===
@@ -88,9 +97,9 @@ impl Store {
         self.pool.close().await;
     }
 
-    /// Grows with every change.
-    pub(crate) async fn revision(&self) -> Result<i64, sqlx::Error> {
-        sqlx::query_scalar("SELECT number FROM revision").fetch_one(&self.pool).await
+    /// In one database, its revision grows with every change.
+    pub(crate) async fn version(&self) -> Result<Version, sqlx::Error> {
+        read_version(&mut *self.pool.acquire().await?).await
     }
 
     pub(crate) async fn state(&self) -> Result<State, sqlx::Error> {
@@ -106,13 +115,19 @@ impl Store {
     pub(crate) async fn change(&self) -> Result<Change, sqlx::Error> {
         let mut transaction = self.pool.begin().await?;
         sqlx::query("SELECT number FROM revision FOR UPDATE").execute(&mut *transaction).await?;
-        Ok(Change { transaction })
+        let version = read_version(&mut transaction).await?;
+        Ok(Change { transaction, version })
     }
 }
 
 // === impl Change ===
 
 impl Change {
+    /// Which database it changes.
+    pub(crate) fn database(&self) -> i64 {
+        self.version.database
+    }
+
     /// Makes the rows those of the model's public entities; ids are kept, new ones given out.
     pub(crate) async fn follow_model(&mut self, model: &Model) -> Result<(), sqlx::Error> {
         let public = model.entities.iter().filter(|it| it.public);
@@ -255,9 +270,10 @@ impl Change {
         Ok(())
     }
 
-    /// Raises the revision and makes the change everybody's.
-    pub(crate) async fn commit(mut self) -> Result<State, sqlx::Error> {
-        sqlx::query("UPDATE revision SET number = number + 1")
+    /// Raises the revision beyond `known` and makes the change everybody's.
+    pub(crate) async fn commit(mut self, known: i64) -> Result<State, sqlx::Error> {
+        sqlx::query("UPDATE revision SET number = greatest(number, $1) + 1")
+            .bind(known)
             .execute(&mut *self.transaction)
             .await?;
         sqlx::query("SELECT pg_notify($1, '')")
@@ -282,9 +298,15 @@ impl State {
     }
 }
 
+async fn read_version(connection: &mut PgConnection) -> Result<Version, sqlx::Error> {
+    let sql =
+        "SELECT oid::bigint, number FROM revision, pg_database WHERE datname = current_database()";
+    let (database, revision) = sqlx::query_as(sql).fetch_one(connection).await?;
+    Ok(Version { database, revision })
+}
+
 async fn read_state(transaction: &mut Transaction<'_, Postgres>) -> Result<State, sqlx::Error> {
-    let revision =
-        sqlx::query_scalar("SELECT number FROM revision").fetch_one(&mut **transaction).await?;
+    let version = read_version(transaction).await?;
     let rows = sqlx::query(
         "SELECT entity.record_id, entity.physical_name, identity.entity_id,
              entity.has_been_generated, entity.change_tracking_enabled, entity.refreshed_at,
@@ -300,7 +322,7 @@ async fn read_state(transaction: &mut Transaction<'_, Postgres>) -> Result<State
             .await?;
     let declared = relationships::read(transaction).await?;
     Ok(State {
-        revision,
+        version,
         declared,
         rows: rows.into_iter().map(|it| (it.physical_name.clone(), it)).collect(),
         option_values: options.into_iter().map(|(name, symbol, it)| ((name, symbol), it)).collect(),

@@ -2,12 +2,19 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 
 use serde::Serialize;
 
 /// How names of files begin that are not finished.
 pub(crate) const UNFINISHED: &str = ".unfinished-";
+
+/// Makes a folder where there is none: then for nobody else's eyes, because rows are going to be in it. Who
+/// wants to share one makes it before.
+pub(crate) fn make_private(dir: &Path) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
+}
 
 /// Replaces a file: the old content is there until the new one is whole and on disk.
 pub(crate) fn replace(dir: &Path, name: &str, content: &impl Serialize) -> io::Result<()> {
@@ -67,5 +74,24 @@ fn found(result: io::Result<()>) -> io::Result<()> {
     match result {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_folder_that_is_made_is_private_and_one_that_is_there_stays_as_it_is() {
+        let root = tempfile::tempdir().unwrap();
+        let mode = |dir: &Path| fs::metadata(dir).unwrap().permissions().mode() & 0o777;
+        let (made, shared) = (root.path().join("a/b"), root.path().join("shared"));
+        fs::create_dir(&shared).unwrap();
+        fs::set_permissions(&shared, fs::Permissions::from_mode(0o755)).unwrap();
+        make_private(&made).unwrap();
+        make_private(&shared).unwrap();
+        assert_eq!((mode(&made), mode(&shared)), (0o700, 0o755));
     }
 }

@@ -59,7 +59,7 @@ impl Installations {
     pub(crate) fn open(config: Config) -> Result<Self, StartError> {
         let output = &config.output_root;
         let failed = |source| StartError::Folder { path: output.clone(), source };
-        std::fs::create_dir_all(output).map_err(failed)?;
+        files::make_private(output).map_err(failed)?;
         let (records, kept) = Records::open(&config.data_dir)?;
         let stop = CancellationToken::new();
         let inner = Arc::new(Inner {

@@ -55,7 +55,7 @@ pub struct DataExport {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// A folder cannot be made or read.
-    #[error("{}: {source}", path.display())]
+    #[error("`{}` cannot be used", path.display())]
     Folder {
         /// The folder, or a file in it.
         path: PathBuf,
@@ -63,20 +63,34 @@ pub enum StartError {
         source: io::Error,
     },
     /// A file that says what is installed cannot be understood.
-    #[error("{}: {source}", path.display())]
+    #[error("`{}` cannot be understood", path.display())]
     Record {
         /// The file.
         path: PathBuf,
         /// Why.
         source: serde_json::Error,
     },
+    /// A setting cannot be.
+    #[error("data-export's `{setting}`: {message}")]
+    Setting {
+        /// Which.
+        setting: &'static str,
+        /// What it takes.
+        message: String,
+    },
     /// No connection can be made to anybody.
-    #[error("HTTP client: {0}")]
+    #[error("no HTTP client can be made")]
     Http(#[from] reqwest::Error),
 }
 
 fn default_token_hosts() -> Vec<String> {
     vec!["login.microsoftonline.com".to_owned()]
+}
+
+/// Whether a URL with this host says it just so.
+fn is_host(text: &str) -> bool {
+    let url = reqwest::Url::parse(&format!("https://{text}/"));
+    url.is_ok_and(|it| it.host_str().is_some_and(|host| host.eq_ignore_ascii_case(text)))
 }
 
 // === impl Config ===
@@ -86,6 +100,17 @@ impl Config {
     #[must_use]
     pub fn new(data_dir: PathBuf, output_root: PathBuf, secrets_dir: PathBuf) -> Self {
         Self { data_dir, output_root, secrets_dir, token_hosts: default_token_hosts() }
+    }
+
+    /// What no URL's host could ever match is a mistake.
+    fn check(&self) -> Result<(), StartError> {
+        match self.token_hosts.iter().find(|it| !is_host(it)) {
+            None => Ok(()),
+            Some(bad) => Err(StartError::Setting {
+                setting: "token_hosts",
+                message: format!("`{bad}` is no host; write it without scheme, port and path"),
+            }),
+        }
     }
 }
 
@@ -98,6 +123,7 @@ impl DataExport {
     ///
     /// When its folders cannot be used, or what is in them cannot be understood.
     pub async fn start(config: Config) -> Result<Self, StartError> {
+        config.check()?;
         Ok(Self { installations: Arc::new(Installations::open(config)?) })
     }
 
@@ -106,5 +132,25 @@ impl DataExport {
     pub fn register(&self, server: rpc::Server) -> rpc::Server {
         let runtime = grpc::Runtime::new(Arc::clone(&self.installations));
         server.with(AddInRuntimeServiceServer::new(runtime))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_host_is_a_host_and_no_more() {
+        let check = |host: &str| {
+            let config = Config::new("data".into(), "out".into(), "secrets".into());
+            Config { token_hosts: vec![host.to_owned()], ..config }.check()
+        };
+        for good in ["login.microsoftonline.com", "LOGIN.test", "localhost", "127.0.0.1", "[::1]"] {
+            check(good).unwrap();
+        }
+        for bad in ["https://x/y", "x/y", "x:443", "x?y", "a@x", "", " x", "a b"] {
+            let text = check(bad).unwrap_err().to_string();
+            assert!(text.contains("token_hosts"), "{bad}: {text}");
+        }
     }
 }

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use uuid::Uuid;
 
+use crate::StartError;
+
 /// Settings of the lifecycle service.
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -46,6 +48,26 @@ pub struct Config {
 }
 
 impl Config {
+    /// What can be judged without asking anybody.
+    pub(crate) fn check(&self) -> Result<(), StartError> {
+        let bad = |text: String| Err(StartError::Config(text));
+        for (setting, url, placeholder) in
+            [("web_api_url", &self.web_api_url, "{host}"), ("erp_url", &self.erp_url, "{name}")]
+        {
+            let host = url.split_once("://").map(|it| it.1.split('/').next().unwrap_or_default());
+            if !host.is_some_and(|it| it.contains(placeholder)) {
+                return bad(format!(
+                    "lifecycle's `{setting}` needs `{placeholder}` in its host: without it all environments \
+                     would have one URL"
+                ));
+            }
+        }
+        if self.workers == 0 {
+            return bad("lifecycle's `workers` is 0: no operation would ever be done".to_owned());
+        }
+        Ok(())
+    }
+
     fn default_web_api_url() -> String {
         "https://{host}.crm.dynamics.com".to_owned()
     }
@@ -71,5 +93,40 @@ impl std::fmt::Debug for Config {
     /// Without the URLs, which hold passwords.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Config").field("tenant_id", &self.tenant_id).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(change: serde_json::Value) -> Result<(), String> {
+        let mut settings = serde_json::json!({
+            "database_url": "postgres://localhost/tenant",
+            "platform_server_url": "postgres://localhost/platform",
+            "erp_server_url": "postgres://localhost/erp",
+            "backup_dir": "backups",
+            "tenant_id": Uuid::nil(),
+        });
+        for (setting, value) in change.as_object().unwrap() {
+            settings[setting] = value.clone();
+        }
+        let config: Config = serde_json::from_value(settings).unwrap();
+        config.check().map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_no_operation_could_work_with_is_refused() {
+        check(serde_json::json!({})).unwrap();
+        check(serde_json::json!({"web_api_url": "http://{host}.{crm}.localhost:1/x"})).unwrap();
+        for (setting, value) in [
+            ("web_api_url", serde_json::json!("https://contoso.test/{host}")),
+            ("erp_url", serde_json::json!("https://erp.test")),
+            ("erp_url", serde_json::json!("{name}.erp.test")),
+            ("workers", serde_json::json!(0)),
+        ] {
+            let text = check(serde_json::json!({setting: value})).unwrap_err();
+            assert!(text.contains(setting), "{text}");
+        }
     }
 }

@@ -183,10 +183,10 @@ pub enum Error {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The store cannot be opened.
-    #[error("the lifecycle service's store: {0}")]
+    #[error("the lifecycle service's store cannot be opened")]
     Store(#[from] sqlx::Error),
     /// The store cannot be brought up to date.
-    #[error("the lifecycle service's store cannot be migrated: {0}")]
+    #[error("the lifecycle service's store cannot be migrated")]
     Migrate(#[from] sqlx::migrate::MigrateError),
     /// A setting cannot be.
     #[error("{0}")]

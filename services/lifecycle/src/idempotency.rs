@@ -9,6 +9,8 @@ use sqlx::postgres::PgConnection;
 
 use crate::error::Error;
 
+const LONGEST_KEY: usize = 128;
+
 /// What is known of a request.
 #[derive(Debug)]
 pub(crate) enum Known<A> {
@@ -37,7 +39,7 @@ pub(crate) async fn begin<Q: Message, A: Message + Default>(
     method: &str,
     request: &Q,
 ) -> Result<Known<A>, Error> {
-    let Some(request) = Request::new(caller, key, method, request) else {
+    let Some(request) = Request::new(caller, key, method, request)? else {
         return Ok(Known::Fresh(Key(None)));
     };
     let forget = "DELETE FROM idempotency WHERE create_time < now() - interval '24 hours'";
@@ -62,7 +64,7 @@ pub(crate) async fn recall<Q: Message, A: Message + Default>(
     method: &str,
     request: &Q,
 ) -> Result<Option<A>, Error> {
-    match Request::new(caller, key, method, request) {
+    match Request::new(caller, key, method, request)? {
         Some(request) => request.answer(connection).await,
         None => Ok(None),
     }
@@ -84,11 +86,26 @@ impl Key {
 }
 
 impl Request {
-    fn new<Q: Message>(caller: &Caller, key: &str, method: &str, request: &Q) -> Option<Self> {
+    fn new<Q: Message>(
+        caller: &Caller,
+        key: &str,
+        method: &str,
+        request: &Q,
+    ) -> Result<Option<Self>, Error> {
+        if key.is_empty() {
+            return Ok(None);
+        }
+        if key.chars().count() > LONGEST_KEY || key.contains(char::is_control) {
+            let message = format!(
+                "it takes {LONGEST_KEY} characters at most, none of them a control character"
+            );
+            return Err(Error::InvalidValue { field: "idempotency_key".to_owned(), message });
+        }
         let digest = Sha256::new().chain_update(method).chain_update(request.encode_to_vec());
         let digest = digest.finalize().to_vec();
-        let caller = caller.user.system_user_id.to_string();
-        (!key.is_empty()).then(|| Self { caller, key: key.to_owned(), digest })
+        // Whoever acts as somebody else is not told what that user was answered.
+        let ids: Vec<_> = caller.principals().map(|it| it.system_user_id.to_string()).collect();
+        Ok(Some(Self { caller: ids.join("/"), key: key.to_owned(), digest }))
     }
 
     async fn answer<A: Message + Default>(

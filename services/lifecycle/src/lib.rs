@@ -20,6 +20,7 @@ mod page_token;
 mod resource;
 mod setup;
 mod store;
+mod text;
 mod words;
 
 use std::sync::Arc;
@@ -54,8 +55,8 @@ pub(crate) struct Deps {
 pub struct Lifecycle {
     deps: Arc<Deps>,
     engine: Engine,
-    /// Removes what is no longer kept.
-    sweeper: JoinHandle<()>,
+    /// Looks once whether the servers of environments are there, and removes what is no longer kept.
+    background: [JoinHandle<()>; 2],
 }
 
 impl Lifecycle {
@@ -65,14 +66,20 @@ impl Lifecycle {
     ///
     /// When the tenant's database does not answer, or what is configured cannot be.
     pub async fn start(config: Config, clients: Clients) -> Result<Self, StartError> {
+        config.check()?;
+        let databases = Databases::new(&config)?;
+        databases.programs.check()?;
         let add_ins = Catalogue::load(config.add_in_dir.as_deref())
             .map_err(|it| StartError::Config(it.to_string()))?;
         let store = Store::open(&config.database_url).await?;
-        let databases = Databases::new(&config)?;
         let deps = Arc::new(Deps { config, clients, store, databases, add_ins });
         let engine = Engine::start(&deps);
-        let sweeper = tokio::spawn(environments::sweep(Arc::clone(&deps)));
-        Ok(Self { deps, engine, sweeper })
+        let (looking, sweeping) = (Arc::clone(&deps), Arc::clone(&deps));
+        let background = [
+            tokio::spawn(async move { looking.databases.warn_of_what_is_missing().await }),
+            tokio::spawn(environments::sweep(sweeping)),
+        ];
+        Ok(Self { deps, engine, background })
     }
 
     /// Adds the service's services to a server.
@@ -93,7 +100,7 @@ impl Lifecycle {
 
 impl Drop for Lifecycle {
     fn drop(&mut self) {
-        self.sweeper.abort();
+        self.background.iter().for_each(JoinHandle::abort);
     }
 }
 

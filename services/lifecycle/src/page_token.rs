@@ -5,10 +5,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::error::Error;
+use crate::text;
 
 const PREFIX: &str = "after:";
 const DEFAULT_SIZE: i32 = 100;
 const LARGEST_SIZE: i32 = 1_000;
+/// Names in names.
+const LONGEST: usize = 2 * text::LONGEST_NAME;
 
 /// A token for the page after this item.
 pub(crate) fn issue(last: &str) -> String {
@@ -21,8 +24,9 @@ pub(crate) fn read(token: &str) -> Result<String, Error> {
         return Ok(String::new());
     }
     let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| Error::PageToken)?;
-    let text = String::from_utf8(bytes).map_err(|_| Error::PageToken)?;
-    text.strip_prefix(PREFIX).map(str::to_owned).ok_or(Error::PageToken)
+    let decoded = String::from_utf8(bytes).map_err(|_| Error::PageToken)?;
+    let last = decoded.strip_prefix(PREFIX).filter(|it| text::is_plain(it, LONGEST));
+    last.map(str::to_owned).ok_or(Error::PageToken)
 }
 
 /// How many items a page has: what was asked for within bounds.
@@ -55,7 +59,7 @@ mod tests {
         let token = issue("Größe");
         assert_eq!(read(&token).unwrap(), "Größe");
         assert_eq!(read("").unwrap(), "");
-        for bad in [&token[1..], &token[..token.len() - 1], "!", "YWxpY2U"] {
+        for bad in [&token[1..], &token[..token.len() - 1], "!", "YWxpY2U", &issue("a\0")] {
             assert!(matches!(read(bad), Err(Error::PageToken)), "{bad}");
         }
     }

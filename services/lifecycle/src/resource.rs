@@ -20,7 +20,7 @@ pub(crate) fn name(collection: &str, id: impl std::fmt::Display) -> String {
 pub(crate) fn id<'n>(collection: &str, name: &'n str) -> Result<&'n str, Error> {
     name.strip_prefix(collection)
         .and_then(|it| it.strip_prefix('/'))
-        .filter(|it| !it.is_empty() && !it.contains('/'))
+        .filter(|it| crate::text::is_id(it))
         .ok_or_else(|| Error::NotFound(name.to_owned()))
 }
 
@@ -36,7 +36,10 @@ mod tests {
     #[test]
     fn a_name_is_of_its_collection() {
         assert_eq!(id(LINKS, "links/contoso").unwrap(), "contoso");
-        for bad in ["", "links", "links/", "links/a/b", "templates/a", "linksx/a"] {
+        let long = format!("links/{}", "a".repeat(100_000));
+        let bad =
+            ["", "links", "links/", "links/a/b", "templates/a", "linksx/a", "links/a\0", &long];
+        for bad in bad {
             assert!(matches!(id(LINKS, bad), Err(Error::NotFound(_))), "{bad}");
         }
         assert!(guid(PLATFORM, "platformEnvironments/x").is_err());

@@ -3,6 +3,7 @@
 pub(crate) mod add_in;
 pub(crate) mod backup;
 pub(crate) mod finance_and_operations;
+pub(crate) mod hold;
 pub(crate) mod link;
 pub(crate) mod name_claim;
 pub(crate) mod operation;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Mutex;
 use tokio::time::MissedTickBehavior;
 
 use crate::native::NativeTables;
@@ -17,11 +18,13 @@ const POLL: Duration = Duration::from_secs(1);
 pub(crate) struct Installed {
     store: Store,
     tables: Arc<NativeTables>,
+    /// Held while one looks, so that nobody looks later and shows earlier.
+    looking: Arc<Mutex<()>>,
 }
 
 impl Installed {
     pub(crate) fn new(store: Store, tables: Arc<NativeTables>) -> Self {
-        Self { store, tables }
+        Self { store, tables, looking: Arc::default() }
     }
 
     /// What there is to install.
@@ -31,6 +34,7 @@ impl Installed {
 
     /// Looks for what was installed.
     pub(crate) async fn catch_up(&self) -> Result<(), sqlx::Error> {
+        let _looking = self.looking.lock().await;
         self.tables.show(&self.store.installed_packages().await?);
         Ok(())
     }

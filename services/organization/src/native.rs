@@ -79,7 +79,7 @@ pub(crate) struct NativeTables {
 /// What installed packages show.
 #[derive(Clone, Debug)]
 pub(crate) struct Shown {
-    /// Packages stay where they are, so it grows with each.
+    /// Grows with each, and where others are shown instead.
     revision: i64,
     hidden: Arc<BTreeSet<String>>,
 }
@@ -108,13 +108,14 @@ impl NativeTables {
         &self.packages
     }
 
-    /// Shows what these packages bring.
+    /// Shows what these packages bring. Calls must not overlap, from the look at what is installed.
     pub(crate) fn show(&self, installed: &[String]) {
-        let next = Shown::of(&self.packages, installed);
+        let mut next = Shown::of(&self.packages, installed);
         self.shown.send_if_modified(|now| {
-            // Somebody else may have looked later and told earlier.
-            let is_news = next.revision > now.revision;
+            let is_news = next.revision > now.revision || next.hidden != now.hidden;
             if is_news {
+                // Packages stay where they are, but the database may be another one, which has fewer.
+                next.revision = next.revision.max(now.revision + 1);
                 *now = next;
             }
             is_news
@@ -269,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn a_package_brings_its_tables_once_and_for_all() {
+    fn a_package_brings_its_tables_for_as_long_as_it_is_there() {
         let (tables, everything) = everything();
         let named = |it: &WatchTablesResponse| -> BTreeSet<String> {
             it.tables.iter().map(|it| it.logical_name.clone()).collect()
@@ -288,8 +289,12 @@ mod tests {
         assert!(named(&second).contains("msdyn_dualwriteentitymap"));
         assert!(tables.binding("msdyn_dualwriteentitymap").is_some());
         tables.show(&installed);
-        tables.show(&[]);
         assert!(!shown.has_changed().unwrap());
+        // In another database.
+        tables.show(&[]);
+        let third = tables.published(&shown.borrow_and_update());
+        assert!(third.revision > second.revision);
+        assert!(hidden.is_disjoint(&named(&third)));
     }
 
     #[test]

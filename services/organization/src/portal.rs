@@ -4,11 +4,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 use tokio::time::MissedTickBehavior;
 
 use crate::error::Error;
-use crate::store::{PortalMapping, Store};
+use crate::store::{PortalMapping, PortalVersion, Store};
 
 /// Who lost a mapping keeps access for about so long.
 const POLL: Duration = Duration::from_millis(250);
@@ -16,7 +16,7 @@ const POLL: Duration = Duration::from_millis(250);
 /// All mappings at one moment.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Mappings {
-    revision: i64,
+    version: PortalVersion,
     pub(crate) all: Arc<[PortalMapping]>,
 }
 
@@ -25,11 +25,13 @@ pub(crate) struct Mappings {
 pub(crate) struct PortalMappings {
     store: Store,
     newest: watch::Sender<Mappings>,
+    /// Held while one looks, so that nobody looks later and tells earlier.
+    looking: Mutex<()>,
 }
 
 impl PortalMappings {
     pub(crate) fn new(store: Store) -> Self {
-        Self { store, newest: watch::Sender::default() }
+        Self { store, newest: watch::Sender::default(), looking: Mutex::default() }
     }
 
     /// The newest mappings, and those that follow.
@@ -56,19 +58,13 @@ impl PortalMappings {
     }
 
     async fn catch_up(&self) -> Result<(), Error> {
-        let stored = self.store.portal_mapping_revision().await?;
-        if stored == self.newest.borrow().revision {
+        let _looking = self.looking.lock().await;
+        // Another database that takes this one's place may count less.
+        if self.store.portal_version().await? == self.newest.borrow().version {
             return Ok(());
         }
-        let (revision, all) = self.store.portal_mappings().await?;
-        self.newest.send_if_modified(|newest| {
-            // Somebody else may have looked later and told earlier.
-            let is_news = revision > newest.revision;
-            if is_news {
-                *newest = Mappings { revision, all: all.into() };
-            }
-            is_news
-        });
+        let (version, all) = self.store.portal_mappings().await?;
+        self.newest.send_replace(Mappings { version, all: all.into() });
         Ok(())
     }
 }

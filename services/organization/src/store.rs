@@ -11,7 +11,7 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 pub(crate) use self::background::{NewOperation, Operation, Outcome, Reader, State};
-pub(crate) use self::portal::PortalMapping;
+pub(crate) use self::portal::{PortalMapping, PortalVersion};
 pub(crate) use self::provisioning::{AddIn, Application, Provision, VirtualEntities};
 
 const NAME: &str = "organization";

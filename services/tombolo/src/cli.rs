@@ -41,6 +41,10 @@ Examples:
   tombolo addin install data-export --environment contoso-prod --agree
   tombolo serve query --config query.toml        # one service of a cluster";
 
+/// Where `tombolo dev` keeps everything, and where it listens.
+pub(crate) const DEFAULT_DATA: &str = ".tombolo";
+pub(crate) const DEFAULT_SERVER: &str = "http://127.0.0.1:8081";
+
 /// Live ERP rows as Dataverse-style tables.
 #[derive(Debug, Parser)]
 #[command(name = "tombolo", version, about, after_help = format!("{EXAMPLES}\n\n{}", exit::HELP))]
@@ -84,11 +88,11 @@ pub(crate) enum Command {
 #[derive(Debug, Args)]
 pub(crate) struct ServerArgs {
     /// Where gRPC listens.
-    #[arg(long, global = true, default_value = "http://127.0.0.1:8081")]
+    #[arg(long, global = true, default_value = DEFAULT_SERVER)]
     pub(crate) server: String,
     /// The data directory of the `tombolo dev` behind --server, for a token. Elsewhere, put a bearer token
     /// of an administrator into the environment variable TOMBOLO_TOKEN.
-    #[arg(long, global = true, env = "TOMBOLO_DATA", default_value = ".tombolo")]
+    #[arg(long, global = true, env = "TOMBOLO_DATA", default_value = DEFAULT_DATA)]
     pub(crate) data: PathBuf,
     /// Act as this user, where there is no TOMBOLO_TOKEN.
     #[arg(long = "user", value_name = "USER", global = true, default_value = "admin")]
@@ -108,7 +112,7 @@ pub(crate) struct DevArgs {
     #[arg(long, default_value = "127.0.0.1:8081")]
     pub(crate) grpc_listen: SocketAddr,
     /// Where databases, keys and settings are kept between starts.
-    #[arg(long, env = "TOMBOLO_DATA", default_value = ".tombolo")]
+    #[arg(long, env = "TOMBOLO_DATA", default_value = DEFAULT_DATA)]
     pub(crate) data: PathBuf,
     /// An ERP's PostgreSQL, postgres://USER:PASSWORD@HOST:PORT/DATABASE. Default: the demo ERP.
     #[arg(long, env = "TOMBOLO_ERP_URL", requires = "model", hide_env_values = true)]
@@ -123,7 +127,7 @@ pub(crate) struct DevArgs {
     /// Make accounts, contacts and views to try things with. Goes without saying for the demo ERP.
     #[arg(long)]
     pub(crate) sample_data: bool,
-    /// Leave the environment unlinked; `tombolo env setup dev --platform 'Tombolo dev'` links it.
+    /// Leave the environment unlinked; `tombolo env setup dev` links it.
     #[arg(long)]
     pub(crate) no_link: bool,
     /// NAME=http://HOST:PORT of a service that runs actions of the model; may be repeated.
@@ -186,7 +190,7 @@ fn service_name(text: &str) -> Result<String, String> {
 #[derive(Debug, Args)]
 pub(crate) struct TokenArgs {
     /// The data directory of the `tombolo dev` that is to accept the token.
-    #[arg(long, env = "TOMBOLO_DATA", default_value = ".tombolo")]
+    #[arg(long, env = "TOMBOLO_DATA", default_value = DEFAULT_DATA)]
     pub(crate) data: PathBuf,
     /// Whose token.
     #[arg(long)]

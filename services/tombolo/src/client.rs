@@ -47,9 +47,18 @@ pub(crate) async fn connect(args: &ServerArgs) -> Result<Access> {
     // In no argument, which everybody on the machine can read.
     let token = match std::env::var(TOKEN_VARIABLE) {
         Ok(token) if !token.trim().is_empty() => token.trim().to_owned(),
-        _ => token::mint(&args.data, &args.user)
-            .map_err(|it| Failure::of(Exit::NoPermission, format!("{it:#}")))?,
+        _ => token::mint(&args.data, &args.user).map_err(|it| {
+            Failure::of(
+                Exit::NoPermission,
+                format!("{it:#}; or put a bearer token into {TOKEN_VARIABLE}"),
+            )
+        })?,
     };
+    if !["http://", "https://"].iter().any(|it| args.server.starts_with(it)) {
+        let message =
+            format!("--server {}: expected http://HOST:PORT or https://HOST:PORT", args.server);
+        return Err(Failure::of(Exit::Usage, message));
+    }
     let channel = if args.server.starts_with("https://") {
         rpc::tls::trusting(&args.server, &authority(args))?
     } else {

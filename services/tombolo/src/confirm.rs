@@ -14,7 +14,7 @@ pub(crate) fn typed_name(given: Option<String>, what: &str, expected: &str) -> R
         return Ok(given);
     }
     if !is_terminal() {
-        let message = format!("{what}: to do so, add --confirm '{expected}'");
+        let message = format!("{what}. To go on, add --confirm '{expected}'");
         return Err(Failure::of(Exit::Usage, message));
     }
     note(&format!("{what}."));
@@ -33,17 +33,24 @@ pub(crate) fn same_name(given: Option<String>, what: &str, expected: &str) -> Re
     Err(Failure::of(Exit::Refused, "that is another name; nothing was changed"))
 }
 
-/// `given`, or what is typed: the caller's own name, which only the system knows.
-pub(crate) fn own_name(given: Option<String>, what: &str) -> Result<String> {
+/// `given`, or what is typed: the caller's own name. Only the system knows it for certain, and compares.
+pub(crate) fn own_name(given: Option<String>, what: &str, own: Option<&str>) -> Result<String> {
     if let Some(given) = given {
         return Ok(given);
     }
     if !is_terminal() {
-        let message = format!("{what}: to do so, add --confirm with your own display name");
+        let message = format!("{what}\nTo go on, add {}", own_name_argument(own));
         return Err(Failure::of(Exit::Usage, message));
     }
     note(what);
-    ask("Type your own name to go on: ")
+    let own = own.map(|it| format!(", {it},")).unwrap_or_default();
+    ask(&format!("Type your own name{own} to go on: "))
+}
+
+/// `--confirm 'Alice Doe'`, as it would be typed.
+pub(crate) fn own_name_argument(own: Option<&str>) -> String {
+    let own = own.unwrap_or("YOUR DISPLAY NAME");
+    format!("--confirm '{}'", own.replace('\'', r"'\''"))
 }
 
 /// Whether the terms are agreed to.
@@ -52,7 +59,7 @@ pub(crate) fn agreement(given: bool, terms: &str) -> Result<bool> {
         return Ok(true);
     }
     if !is_terminal() {
-        let message = format!("{terms}; agree to them with --agree");
+        let message = format!("{terms}\nTo agree, add --agree");
         return Err(Failure::of(Exit::Usage, message));
     }
     note(terms);
@@ -63,7 +70,7 @@ pub(crate) fn agreement(given: bool, terms: &str) -> Result<bool> {
     Err(Failure::of(Exit::Refused, "not agreed to; nothing was changed"))
 }
 
-fn is_terminal() -> bool {
+pub(crate) fn is_terminal() -> bool {
     stdin().is_terminal() && stderr().is_terminal()
 }
 

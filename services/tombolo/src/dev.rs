@@ -7,6 +7,7 @@ mod control_plane;
 mod databases;
 mod demo_model;
 mod directory;
+mod empty_model;
 mod environments;
 mod erp_users;
 mod platform;
@@ -22,7 +23,7 @@ use anyhow::{Context as _, Result, bail};
 use rpc::Listener;
 
 use crate::certificate;
-use crate::cli::DevArgs;
+use crate::cli::{self, DevArgs};
 use crate::home::Home;
 use crate::shutdown::Shutdown;
 use databases::Databases;
@@ -75,7 +76,7 @@ async fn serve(
         system = System::start(over) => system?,
         () = shutdown.clone().asked() => return Ok(()),
     };
-    let web = gateway::serve_http(http, system.web(over), shutdown.clone().asked());
+    let web = gateway::serve_http(http, system.web(over)?, shutdown.clone().asked());
     let (routes, readiness) = system.public_grpc()?;
     let rpc = rpc::Server::serve(routes, grpc, shutdown.clone().asked());
     let web = async {
@@ -86,7 +87,7 @@ async fn serve(
     let announce = async {
         let link = system.ready(!args.no_link).await;
         readiness.set(true).await;
-        announce(&addresses, &link, args.ready_file.as_deref())?;
+        announce(&addresses, &link, args)?;
         // Wanted by whoever deploys another ERP, and by nobody before.
         if let Err(error) = databases.make_erp_template().await {
             tracing::error!(error = format!("{error:#}"), "no ERP can be deployed");
@@ -128,15 +129,49 @@ fn url(listener: &Listener) -> Result<String> {
     Ok(format!("{}://{address}", listener.scheme()))
 }
 
-fn announce(addresses: &Addresses, link: &Link, ready_file: Option<&Path>) -> Result<()> {
+/// What verbs that need a token have to be told where it is not what they assume.
+fn data_arguments(data: &Path) -> String {
+    match data.to_str() {
+        Some(cli::DEFAULT_DATA) => String::new(),
+        _ => format!(" --data '{}'", data.display().to_string().replace('\'', r"'\''")),
+    }
+}
+
+/// The same of verbs that call services.
+fn server_arguments(grpc: &str, data: &Path) -> String {
+    let data = data_arguments(data);
+    match grpc {
+        cli::DEFAULT_SERVER => data,
+        other => format!(" --server {other}{data}"),
+    }
+}
+
+fn announce(addresses: &Addresses, link: &Link, args: &DevArgs) -> Result<()> {
     let Addresses { http, grpc } = addresses;
+    let (data, server) = (data_arguments(&args.data), server_arguments(grpc, &args.data));
     eprintln!("\nTombolo is ready.\n  Web API  {http}/api/data/v9.2/\n  gRPC     {grpc}");
-    eprintln!("{link}\n  Manage   tombolo env list");
-    eprintln!("  Token    tombolo token --user admin\nCtrl-C stops everything.");
-    let Some(file) = ready_file else { return Ok(()) };
+    eprintln!("{}\n  Manage   tombolo env list{server}", link.told(&server));
+    eprintln!("  Token    tombolo token --user admin{data}\nCtrl-C stops everything.");
+    let Some(file) = args.ready_file.as_deref() else { return Ok(()) };
     // Written aside and renamed, so that whoever waits for the file finds it whole.
     let draft = file.with_extension("draft");
     std::fs::write(&draft, serde_json::to_vec(addresses)?)
         .and_then(|()| std::fs::rename(&draft, file))
         .with_context(|| format!("cannot write {}", file.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_are_told_only_what_they_do_not_assume() {
+        let (data, server) = (Path::new(".tombolo"), "http://127.0.0.1:8081");
+        assert_eq!(data_arguments(data), "");
+        assert_eq!(server_arguments(server, data), "");
+        let other = Path::new("/srv/it's mine");
+        assert_eq!(data_arguments(other), r" --data '/srv/it'\''s mine'");
+        assert_eq!(server_arguments(server, other), data_arguments(other));
+        assert_eq!(server_arguments("https://[::1]:9", data), " --server https://[::1]:9");
+    }
 }

@@ -45,7 +45,17 @@ impl Failure {
 
 impl From<Status> for Failure {
     fn from(status: Status) -> Self {
-        Self { exit: exit_of(&status), message: status.message().to_owned() }
+        let message = match status.code() {
+            // What the transport says of an answer that is none of gRPC.
+            _ if is_foreign(&status) => {
+                "what answers at --server is not gRPC: it may be the Web API's port, or https in place of http".to_owned()
+            }
+            Code::Unauthenticated => {
+                format!("{} (--user, or the token in TOMBOLO_TOKEN)", status.message())
+            }
+            _ => status.message().to_owned(),
+        };
+        Self { exit: exit_of(&status), message }
     }
 }
 
@@ -68,8 +78,19 @@ pub(crate) fn closed_pipe(error: &anyhow::Error) -> bool {
     })
 }
 
+/// Whether something else than a server of gRPC has answered.
+fn is_foreign(status: &Status) -> bool {
+    const SIGNS: [&str; 3] = [
+        "protocol error: received message with invalid compression flag",
+        "grpc-status header missing",
+        "received corrupt message of type",
+    ];
+    SIGNS.iter().any(|it| status.message().starts_with(it))
+}
+
 fn exit_of(status: &Status) -> Exit {
     match status.code() {
+        _ if is_foreign(status) => Exit::NoAnswer,
         Code::InvalidArgument => Exit::Usage,
         Code::FailedPrecondition
         | Code::AlreadyExists
@@ -106,6 +127,15 @@ mod tests {
         assert_eq!(code_of(Status::unavailable("no")), ExitCode::from(7));
         assert_eq!(code_of(Status::internal("no")), ExitCode::from(1));
         assert_eq!(code(&anyhow::anyhow!("anything")), ExitCode::from(1));
+    }
+
+    #[test]
+    fn what_is_not_grpc_does_not_answer() {
+        let text = "protocol error: received message with invalid compression flag: 123";
+        let failure = Failure::from(Status::internal(text));
+        assert_eq!(failure.exit, Exit::NoAnswer);
+        assert!(failure.message.contains("--server"), "{failure}");
+        assert_eq!(Failure::from(Status::internal("broken")).message, "broken");
     }
 
     #[test]

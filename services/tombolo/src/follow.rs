@@ -49,7 +49,7 @@ async fn follow(system: &System, operation: Operation) -> Result<Operation> {
         it = watch(system, operation, &mut display) => it,
         _ = tokio::signal::ctrl_c() => {
             let name = plain(&name);
-            let message = format!("it goes on; follow it again with: tombolo env watch {name}");
+            let message = format!("not followed any more; it goes on, see: tombolo env watch {name}");
             Err(Failure::of(Exit::Failed, message))
         }
     };

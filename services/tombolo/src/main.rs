@@ -17,6 +17,7 @@ mod home;
 mod keys_command;
 mod model_command;
 mod names;
+mod own_name;
 mod print;
 mod process_list;
 mod serve;
@@ -43,7 +44,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             if !exit::closed_pipe(&error) {
-                print::note(&format!("error: {error:#}"));
+                print::note(&format!("error: {}", print::chain(&error)));
             }
             exit::code(&error)
         }

@@ -1,5 +1,6 @@
 //! How answers reach standard output: tables for people, JSON for programs.
 
+mod chain;
 mod message;
 mod table;
 mod units;
@@ -9,9 +10,10 @@ use std::io::{IsTerminal as _, Write as _};
 use anyhow::Result;
 use serde_json::Value;
 
+pub(crate) use chain::chain;
 pub(crate) use message::Shown;
 pub(crate) use table::{Table, bar, properties};
-pub(crate) use units::{Word, day, parse_size, plain, size, span, timestamp, when, word};
+pub(crate) use units::{Word, day, parse_size, phrase, plain, size, span, timestamp, when, word};
 
 /// How answers are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

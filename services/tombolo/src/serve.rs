@@ -177,7 +177,7 @@ impl Process {
 
     async fn capacity(self, shutdown: Shutdown) -> Result<()> {
         let config = self.settings.capacity.clone().context("the settings lack [capacity]")?;
-        let service = Capacity::start(config).await?;
+        let service = Capacity::start(config, self.peer("user_context")?).await?;
         service.measure(self.peer("lifecycle")?);
         let (server, _keeper) = self.server()?;
         self.run(service.register(server), std::future::ready(()), shutdown).await

@@ -25,6 +25,10 @@ impl System {
         Self(access)
     }
 
+    pub(crate) fn access(&self) -> Access {
+        self.0.clone()
+    }
+
     pub(crate) fn erp(&self) -> FinanceAndOperationsEnvironmentServiceClient<Access> {
         FinanceAndOperationsEnvironmentServiceClient::new(self.0.clone())
     }

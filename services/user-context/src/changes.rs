@@ -13,6 +13,7 @@ use crate::directory::Directory;
 use crate::error::Error;
 use crate::import::{Counts, Import};
 use crate::limits::{self, Actor};
+use crate::sources::Files;
 use crate::store::{self, State, Store};
 use crate::told::Told;
 
@@ -22,6 +23,7 @@ pub(crate) struct Changes {
     store: Store,
     settings: Settings,
     told: Told,
+    files: Files,
     directory: watch::Sender<Arc<Directory>>,
 }
 
@@ -37,35 +39,19 @@ pub(crate) struct Settings {
 }
 
 impl Changes {
-    /// Reads the directory, after what always exists has been made and what the source says now has
-    /// been taken over, if it is not what it said last.
+    /// Reads the directory as it is made by [`Settings::begin`] of what the files say.
     pub(crate) async fn open(
         store: Store,
         settings: Settings,
         told: Told,
+        files: Files,
         import: Option<Import>,
     ) -> Result<Self, Error> {
-        let mut change = store.change().await?;
-        let State { content: before, .. } = change.state().await?;
-        let mut after = before.clone();
-        after.found();
-        if let Some(import) = import {
-            let digest = digest_of(&import);
-            if change.digest(import.source).await?.as_ref() != Some(&digest) {
-                import.apply(&mut after)?;
-                change.set_digest(import.source, &digest).await?;
-            }
-        }
-        after.settle();
-        let revoked: Vec<_> =
-            limits::revoked(&before, &after, settings.anonymous.as_deref()).into_iter().collect();
-        change.write(&before, &after).await?;
-        let state = change.commit(&revoked, settings.remembered).await?;
-        audit::changed(Actor::Environment, &before, &after);
-        let directory = Arc::new(Directory::new(State::default(), &settings.jwks));
-        let (directory, _) = watch::channel(directory);
-        let changes = Self { store, settings, told, directory };
-        changes.publish(state);
+        let nothing = Directory::new(State::default(), &settings.jwks);
+        let state = settings.begin(&store, &nothing, import.as_ref()).await?;
+        let (directory, _) = watch::channel(Arc::new(nothing));
+        let changes = Self { store, settings, told, files, directory };
+        changes.show(state);
         Ok(changes)
     }
 
@@ -85,7 +71,7 @@ impl Changes {
         edit: impl FnOnce(&mut Content) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let (answer, state) = self.settings.change(&self.store, actor, edit).await?;
-        self.publish_if_new(state);
+        self.publish(state).await;
         Ok(answer)
     }
 
@@ -98,21 +84,29 @@ impl Changes {
         let counts = import.apply(&mut after)?;
         limits::check(actor, &before, &after)?;
         change.set_digest(import.source, &digest_of(import)).await?;
-        self.publish_if_new(self.settings.commit(change, actor, &before, &after).await?);
+        self.publish(self.settings.commit(change, actor, &before, &after).await?).await;
         Ok(counts)
     }
 
     /// Has assertions of these users made anew.
     pub(crate) async fn revoke(&self, users: &[Uuid]) -> Result<(), Error> {
         let change = self.store.change().await?;
-        self.publish(change.commit(users, self.settings.remembered).await?);
+        let known = self.directory().version.revision;
+        let state = change.commit(users, self.settings.remembered, known).await?;
+        self.publish(Some(state)).await;
         Ok(())
     }
 
-    /// Publishes what others changed since.
+    /// Publishes what others changed since, or what another database says that took the place of this one.
     pub(crate) async fn catch_up(&self) -> Result<(), Error> {
-        if self.store.revision().await? > self.directory.borrow().revision {
-            self.publish(self.store.state().await?);
+        // Known before the store is asked, which then knows no less.
+        let known = self.directory().version;
+        let stored = self.store.version().await?;
+        if stored.database != known.database || stored.revision < known.revision {
+            return self.take_over().await;
+        }
+        if stored.revision > known.revision {
+            self.publish(Some(self.store.state().await?)).await;
         }
         Ok(())
     }
@@ -122,17 +116,47 @@ impl Changes {
         &self.settings
     }
 
-    fn publish_if_new(&self, state: Option<State>) {
-        if let Some(state) = state {
-            self.publish(state);
+    /// Where the files of this directory are.
+    pub(crate) fn files(&self) -> &Files {
+        &self.files
+    }
+
+    /// Publishes what is new.
+    async fn publish(&self, state: Option<State>) {
+        let Some(state) = state else { return };
+        if state.version.database == self.directory().version.database {
+            return self.show(state);
+        }
+        if let Err(error) = self.take_over().await {
+            tracing::warn!(%error, "cannot take over the directory of another database yet");
         }
     }
 
+    /// Another database has taken this one's place (a copy, a backup, an empty one): begins as if started
+    /// anew, and has nobody believed who was something else until now.
+    async fn take_over(&self) -> Result<(), Error> {
+        let known = self.directory();
+        let import = self.files.load().unwrap_or_else(|error| {
+            tracing::warn!(%error, "the directory of another database is taken over without its files");
+            None
+        });
+        let begun = match self.settings.begin(&self.store, &known, import.as_ref()).await {
+            Err(error @ Error::Invalid(_)) => {
+                tracing::warn!(%error, "the directory of another database cannot say what its files say");
+                self.settings.begin(&self.store, &known, None).await
+            }
+            begun => begun,
+        };
+        self.show(begun?);
+        tracing::info!("the directory of another database was taken over");
+        Ok(())
+    }
+
     /// Unless something newer has been published.
-    fn publish(&self, state: State) {
+    fn show(&self, state: State) {
         let next = Arc::new(Directory::new(state, &self.settings.jwks));
         self.directory.send_if_modified(|now| {
-            let newer = next.revision > now.revision;
+            let newer = next.version.revision > now.version.revision;
             if newer {
                 self.told.tell(&next);
                 *now = next;
@@ -143,6 +167,37 @@ impl Changes {
 }
 
 impl Settings {
+    /// Makes the directory of a store what is served from now on in place of `known`: with all that always
+    /// exists, and with what the source says, if that is not what it said last.
+    async fn begin(
+        &self,
+        store: &Store,
+        known: &Directory,
+        import: Option<&Import>,
+    ) -> Result<State, Error> {
+        let mut change = store.change().await?;
+        let State { content: before, .. } = change.state().await?;
+        let mut after = before.clone();
+        after.found();
+        if let Some(import) = import {
+            let digest = digest_of(import);
+            if change.digest(import.source).await?.as_ref() != Some(&digest) {
+                import.apply(&mut after)?;
+                change.set_digest(import.source, &digest).await?;
+            }
+        }
+        after.settle();
+        let anonymous = self.anonymous.as_deref();
+        let mut revoked = limits::revoked(&before, &after, anonymous);
+        revoked.extend(limits::revoked(&known.content, &after, anonymous));
+        revoked.extend(known.revoked());
+        let revoked: Vec<_> = revoked.into_iter().collect();
+        change.write(&before, &after).await?;
+        let state = change.commit(&revoked, self.remembered, known.version.revision).await?;
+        audit::changed(Actor::Environment, &before, &after);
+        Ok(state)
+    }
+
     /// Changes the directory of a store, if the actor may and `edit` can; answers with what it says then, if
     /// that is something else.
     pub(crate) async fn change<T>(
@@ -175,7 +230,8 @@ impl Settings {
         let revoked: Vec<_> =
             limits::revoked(before, after, self.anonymous.as_deref()).into_iter().collect();
         change.write(before, after).await?;
-        let state = change.commit(&revoked, self.remembered).await?;
+        // Of a directory that may not be the one that is served: its own revision is all there is to exceed.
+        let state = change.commit(&revoked, self.remembered, 0).await?;
         audit::changed(actor, before, after);
         Ok(Some(state))
     }

@@ -224,6 +224,11 @@ impl User {
         self.holds(role::SECURITY_ADMINISTRATOR)
     }
 
+    /// Whether it administers the tenant without being a System administrator.
+    pub(crate) fn is_tenant_administrator(&self) -> bool {
+        role::TENANT_ADMINISTRATORS.iter().any(|it| self.holds(it))
+    }
+
     /// Whether an assertion that was made of `self` would not be made of `other`.
     pub(crate) fn loses_assertions_to(&self, other: &Self) -> bool {
         let words = |it: &Self| Self {

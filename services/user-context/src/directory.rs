@@ -9,12 +9,12 @@ use uuid::Uuid;
 
 use crate::content::{Content, User, is_built_in, key};
 use crate::grpc::grant_message;
-use crate::store::State;
+use crate::store::{State, Version};
 
 /// Everything that is known of users and their rights.
 #[derive(Debug)]
 pub struct Directory {
-    pub(crate) revision: i64,
+    pub(crate) version: Version,
     pub(crate) content: Content,
     by_object_id: HashMap<Uuid, Arc<User>>,
     by_system_user_id: HashMap<Uuid, Arc<User>>,
@@ -33,11 +33,11 @@ pub(crate) enum OtherUser {
 impl Directory {
     pub(crate) fn new(state: State, jwks: &str) -> Self {
         let trust = trust(&state, jwks);
-        let State { revision, content, .. } = state;
+        let State { version, content, .. } = state;
         let users = || content.users.values().cloned();
         let applications = users().filter_map(|it| Some((key(it.application_id.as_ref()?), it)));
         Self {
-            revision,
+            version,
             by_object_id: users().map(|it| (it.object_id, it)).collect(),
             by_system_user_id: users().map(|it| (it.system_user_id, it)).collect(),
             by_application_id: applications.collect(),
@@ -85,6 +85,11 @@ impl Directory {
         }
     }
 
+    /// Users whose assertions of before are not believed.
+    pub(crate) fn revoked(&self) -> impl Iterator<Item = Uuid> {
+        self.trust.revocations.iter().filter_map(|it| it.system_user_id.parse().ok())
+    }
+
     /// What assertions are verified and understood by.
     pub(crate) fn trust(&self) -> &pb::WatchTrustResponse {
         &self.trust
@@ -104,7 +109,7 @@ fn trust(state: &State, jwks: &str) -> pb::WatchTrustResponse {
         revision: *revision,
     });
     pb::WatchTrustResponse {
-        revision: state.revision,
+        revision: state.version.revision,
         jwks: jwks.to_owned(),
         roles: roles.collect(),
         revocations: revocations.collect(),

@@ -44,13 +44,20 @@ pub(crate) enum Error {
     NoGuid(&'static str),
     #[error("`{0}` is no name of a service")]
     Audience(String),
-    #[error("only System and Security administrators may see and change the directory")]
+    #[error("only System, Security and tenant administrators may see and change the directory")]
     NotAdministrator,
     #[error(
         "a Security administrator may not make or change System administrators, nor give others their \
          ERP user"
     )]
     AboveSecurityAdministrator,
+    #[error(
+        "only System and tenant administrators may give or take a tenant's roles, or change users who hold \
+         one"
+    )]
+    TenantRoles,
+    #[error("a tenant administrator who is nothing else may only give and take a tenant's roles")]
+    TenantRolesOnly,
     #[error("a Security administrator may not change what it may do itself")]
     OwnRights,
     #[error("`{0}` always exists and stays as it is")]
@@ -123,6 +130,8 @@ impl Error {
             | Self::MayNotServePortal
             | Self::NotAdministrator
             | Self::AboveSecurityAdministrator
+            | Self::TenantRoles
+            | Self::TenantRolesOnly
             | Self::OwnRights => (Code::PermissionDenied, ErrorReason::PrivilegeDenied),
             Self::PortalVisitor(_) => (Code::PermissionDenied, ErrorReason::PortalUserRefused),
             Self::PortalUser(_) => (Code::FailedPrecondition, ErrorReason::PortalUserRefused),
@@ -169,7 +178,10 @@ impl Error {
             Self::MayNotImpersonate => privilege("actOnBehalfOf"),
             Self::MayNotServePortal => privilege("servePortal"),
             Self::NotAdministrator => privilege("read"),
-            Self::AboveSecurityAdministrator | Self::OwnRights => privilege("write"),
+            Self::AboveSecurityAdministrator
+            | Self::TenantRoles
+            | Self::TenantRolesOnly
+            | Self::OwnRights => privilege("write"),
             Self::PortalVisitor(rule) | Self::PortalUser(rule) => {
                 [("rule", rule.name().into()), none()]
             }

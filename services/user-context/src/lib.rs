@@ -50,6 +50,7 @@ use portal::Mappings;
 use replicas::Redis;
 use resolve::Resolver;
 use schema::OpenError;
+use sources::Files;
 pub use sources::{Mistake, SourceError};
 use store::Store;
 use tasks::Tasks;
@@ -76,8 +77,6 @@ pub struct UserContext {
 
 #[derive(Debug)]
 struct State {
-    users_file: Option<PathBuf>,
-    model_dir: Option<PathBuf>,
     resolver: Arc<Resolver>,
     environments: Arc<Environments>,
     verifier: Arc<AssertionVerifier>,
@@ -143,7 +142,8 @@ impl UserContext {
     ///
     /// When the store, a file or an issuer's configuration cannot be used.
     pub async fn start(config: Config) -> Result<Self, StartError> {
-        let import = sources::load(config.users_file.as_deref(), config.model_dir.as_deref())?;
+        let files = Files { users: config.users_file.clone(), model: config.model_dir.clone() };
+        let import = files.load()?;
         let redis = config.redis_url.as_deref().map(|it| Redis::new(it, &config.environment));
         let redis = redis.transpose()?;
         let dev_issuer =
@@ -160,7 +160,7 @@ impl UserContext {
             anonymous: config.anonymous_portal_user.clone(),
         };
         let told = Told { verifier: Arc::clone(&verifier), dev_issuer: dev_issuer.clone() };
-        let changes = Changes::open(store, settings, told, import).await;
+        let changes = Changes::open(store, settings, told, files, import).await;
         let changes = changes.map_err(|it| StartError::Directory(it.to_string()))?;
         let changes = Arc::new(changes);
         let environments = Environments::new(config.database_url, Arc::clone(&changes));
@@ -179,8 +179,6 @@ impl UserContext {
         };
         let context = Self {
             state: Arc::new(State {
-                users_file: config.users_file,
-                model_dir: config.model_dir,
                 resolver: Arc::new(resolver),
                 environments,
                 verifier,
@@ -251,10 +249,9 @@ impl UserContext {
     ///
     /// When they cannot be used: then the directory is as before.
     pub async fn reload(&self) -> Result<(), ReloadError> {
-        let State { users_file, model_dir, resolver, .. } = &*self.state;
-        let import = sources::load(users_file.as_deref(), model_dir.as_deref())?;
-        let Some(import) = import else { return Ok(()) };
-        let imported = resolver.changes.import(Actor::Environment, &import).await;
+        let changes = &self.state.resolver.changes;
+        let Some(import) = changes.files().load()? else { return Ok(()) };
+        let imported = changes.import(Actor::Environment, &import).await;
         imported.map(drop).map_err(|it| ReloadError::Directory(it.to_string()))
     }
 

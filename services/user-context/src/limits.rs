@@ -1,13 +1,14 @@
 //! Who may change what, judged by what the directory says before and after the change.
 //!
-//! A Security administrator manages everybody but System administrators and itself: neither its own
-//! user nor what its own roles grant. Nor does it make anybody in the ERP who is a System administrator's
-//! user there.
+//! A Security administrator manages everybody but System administrators, holders of a tenant's role
+//! ([`TENANT_ROLES`]) and itself: neither its own user nor what its own roles grant. Nor does it make anybody
+//! in the ERP who is a System administrator's user there. A tenant's roles are given and taken by those who
+//! administer the tenant, which by itself lets them change nothing else.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use rpc::{Caller, role};
+use rpc::{Caller, Principal, role};
 use uuid::Uuid;
 
 use crate::content::{ADMIN, Content, Entry, Role, Table, User, is_built_in, key};
@@ -22,17 +23,31 @@ pub(crate) enum Actor<'a> {
     Caller(&'a Caller),
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Rank {
-    Security,
-    System,
+/// Roles over environments, and no rights over what is in them.
+const TENANT_ROLES: [&str; 5] = [
+    role::POWER_PLATFORM_ADMINISTRATOR,
+    role::DYNAMICS_365_ADMINISTRATOR,
+    role::GLOBAL_ADMINISTRATOR,
+    role::ENVIRONMENT_MANAGER,
+    role::PROJECT_OWNER,
+];
+
+/// What somebody may change.
+#[derive(Clone, Copy)]
+struct Powers {
+    /// Everything.
+    system: bool,
+    /// Who holds a tenant's roles.
+    tenant: bool,
+    /// What is neither above nor its own.
+    security: bool,
 }
 
 /// Whether the actor may change anything at all.
 pub(crate) fn check_actor(actor: Actor<'_>, content: &Content) -> Result<(), Error> {
     match actor {
         Actor::Environment => Ok(()),
-        Actor::Caller(caller) => rank(caller, content).map(drop).ok_or(Error::NotAdministrator),
+        Actor::Caller(caller) => powers(caller, content).map(drop).ok_or(Error::NotAdministrator),
     }
 }
 
@@ -43,16 +58,20 @@ pub(crate) fn check(actor: Actor<'_>, before: &Content, after: &Content) -> Resu
         Actor::Environment => return Ok(()),
         Actor::Caller(caller) => caller,
     };
-    match rank(caller, before).ok_or(Error::NotAdministrator)? {
-        Rank::System => Ok(()),
-        Rank::Security => check_security_administrator(caller, before, after),
+    let powers = powers(caller, before).ok_or(Error::NotAdministrator)?;
+    if powers.system {
+        return Ok(());
     }
+    check_users(caller, powers, before, after)?;
+    check_rights(caller, powers, before, after)
 }
 
 /// Whether the caller may see the directory.
 pub(crate) fn check_reader(caller: &Caller) -> Result<(), Error> {
     let rights = &caller.rights;
-    let may = rights.administrator || rights.security_administrator;
+    let is_tenant = |it: &Principal| it.is_tenant_administrator() && it.contact.is_none();
+    let tenant = caller.principals().all(is_tenant);
+    let may = rights.administrator || rights.security_administrator || tenant;
     if may { Ok(()) } else { Err(Error::NotAdministrator) }
 }
 
@@ -115,21 +134,16 @@ fn check_what_always_exists(before: &Content, after: &Content) -> Result<(), Err
     }
 }
 
-/// What the directory says now, not what it said when the caller's assertion was made. Who acts as
-/// another is no more than both are.
-fn rank(caller: &Caller, content: &Content) -> Option<Rank> {
-    let ranks = caller.principals().map(|principal| {
+/// What the directory says now, not what it said when the caller's assertion was made; `None` of who may
+/// change nothing. Who acts as another may no more than both may.
+fn powers(caller: &Caller, content: &Content) -> Option<Powers> {
+    let all = caller.principals().map(|principal| {
         let user = content.users.get(&key(&principal.name))?;
         let same = user.system_user_id == principal.system_user_id && principal.contact.is_none();
-        if user.disabled || !same {
-            None
-        } else if user.is_administrator() {
-            Some(Rank::System)
-        } else {
-            user.is_security_administrator().then_some(Rank::Security)
-        }
+        (same && !user.disabled).then(|| Powers::of(user))
     });
-    ranks.min().flatten()
+    let both = all.reduce(|one, other| Some(one?.intersect(other?)));
+    both.flatten().filter(|it| it.system || it.tenant || it.security)
 }
 
 /// To the ERP, its user is whoever has its name, and spelling may not matter to it.
@@ -138,20 +152,29 @@ fn is_of_administrator(erp_user: &str, content: &Content) -> bool {
     administrators.any(|it| it.erp_user.eq_ignore_ascii_case(erp_user))
 }
 
-fn check_security_administrator(
+fn check_users(
     caller: &Caller,
+    powers: Powers,
     before: &Content,
     after: &Content,
 ) -> Result<(), Error> {
-    let own = |it: &User| caller.principals().any(|own| own.system_user_id == it.system_user_id);
     for (old, new) in changed(&before.users, &after.users) {
-        for user in old.into_iter().chain(new) {
-            if user.is_administrator() {
-                return Err(Error::AboveSecurityAdministrator);
-            }
-            if own(user) {
-                return Err(Error::OwnRights);
-            }
+        let both = || old.into_iter().chain(new);
+        if both().any(|it| it.is_administrator()) {
+            return Err(Error::AboveSecurityAdministrator);
+        }
+        if !powers.tenant && both().any(|it| holds_tenant_role(it)) {
+            return Err(Error::TenantRoles);
+        }
+        let rest = |it: Option<&Arc<User>>| it.map(|it| without_tenant_roles(it));
+        if rest(old) == rest(new) {
+            continue;
+        }
+        if !powers.security {
+            return Err(Error::TenantRolesOnly);
+        }
+        if both().any(|it| is_own(caller, it)) {
+            return Err(Error::OwnRights);
         }
         if let Some(new) = new
             && old.is_none_or(|old| old.erp_user != new.erp_user)
@@ -160,7 +183,23 @@ fn check_security_administrator(
             return Err(Error::AboveSecurityAdministrator);
         }
     }
-    let roles = before.users.values().filter(|it| own(it)).flat_map(|it| &it.roles);
+    Ok(())
+}
+
+/// What roles grant.
+fn check_rights(
+    caller: &Caller,
+    powers: Powers,
+    before: &Content,
+    after: &Content,
+) -> Result<(), Error> {
+    let is_changed = before.roles != after.roles
+        || before.duties != after.duties
+        || before.privileges != after.privileges;
+    if is_changed && !powers.security {
+        return Err(Error::TenantRolesOnly);
+    }
+    let roles = before.users.values().filter(|it| is_own(caller, it)).flat_map(|it| &it.roles);
     for name in roles {
         let grants = |content: &Content| -> Option<Vec<_>> {
             let role = content.get::<Role>(name)?;
@@ -171,4 +210,42 @@ fn check_security_administrator(
         }
     }
     Ok(())
+}
+
+fn is_own(caller: &Caller, user: &User) -> bool {
+    caller.principals().any(|own| own.system_user_id == user.system_user_id)
+}
+
+fn is_tenant_role(role: &str) -> bool {
+    TENANT_ROLES.iter().any(|it| it.eq_ignore_ascii_case(role))
+}
+
+fn holds_tenant_role(user: &User) -> bool {
+    user.roles.iter().any(|it| is_tenant_role(it))
+}
+
+fn without_tenant_roles(user: &User) -> User {
+    let roles = user.roles.iter().filter(|it| !is_tenant_role(it)).cloned().collect();
+    User { roles, ..user.clone() }
+}
+
+// === impl Powers ===
+
+impl Powers {
+    fn of(user: &User) -> Self {
+        let system = user.is_administrator();
+        Self {
+            system,
+            tenant: system || user.is_tenant_administrator(),
+            security: system || user.is_security_administrator(),
+        }
+    }
+
+    fn intersect(self, other: Self) -> Self {
+        Self {
+            system: self.system && other.system,
+            tenant: self.tenant && other.tenant,
+            security: self.security && other.security,
+        }
+    }
 }

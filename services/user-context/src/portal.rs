@@ -70,7 +70,7 @@ impl fmt::Display for Rule {
             Self::UnknownUser => "its ERP user is not that of one user of this environment",
             Self::Disabled => "its user is disabled",
             Self::RoleMissing => "its user lacks the role CDSVirtualEntityAuthorizedPortalUser",
-            Self::Administrator => "its user is a System or Security administrator",
+            Self::Administrator => "its user is a System, Security or tenant administrator",
         })
     }
 }
@@ -126,7 +126,10 @@ pub(crate) fn user_behind_visitor<'c>(
     erp_user: &str,
 ) -> Result<&'c Arc<User>, Rule> {
     let users: Vec<_> = content.of_erp_user(erp_user).collect();
-    if users.iter().any(|it| it.is_administrator() || it.is_security_administrator()) {
+    let is_above = |it: &&Arc<User>| {
+        it.is_administrator() || it.is_security_administrator() || it.is_tenant_administrator()
+    };
+    if users.iter().any(is_above) {
         return Err(Rule::Administrator);
     }
     match users.as_slice() {
@@ -208,9 +211,12 @@ mod tests {
     #[test]
     fn ve_093_every_combination_of_role_administration_and_state() {
         for portal in [None, Some(role::PORTAL_USER), Some(role::PORTAL_USER_ALIAS)] {
-            for above in
-                [None, Some(role::SYSTEM_ADMINISTRATOR), Some(role::SECURITY_ADMINISTRATOR)]
-            {
+            for above in [
+                None,
+                Some(role::SYSTEM_ADMINISTRATOR),
+                Some(role::SECURITY_ADMINISTRATOR),
+                Some(role::GLOBAL_ADMINISTRATOR),
+            ] {
                 for disabled in [false, true] {
                     let roles: Vec<_> = portal.into_iter().chain(above).collect();
                     let content = content(&[("u", &roles, disabled)]);

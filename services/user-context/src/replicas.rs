@@ -13,8 +13,9 @@ use crate::changes::Changes;
 
 const FIRST_DELAY: Duration = Duration::from_millis(100);
 const LAST_DELAY: Duration = Duration::from_secs(5);
-/// A change by another replica is known here after this long, whatever has become of Redis.
-pub(crate) const POLL: Duration = Duration::from_secs(5);
+/// A change by another replica, or another database in place of this one, is known here after this long,
+/// whatever has become of Redis.
+pub(crate) const POLL: Duration = Duration::from_secs(1);
 /// A connection that was lost is only noticed when it is used.
 const TELL_AGAIN: [Duration; 3] =
     [Duration::from_millis(20), Duration::from_millis(100), Duration::from_millis(500)];
@@ -119,7 +120,7 @@ async fn tell(changes: &Changes, redis: &Redis) {
     // What the start of this replica changed is news as well.
     directories.mark_changed();
     while directories.changed().await.is_ok() {
-        let revision = directories.borrow_and_update().revision;
+        let revision = directories.borrow_and_update().version.revision;
         for delay in TELL_AGAIN {
             let told: Result<(), _> = connection.clone().publish(&redis.channel, revision).await;
             match told {

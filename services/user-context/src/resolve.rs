@@ -157,8 +157,8 @@ impl Resolver {
         let mut expires = limit;
         for audience in question.audiences {
             let route = Route { audience, presenter: question.presenter };
-            let issued =
-                self.assertions.issue(identity.clone(), route, directory.revision, limit)?;
+            let revision = directory.version.revision;
+            let issued = self.assertions.issue(identity.clone(), route, revision, limit)?;
             assertions.insert(audience.clone(), issued.0);
             expires = expires.min(issued.1);
         }

@@ -3,7 +3,7 @@
 mod security;
 mod users_file;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::content::{Role, Source, is_built_in, key};
 use crate::import::Import;
@@ -38,26 +38,33 @@ pub struct Mistake {
     pub reason: String,
 }
 
-/// What the files say; nothing, where there are none to say it.
-pub(crate) fn load(
-    users_file: Option<&Path>,
-    model_dir: Option<&Path>,
-) -> Result<Option<Import>, SourceError> {
-    if users_file.is_none() && model_dir.is_none() {
-        return Ok(None);
+/// Where the files are, if there are any.
+#[derive(Clone, Debug)]
+pub(crate) struct Files {
+    pub(crate) users: Option<PathBuf>,
+    /// The model's folder.
+    pub(crate) model: Option<PathBuf>,
+}
+
+impl Files {
+    /// What the files say; nothing, where there are none to say it.
+    pub(crate) fn load(&self) -> Result<Option<Import>, SourceError> {
+        if self.users.is_none() && self.model.is_none() {
+            return Ok(None);
+        }
+        let mut import = match &self.model {
+            Some(dir) => security::load(dir)?,
+            None => Import { source: Source::Model, ..Import::default() },
+        };
+        if let Some(path) = &self.users {
+            let users = users_file::read(path)?;
+            import.users = users.users;
+            import.roles.extend(users.roles);
+            import.privileges.extend(users.privileges);
+            import.implied_roles = implied(users.named_roles, &import.roles);
+        }
+        Ok(Some(import))
     }
-    let mut import = match model_dir {
-        Some(dir) => security::load(dir)?,
-        None => Import { source: Source::Model, ..Import::default() },
-    };
-    if let Some(path) = users_file {
-        let users = users_file::read(path)?;
-        import.users = users.users;
-        import.roles.extend(users.roles);
-        import.privileges.extend(users.privileges);
-        import.implied_roles = implied(users.named_roles, &import.roles);
-    }
-    Ok(Some(import))
 }
 
 /// Roles that users are given and the files do not define.

@@ -35,10 +35,18 @@ pub(crate) struct Store {
     pool: PgPool,
 }
 
+/// Which state of which directory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Version {
+    /// Tells a database from another one that takes its name.
+    pub(crate) database: i64,
+    pub(crate) revision: i64,
+}
+
 /// Everything the store knows, at one revision.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct State {
-    pub(crate) revision: i64,
+    pub(crate) version: Version,
     pub(crate) content: Content,
     /// Whose assertions of which revisions are not believed any more.
     pub(crate) revocations: Vec<(Uuid, i64)>,
@@ -71,9 +79,9 @@ impl Store {
         self.pool.close().await;
     }
 
-    /// Grows with every change.
-    pub(crate) async fn revision(&self) -> Result<i64, sqlx::Error> {
-        sqlx::query_scalar("SELECT number FROM revision").fetch_one(&self.pool).await
+    /// In one database, its revision grows with every change.
+    pub(crate) async fn version(&self) -> Result<Version, sqlx::Error> {
+        read::version(&mut *self.pool.acquire().await?).await
     }
 
     pub(crate) async fn state(&self) -> Result<State, sqlx::Error> {
@@ -133,16 +141,22 @@ impl Change {
         Ok(())
     }
 
-    /// Raises the revision, has assertions of these users that were made before it refused for at
-    /// least `remembered`, and makes the change everybody's.
+    /// Raises the revision beyond `known`, has assertions of these users that were made before it refused
+    /// for at least `remembered`, and makes the change everybody's.
     pub(crate) async fn commit(
         mut self,
         revoked: &[Uuid],
         remembered: Duration,
+        known: i64,
     ) -> Result<State, sqlx::Error> {
-        sqlx::query("UPDATE revision SET number = number + 1")
-            .execute(&mut *self.transaction)
-            .await?;
+        // Microseconds, so that whoever follows several databases in turn sees it grow.
+        sqlx::query(
+            "UPDATE revision SET number = greatest(number + 1, $1 + 1,
+                 (extract(epoch FROM clock_timestamp()) * 1000000)::bigint)",
+        )
+        .bind(known)
+        .execute(&mut *self.transaction)
+        .await?;
         write::revocations(&mut self.transaction, revoked, remembered).await?;
         let state = read::state(&mut self.transaction).await?;
         self.transaction.commit().await?;

@@ -55,13 +55,16 @@ async fn figures_are_those_of_postgresql(world: &World) -> Result<()> {
         ..Default::default()
     };
     let usages = world.admin.capacity().list_table_usages(timed(request)).await?.into_inner();
-    let told: BTreeMap<_, _> = usages
-        .table_usages
-        .iter()
-        .map(|it| (format!("{}.{}", it.schema, it.table), it.size_bytes))
-        .collect();
+    let whole: i64 = usages.table_usages.iter().map(|it| it.size_bytes).sum();
+    ensure!(whole == measured, "the rows are {whole} bytes together, the database {measured}");
+    // What PostgreSQL itself keeps is one row.
+    let (own, tables): (Vec<_>, Vec<_>) =
+        usages.table_usages.iter().partition(|it| it.schema == "pg_catalog");
+    ensure!(own.len() == 1, "{own:?}");
+    let told: BTreeMap<_, _> =
+        tables.iter().map(|it| (format!("{}.{}", it.schema, it.table), it.size_bytes)).collect();
     let there = tables_of(&mut connection).await?;
-    ensure!(told.len() == usages.table_usages.len() && !told.is_empty(), "{told:?}");
+    ensure!(told.len() == tables.len() && !told.is_empty(), "{told:?}");
     ensure!(told.len() == there.len(), "{told:?}, {there:?}");
     for (table, size) in &there {
         ensure!(told.get(table) == Some(size), "{table}: {size}, told {:?}", told.get(table));
@@ -71,10 +74,8 @@ async fn figures_are_those_of_postgresql(world: &World) -> Result<()> {
     // An ERP counts in pools of its own.
     let usages = world.admin.usages().await?;
     let erp = tests::tenant::erp_name(&pair.erp);
-    let erp = usages.iter().find(|it| it.environment == erp);
-    if let Some(erp) = erp {
-        ensure!(amount(&erp.counted, Pool::Database) == 0, "{erp:?}");
-    }
+    let erp = usages.iter().find(|it| it.environment == erp).context("the ERP does not count")?;
+    ensure!(amount(&erp.counted, Pool::Database) == 0, "{erp:?}");
     Ok(())
 }
 
@@ -101,9 +102,12 @@ async fn overage_blocks_what_grows_and_no_row(world: &World) -> Result<()> {
     let erp = world.deploy("grows").await?;
     let linked = world.pair().await?;
     let trial = trial(world).await?;
-    let backup = world.admin.platform_created(&world.fresh("kept"), true).await?;
+    let unlinked = world.admin.platform_created(&world.fresh("kept"), true).await?;
+    let backup = backup(world, &linked.platform).await?;
     into_overage(world).await?;
-    let done = blocked(world, &erp, &linked.platform, &trial, &backup).await;
+    let there =
+        There { erp: &erp, linked: &linked.platform, trial: &trial, unlinked: &unlinked, backup };
+    let done = blocked(world, &there).await;
     let rows = rows_go_on(world).await;
     world.leave_enough().await?;
     done?;
@@ -114,6 +118,27 @@ async fn overage_blocks_what_grows_and_no_row(world: &World) -> Result<()> {
     world.admin.resume(&operation.name).await?;
     world.admin.succeeded(&operation.name).await?;
     Ok(())
+}
+
+/// What is there before the overage.
+struct There<'a> {
+    /// Last part of an ERP's name, not set up.
+    erp: &'a str,
+    /// `platformEnvironments/…`.
+    linked: &'a str,
+    trial: &'a str,
+    unlinked: &'a str,
+    /// Of the linked one.
+    backup: String,
+}
+
+async fn backup(world: &World, parent: &str) -> Result<String> {
+    let request = pb::CreateBackupRequest { parent: parent.to_owned(), ..Default::default() };
+    let begun = world.admin.platforms().create_backup(timed(request)).await?.into_inner();
+    world.admin.succeeded(&begun.operation.context("no operation")?.name).await?;
+    let request = pb::ListBackupsRequest { parent: parent.to_owned(), ..Default::default() };
+    let backups = world.admin.platforms().list_backups(timed(request)).await?.into_inner();
+    Ok(backups.backups.first().context("no backup")?.name.clone())
 }
 
 async fn trial(world: &World) -> Result<String> {
@@ -153,20 +178,14 @@ async fn into_overage(world: &World) -> Result<()> {
     Ok(())
 }
 
-async fn blocked(
-    world: &World,
-    erp: &str,
-    linked: &str,
-    trial: &str,
-    unlinked: &str,
-) -> Result<()> {
+async fn blocked(world: &World, there: &There<'_>) -> Result<()> {
     let (code, reason) = (Code::FailedPrecondition, ErrorReason::CapacityOverage);
     let answer = world.admin.create_platform(&world.fresh("More"), None).await;
     assert_refused(answer, code, reason, "").context("create")?;
     let answer = world.admin.deploy(&world.fresh("more"), "").await;
     assert_refused(answer, code, reason, "").context("deploy")?;
     let request = pb::ConvertPlatformEnvironmentRequest {
-        name: trial.to_owned(),
+        name: there.trial.to_owned(),
         target_type: pb::PlatformEnvironmentType::Sandbox.into(),
         ..Default::default()
     };
@@ -175,16 +194,35 @@ async fn blocked(
     let [source, _] = world.pairs().await?;
     let request = pb::CopyPlatformEnvironmentRequest {
         source: source.platform.clone(),
-        target: linked.to_owned(),
+        target: there.linked.to_owned(),
         kind: pb::CopyKind::Full.into(),
-        confirmation: world.admin.platform(linked).await?.display_name,
+        confirmation: world.admin.platform(there.linked).await?.display_name,
         ..Default::default()
     };
     let answer = world.admin.platforms().copy_platform_environment(timed(request)).await;
     assert_refused(answer, code, reason, "").context("copy")?;
-    recover_is_blocked(world, unlinked).await.context("recover")?;
+    let request = pb::RestorePlatformEnvironmentRequest {
+        target: there.linked.to_owned(),
+        point: Some(pb::restore_platform_environment_request::Point::Backup(there.backup.clone())),
+        confirmation: world.admin.platform(there.linked).await?.display_name,
+        ..Default::default()
+    };
+    let answer = world.admin.platforms().restore_platform_environment(timed(request)).await;
+    assert_refused(answer, code, reason, "").context("restore")?;
+    let parameters = json!({ "tables": ["accounts"], "folder": "overage", "schedule": "0 0 * * *",
+        "client_id": "nobody", "client_secret": "none" });
+    let request = pb::InstallAddInRequest {
+        parent: there.linked.to_owned(),
+        add_in: "addIns/data-export".to_owned(),
+        parameters_json: parameters.to_string(),
+        agreed: true,
+        ..Default::default()
+    };
+    let answer = world.admin.add_ins().install_add_in(timed(request)).await;
+    assert_refused(answer, code, reason, "").context("install an add-in")?;
+    recover_is_blocked(world, there.unlinked).await.context("recover")?;
     // A setup adds a database: its operation waits until there is room.
-    let operation = world.admin.start(&Setup::of(erp)).await?.name;
+    let operation = world.admin.start(&Setup::of(there.erp)).await?.name;
     let failed = world.admin.ended(&operation).await?;
     let failure = failed.failure.context("the setup did not fail")?;
     ensure!(

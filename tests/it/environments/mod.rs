@@ -7,6 +7,7 @@ mod link;
 mod prerequisites;
 mod races;
 mod rules;
+mod served;
 mod world;
 
 use tests::runner::Runner;
@@ -14,11 +15,12 @@ use tests::runner::Runner;
 use world::{Case, World};
 
 pub(crate) async fn run(runner: &mut Runner) {
-    let suites: [&[Case]; 6] = [
+    let suites: [&[Case]; 7] = [
         link::CASES,
         prerequisites::CASES,
         races::CASES,
         rules::CASES,
+        served::CASES,
         export::CASES,
         capacity::CASES,
     ];

@@ -154,6 +154,8 @@ async fn alone(world: &World, erp: &str, prerequisite: Prerequisite) -> Result<(
         .map(|it| it.prerequisite())
         .collect();
     ensure!(answer.checks.len() == 9 && failing == [prerequisite], "{answer:?}");
+    let told = world.tombolo(&["env", "check", erp, "--user", MANAGER]).await?;
+    ensure!(told.status.code() == Some(4), "{told:?}");
     let operation = world.manager.start(&Setup::of(erp)).await?.name;
     assert_failed(&world.manager.ended(&operation).await?, erp, &[prerequisite])?;
     // Too early.

@@ -158,6 +158,10 @@ async fn a_linked_environment_is_neither_deleted_reset_nor_renamed(world: &World
 async fn an_initial_environment_is_left_alone(world: &World) -> Result<()> {
     let erp = world.deploy("initial").await?;
     let initial = world.admin.erp(&erp).await?.initial_platform_environment;
+    let platform = world.admin.platform(&initial).await?;
+    ensure!(platform.database.is_none() && platform.link.is_empty(), "{platform:?}");
+    ensure!(platform.initial_of == erp_name(&erp), "{platform:?}");
+    ensure!(!platform.finance_and_operations_url.is_empty(), "{platform:?}");
     let (failed, blocked) = (Code::FailedPrecondition, ErrorReason::OperationBlocked);
     assert_refused(delete(world, &initial).await, failed, blocked, "initial environment")?;
     assert_refused(reset(world, &initial).await, failed, blocked, "initial environment")?;

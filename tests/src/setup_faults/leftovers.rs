@@ -10,6 +10,7 @@ use tonic::Code;
 
 use super::world::World;
 use crate::tenant::{GB, Tenant, amount, assert_refused, erp_name, pool};
+use crate::{System, Web};
 
 /// How names of databases begin that lifecycle makes on this server.
 const OURS: [&str; 3] = ["env_", "new_", "old_"];
@@ -59,6 +60,28 @@ pub(super) async fn pair(tenant: &Tenant, erp: &str, platform: &str, linked: boo
     );
     ensure!(half.link.is_empty() != linked && other.link == half.link, "{half:?} {other:?}");
     ensure!(half.database.is_some() || !linked, "linked without a database: {half:?}");
+    Ok(())
+}
+
+/// What the Web API of a linked environment says of the other half.
+pub(super) async fn details(
+    system: &System,
+    tenant: &Tenant,
+    erp: &str,
+    platform: &str,
+) -> Result<()> {
+    let database = tenant.platform(platform).await?.database.context("no database")?;
+    let web = Web::new(&system.http, Some(system.token("admin").await?));
+    let host = format!("{}.localhost", database.host_name);
+    let path = "RetrieveFinanceAndOperationsIntegrationDetails()";
+    let told = web.send(reqwest::Method::GET, path, &[("Host", &host)], None).await?.ok()?;
+    let erp = tenant.erp(erp).await?;
+    ensure!(
+        told["Url"] == erp.url.as_str()
+            && told["Id"] == erp.environment_id.as_str()
+            && told["TenantId"] == erp.tenant_id.as_str(),
+        "{told}"
+    );
     Ok(())
 }
 

@@ -8,11 +8,11 @@ use std::time::Duration;
 pub struct Outcome {
     /// Kills.
     pub kills: usize,
-    /// Operations that succeeded, and that were given up.
+    /// Operations that succeeded.
     pub succeeded: usize,
-    /// Those.
+    /// Operations that were given up.
     pub cancelled: usize,
-    /// Kills by stage, and those at a moment by `moment`.
+    /// Kills by stage, or by step where that is none of a stage's, and those at a moment.
     pub by_stage: BTreeMap<String, usize>,
     /// Steps that killed.
     pub reached: BTreeSet<&'static str>,
@@ -21,6 +21,19 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// Both together.
+    pub(super) fn plus(mut self, other: Self) -> Self {
+        self.kills += other.kills;
+        self.succeeded += other.succeeded;
+        self.cancelled += other.cancelled;
+        for (stage, count) in other.by_stage {
+            *self.by_stage.entry(stage).or_default() += count;
+        }
+        self.reached.extend(other.reached);
+        self.recoveries.extend(other.recoveries);
+        self
+    }
+
     pub(super) fn killed_at(&mut self, step: Option<&'static str>, stage: &str) {
         self.kills += 1;
         self.reached.extend(step);

@@ -30,13 +30,9 @@ pub(super) async fn run(
     // Whoever waits for somebody is killed meanwhile: that is a round's first kill where nothing else is.
     let first = if plan.kind == Kind::Mended { None } else { kills.next() };
     let mut system = world.start(step_of(first)).await?;
-    println!("    first ready {:?}", system.ready_after);
-    let t = std::time::Instant::now();
     let tenant = world.tenant(&system).await?;
     tenant.deployed(&erp, &database).await?;
-    println!("    deployed {:?}", t.elapsed());
     let begun = Begun::begin(world, &tenant, plan.kind, &erp).await?;
-    println!("    begun {:?}", t.elapsed());
     match first {
         Some(kill) => {
             if plan.kind == Kind::Contended {
@@ -61,9 +57,7 @@ pub(super) async fn run(
         let mut process = world.begin(step_of(Some(kill)))?;
         match kill {
             Kill::Step(step) => {
-                let t = std::time::Instant::now();
                 killed(&mut process, step).await?;
-                println!("    life {step} {:?}", t.elapsed());
                 outcome.killed_at(Some(step), steps::stage(step));
             }
             Kill::Moment(moment) => {
@@ -76,22 +70,16 @@ pub(super) async fn run(
     }
     let started = SystemTime::now();
     let system = world.start(None).await?;
-    println!("    last ready {:?}", system.ready_after);
-    let t = std::time::Instant::now();
     let ended = look(world, &system, plan.kind, &begun, known).await;
     let ended = ended.with_context(|| system.log())?;
     ensure!(!system.log().contains("panicked"), "{}", system.log());
-    println!("    looked {:?}", t.elapsed());
     match ended.state() {
         OperationState::Cancelled => outcome.cancelled += 1,
         _ => outcome.succeeded += 1,
     }
     let end = ended.end_time.and_then(|it| SystemTime::try_from(it).ok());
     outcome.recoveries.extend(end.and_then(|it| it.duration_since(started).ok()));
-    let t = std::time::Instant::now();
-    system.stop().await?;
-    println!("    stopped {:?}", t.elapsed());
-    Ok(())
+    system.stop().await
 }
 
 /// A setup that has begun.
@@ -139,7 +127,8 @@ async fn cancelled_while_linking(world: &World, tenant: &Tenant, setup: &Setup) 
     };
     tenant.watch(&operation, |it| it.stages.iter().any(links)).await?;
     tenant.cancel(&operation).await?;
-    transaction.rollback().await?;
+    // A system that has killed itself by now took its database with it, and the lock.
+    let _ = transaction.rollback().await;
     Ok(operation)
 }
 

@@ -12,7 +12,7 @@ use tonic::{Code, Status};
 use crate::world::{context, pairs, select};
 
 struct Busy {
-    _scratch: Scratch,
+    scratch: Scratch,
     provider: Provider,
     connection: PgConnection,
 }
@@ -30,7 +30,7 @@ impl Busy {
                     FROM generate_series(1, 4000) AS n";
         sqlx::query(fill).bind(bytes).execute(&mut connection).await.unwrap();
         let pool = Pool::new(&url, &PoolOptions { max_size: 1, ..options }).unwrap();
-        Self { _scratch: scratch, provider: Provider::new(pool, "test"), connection }
+        Self { scratch, provider: Provider::new(pool, "test"), connection }
     }
 
     async fn read(&self, size: i32) -> Result<Rows, Status> {
@@ -144,4 +144,18 @@ async fn a_statement_that_takes_too_long_is_ended_and_said_to_be() {
     let back = "DROP VIEW pairs; ALTER TABLE kept RENAME TO pairs";
     sqlx::raw_sql(back).execute(&mut busy.connection).await.unwrap();
     assert_eq!(count(busy.read(10).await.unwrap()).await.unwrap(), 10, "its connection is free");
+}
+
+/// As it is for a moment while another database takes its place.
+#[tokio::test]
+async fn a_database_that_takes_no_connections_is_unavailable() {
+    let busy = Busy::new(1, PoolOptions::default()).await;
+    let mut elsewhere =
+        PgConnection::connect(&busy.scratch.cluster().url("postgres")).await.unwrap();
+    sqlx::raw_sql("ALTER DATABASE test WITH ALLOW_CONNECTIONS false")
+        .execute(&mut elsewhere)
+        .await
+        .unwrap();
+    let status = busy.read(10).await.map(drop).unwrap_err();
+    assert_eq!(status.code(), Code::Unavailable, "{status:?}");
 }

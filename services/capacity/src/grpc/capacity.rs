@@ -96,8 +96,12 @@ impl CapacityService for Service {
         )?;
         let mut read = self.state.store.read().await?;
         let parent = request.parent.as_str();
-        if !names::is_environment(parent) || !usage::exists(&mut read, parent).await? {
+        if !names::is_environment(parent) {
             return Err(Error::NotFound(names::shown(parent)).into());
+        }
+        if usage::knows_tables(&mut read, parent).await? != Some(true) {
+            drop(read);
+            return Err(self.state.sampler.why_unmeasured(parent).await.into());
         }
         let (after, limit) = (page.after.as_ref(), page.limit());
         let found = usage::tables(&mut read, parent, pool, after, limit).await?;
@@ -140,9 +144,9 @@ impl CapacityService for Service {
         let remaining = context.remaining().saturating_sub(RESERVE);
         let deadline = tokio::time::Instant::now() + remaining;
         let outcome = self.state.sampler.measure(only, deadline).await;
-        let outcome = outcome.and_then(|run| match run.failed {
-            0 => Ok(run.samples),
-            _ => Err(Error::MeterUnavailable),
+        let outcome = outcome.and_then(|run| match run.failed.is_empty() {
+            true => Ok(run.samples),
+            false => Err(Error::MeterUnavailable),
         });
         let result = outcome.as_ref().map(drop);
         audit::wrote(Some(&context.caller), "MeasureUsage", &environment, result);

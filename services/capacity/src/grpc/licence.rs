@@ -134,7 +134,9 @@ impl LicenceService for Service {
             let licence = id_in(LICENCES, &parent)?;
             let user = user_in(&user)
                 .ok_or_else(|| Error::invalid("user", "must be the name of a user"))?;
-            let made = licensing::assign(&mut change, licence, user).await?;
+            // Before anything is locked that others wait for.
+            let user = self.state.directory.name_of(user).await?;
+            let made = licensing::assign(&mut change, licence, &user).await?;
             let licence_assignment = Some(convert::assignment(made));
             Ok((change, pb::CreateLicenceAssignmentResponse { licence_assignment }))
         })

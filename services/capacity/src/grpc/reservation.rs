@@ -102,12 +102,14 @@ impl ReservationService for Service {
         let pb::CommitReservationRequest { name, idempotency_key } = request.get_ref();
         let id = id_in(name);
         let write = Write::by_service(&request, "CommitReservation", name, idempotency_key)?;
-        self.write(write, async move |mut change| {
+        let written = self.write(write, async move |mut change| {
             let committed = reservations::commit(&mut change, id?).await?;
             let reservation = Some(convert::reservation(committed));
             Ok((change, pb::CommitReservationResponse { reservation }))
-        })
-        .await
+        });
+        let answer = written.await?;
+        self.state.sampler.wake();
+        Ok(answer)
     }
 
     async fn release_reservation(

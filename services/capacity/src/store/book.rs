@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
 use crate::accruals::Accrual;
-use crate::consumption::{self, Environment, MeterKind};
+use crate::consumption::{self, Commitment, Environment, MeterKind};
 use crate::entitlement::{self, Entitlement, Licence};
 use crate::error::Error;
 use crate::pool::Amounts;
@@ -24,7 +24,7 @@ pub(crate) struct Book {
     /// Held by reservations.
     held: Amounts,
     /// In use by operations that are done, and not measured yet.
-    committed: Vec<(String, Amounts)>,
+    committed: Vec<Commitment>,
 }
 
 /// What one environment uses.

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, Postgres, QueryBuilder};
 use uuid::Uuid;
 
+use crate::consumption::Commitment;
 use crate::error::Error;
 use crate::operations::Operation;
 use crate::pool::Amounts;
@@ -135,11 +136,9 @@ pub(super) async fn held(
 
 /// By environment, what is committed and not measured yet: of an environment that is not listed, until
 /// a listing without it.
-pub(super) async fn committed(
-    connection: &mut PgConnection,
-) -> Result<Vec<(String, Amounts)>, Error> {
-    let rows: Vec<(String, Vec<i64>)> = sqlx::query_as(
-        "SELECT reservation.environment, reservation.amounts
+pub(super) async fn committed(connection: &mut PgConnection) -> Result<Vec<Commitment>, Error> {
+    let rows: Vec<(String, i16, Vec<i64>)> = sqlx::query_as(
+        "SELECT reservation.environment, reservation.operation, reservation.amounts
          FROM reservation
          CROSS JOIN decision
          LEFT JOIN environment ON environment.name = reservation.environment
@@ -150,7 +149,15 @@ pub(super) async fn committed(
     )
     .fetch_all(connection)
     .await?;
-    rows.into_iter().map(|(name, it)| Ok((name, Amounts::try_from(it)?))).collect()
+    rows.into_iter()
+        .map(|(environment, operation, amounts)| {
+            let unknown = || {
+                Error::Stored(format!("{environment} has a reservation for operation {operation}"))
+            };
+            let operation = Operation::of_number(operation).ok_or_else(unknown)?;
+            Ok(Commitment { environment, operation, amounts: Amounts::try_from(amounts)? })
+        })
+        .collect()
 }
 
 /// Forgets what ended long ago.

@@ -1,5 +1,7 @@
 //! What the sampler found: environments, their sizes and their tables'.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::{PgConnection, Postgres, Transaction};
 
@@ -28,6 +30,15 @@ pub(crate) struct Measured {
     pub(crate) environment: String,
     pub(crate) amounts: Amounts,
     pub(crate) tables: Vec<TableSize>,
+}
+
+/// What is known when environments are listed anew.
+#[derive(Clone, Debug)]
+pub(crate) struct Known {
+    /// By name, and whether its database was measured.
+    environments: BTreeMap<String, (Listed, bool)>,
+    /// Those with what is committed and not measured yet.
+    committed: BTreeSet<String>,
 }
 
 /// Nobody else samples until it is dropped.
@@ -142,12 +153,58 @@ pub(crate) async fn tables(
         .collect()
 }
 
-/// Whether there is such an environment.
-pub(crate) async fn exists(connection: &mut PgConnection, name: &str) -> Result<bool, Error> {
-    Ok(sqlx::query_scalar("SELECT EXISTS (SELECT FROM environment WHERE name = $1)")
-        .bind(name)
-        .fetch_one(connection)
-        .await?)
+/// Whether it is known which tables the environment has; `None` when it is not listed. A database is
+/// never empty, so one without any size was not there when it was measured.
+pub(crate) async fn knows_tables(
+    connection: &mut PgConnection,
+    name: &str,
+) -> Result<Option<bool>, Error> {
+    Ok(sqlx::query_scalar(
+        "SELECT NOT has_database OR coalesce(0 < ANY (amounts), false) FROM environment
+         WHERE name = $1",
+    )
+    .bind(name)
+    .fetch_optional(connection)
+    .await?)
+}
+
+/// The newest listing, with what counts by something else than a measurement.
+pub(crate) async fn known(connection: &mut PgConnection) -> Result<Known, Error> {
+    let rows: Vec<(String, i16, bool, bool)> = sqlx::query_as(
+        "SELECT name, kind, has_database, coalesce(0 < ANY (amounts), false) FROM environment",
+    )
+    .fetch_all(&mut *connection)
+    .await?;
+    let known = |(name, kind, has_database, measured): (String, i16, bool, bool)| {
+        let kind = MeterKind::of_number(kind);
+        (name.clone(), (Listed { name, kind, has_database }, measured))
+    };
+    let committed = reservations::committed(connection).await?;
+    Ok(Known {
+        environments: rows.into_iter().map(known).collect(),
+        committed: committed.into_iter().map(|it| it.environment).collect(),
+    })
+}
+
+// === impl Known ===
+
+impl Known {
+    /// Whether a period is too long to wait: operations have begun to use of it what was not measured
+    /// since, or its database was never measured.
+    pub(crate) fn is_due(&self, it: &Listed) -> bool {
+        let measured = self.environments.get(&it.name).is_some_and(|it| it.1);
+        self.committed.contains(&it.name) || it.has_database && !measured
+    }
+
+    /// Whether this listing says nothing new.
+    pub(crate) fn agrees(&self, listed: &[Listed]) -> bool {
+        let names: BTreeSet<&str> = listed.iter().map(|it| it.name.as_str()).collect();
+        let same =
+            |it: &Listed| self.environments.get(&it.name).is_some_and(|known| known.0 == *it);
+        names.len() == self.environments.len()
+            && listed.iter().all(same)
+            && self.committed.iter().all(|it| names.contains(it.as_str()))
+    }
 }
 
 /// What is not listed is gone, and counts no longer.

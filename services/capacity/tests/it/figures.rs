@@ -82,14 +82,22 @@ async fn tables_come_the_largest_first_and_by_pool() {
         };
         let answer = running.capacity().list_table_usages(world.admin(message)).await.unwrap();
         let answer = answer.into_inner();
-        let names: Vec<_> = answer.table_usages.into_iter().map(|it| it.table).collect();
+        let name = |it: pb::TableUsage| match it.table.as_str() {
+            "*" => format!("{}.*: {} ~{}", it.schema, it.size_bytes, it.row_count),
+            _ => it.table,
+        };
+        let names: Vec<_> = answer.table_usages.into_iter().map(name).collect();
         (names, answer.next_page_token)
     };
     let (first, token) = list(Pool::Unspecified, 2, String::new()).await;
     assert_eq!(first, ["auditbase", "contact"]);
     let (second, token) = list(Pool::Unspecified, 2, token).await;
-    assert_eq!((second, token.as_str()), (vec!["lead".to_owned(), "account".into()], ""));
+    let system = "pg_catalog.*: 20 ~0";
+    assert_eq!(second, ["lead", system], "what is PostgreSQL's own: 100 less the others");
+    let (third, token) = list(Pool::Unspecified, 2, token).await;
+    assert_eq!((third, token.as_str()), (vec!["account".to_owned()], ""));
     assert_eq!(list(Pool::Log, 0, String::new()).await.0, ["auditbase"]);
+    assert!(list(Pool::Database, 0, String::new()).await.0.contains(&system.to_owned()));
 
     let message = pb::ListTableUsagesRequest {
         parent: "platformEnvironments/none".into(),

@@ -17,6 +17,15 @@ async fn assign(world: &World, running: &Running, user: &str) -> Result<(), Stat
     running.licences().create_licence_assignment(world.admin(message)).await.map(drop)
 }
 
+async fn holders(world: &World, running: &Running) -> Vec<String> {
+    let message = pb::ListLicenceAssignmentsRequest {
+        parent: "licences/finance".into(),
+        ..Default::default()
+    };
+    let answer = running.licences().list_licence_assignments(world.admin(message)).await.unwrap();
+    answer.into_inner().licence_assignments.into_iter().map(|it| it.user).collect()
+}
+
 async fn update(
     world: &World,
     running: &Running,
@@ -123,6 +132,7 @@ async fn licences_are_held_by_users() {
         (told(&status, "limit").as_str(), told(&status, "allowed").as_str()),
         ("licences/finance", "2")
     );
+    assert_eq!(holders(&world, &running).await, ["users/chief@contoso.example", "users/clerk"]);
     let nobody = assign(&world, &running, "").await;
     refused(nobody, Code::InvalidArgument, ErrorReason::InvalidValue);
 
@@ -183,6 +193,40 @@ async fn other_services_ask_which_licences_a_user_holds() {
 
     world.run("UPDATE licence SET start_time = now() - interval '2 days', end_time = now()").await;
     assert!(held("users/clerk").await.is_empty() && held("").await.is_empty());
+}
+
+#[tokio::test]
+async fn licences_are_for_users_that_there_are() {
+    let world = World::new().await;
+    let running = world.start().await;
+    world.buy(&running, "finance", 5).await;
+    let status = refused(
+        assign(&world, &running, "clrek").await,
+        Code::NotFound,
+        ErrorReason::ResourceNotFound,
+    );
+    assert_eq!(status.message(), "there is no user `users/clrek`");
+    assert_eq!(told(&status, "resource"), "users/clrek");
+    assign(&world, &running, "CLERK").await.unwrap();
+    assert_eq!(holders(&world, &running).await, ["users/clerk"], "as the directory writes it");
+
+    let keyed = async || {
+        let assignment = pb::LicenceAssignment { user: "users/third".into(), ..Default::default() };
+        let message = pb::CreateLicenceAssignmentRequest {
+            parent: "licences/finance".into(),
+            licence_assignment: Some(assignment),
+            idempotency_key: "k".into(),
+        };
+        running.licences().create_licence_assignment(world.admin(message)).await
+    };
+    let made = keyed().await.unwrap().into_inner();
+    world.users.forget("third");
+    assert_eq!(keyed().await.unwrap().into_inner(), made, "a repetition has the same answer");
+
+    world.users.leave();
+    let away = assign(&world, &running, "chief@contoso.example").await;
+    refused(away, Code::Unavailable, ErrorReason::PeerUnavailable);
+    assert_eq!(holders(&world, &running).await, ["users/clerk", "users/third"]);
 }
 
 #[tokio::test]

@@ -9,4 +9,5 @@ mod notices;
 mod races;
 mod reservations;
 mod sampling;
+mod users;
 mod world;

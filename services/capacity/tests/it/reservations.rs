@@ -47,12 +47,19 @@ async fn what_is_committed_counts_until_its_environment_was_measured() {
         (S::Held, &[amount(Pool::Database, GB)][..])
     );
     assert_eq!(database(&world, &running).await, (0, 1, 4));
+    world.meter.set_away(true);
     let committed = commit(&running, &held.name).await.unwrap();
     assert_eq!(committed.state(), S::Committed);
     assert_eq!(commit(&running, &held.name).await.unwrap(), committed, "idempotent");
     assert_eq!(database(&world, &running).await, (1, 0, 4), "though nobody has listed it yet");
+    // What a setup holds besides while it is at work, and then not.
+    let setup = running.reserve("2", O::AddDatabase, A).await.unwrap();
+    assert_eq!(database(&world, &running).await, (1, 1, 3));
+    commit(&running, &setup.name).await.unwrap();
+    assert_eq!(database(&world, &running).await, (1, 0, 4), "the same gigabyte");
 
     world.meter.broken(A);
+    world.meter.set_away(false);
     let request = world.admin(pb::MeasureUsageRequest::default());
     let answer = running.capacity().measure_usage(request).await;
     refused(answer, Code::Unavailable, ErrorReason::PeerUnavailable);
@@ -73,13 +80,34 @@ async fn what_is_committed_counts_until_its_environment_was_measured() {
 #[tokio::test]
 async fn what_is_committed_for_an_environment_that_is_gone_ends_with_the_next_listing() {
     let world = World::new().await;
+    world.meter.set_away(true);
     let running = world.joined(3600).await;
     world.buy(&running, "database-capacity", 5).await;
     let held = running.reserve("1", O::CreateEnvironment, A).await.unwrap();
     commit(&running, &held.name).await.unwrap();
     assert_eq!(database(&world, &running).await, (1, 0, 4));
+    world.meter.set_away(false);
     world.measure(&running).await;
     assert_eq!(database(&world, &running).await, (0, 0, 5));
+}
+
+#[tokio::test]
+async fn held_ones_add_up_whomever_they_are_for() {
+    let world = World::new().await;
+    world.meter.without_database(A, MeterKind::Platform);
+    let running = world.joined(3600).await;
+    world.buy(&running, "database-capacity", 4).await;
+    world.measure(&running).await;
+    assert_eq!(database(&world, &running).await, (1, 0, 3));
+    running.reserve("1", O::AddDatabase, A).await.unwrap();
+    let other = running.reserve("2", O::CreateEnvironment, "platformEnvironments/b").await.unwrap();
+    assert_eq!(database(&world, &running).await, (1, 2, 1));
+    world.meter.set_away(true);
+    commit(&running, &other.name).await.unwrap();
+    assert_eq!(database(&world, &running).await, (2, 1, 1), "and are committed one by one");
+    running.reserve("3", O::AddDatabase, "platformEnvironments/b").await.unwrap();
+    let none = running.reserve("4", O::CreateEnvironment, "platformEnvironments/c").await;
+    refused(none, Code::ResourceExhausted, ErrorReason::CapacityInsufficient);
 }
 
 #[tokio::test]

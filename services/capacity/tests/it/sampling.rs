@@ -17,6 +17,16 @@ async fn samples(world: &World, running: &Running, parent: &str) -> Vec<pb::Usag
     answer.into_inner().usage_samples
 }
 
+async fn tables(
+    world: &World,
+    running: &Running,
+    parent: &str,
+) -> Result<Vec<pb::TableUsage>, Status> {
+    let message = pb::ListTableUsagesRequest { parent: parent.into(), ..Default::default() };
+    let answer = running.capacity().list_table_usages(world.admin(message)).await?;
+    Ok(answer.into_inner().table_usages)
+}
+
 async fn forecast(world: &World, running: &Running) -> Result<Vec<pb::PoolForecast>, Status> {
     let request = world.admin(pb::ForecastCapacityRequest::default());
     Ok(running.capacity().forecast_capacity(request).await?.into_inner().forecasts)
@@ -41,10 +51,12 @@ async fn usage_is_measured_once_per_period_by_one_of_the_replicas() {
 
     // Who comes later sees that somebody has measured, and waits for its turn.
     drop(running);
-    let before = *world.meter.listings.borrow();
+    let before = world.meter.measurements.borrow()[A];
+    let looked = *world.meter.listings.borrow();
     let patient = world.joined(3600).await;
+    soon(listings.wait_for(|it| *it > looked)).await.unwrap();
     world.measure(&patient).await;
-    assert_eq!(*world.meter.listings.borrow(), before + 1);
+    assert_eq!(world.meter.measurements.borrow()[A], before + 1);
 }
 
 #[tokio::test]
@@ -92,6 +104,99 @@ async fn without_a_lifecycle_service_nothing_can_be_measured() {
     let request = world.admin(pb::MeasureUsageRequest::default());
     let answer = running.capacity().measure_usage(request).await;
     refused(answer, Code::Unavailable, ErrorReason::PeerUnavailable);
+}
+
+#[tokio::test]
+async fn a_database_that_nobody_has_measured_does_not_wait_for_the_period() {
+    let world = World::new().await;
+    world.meter.database(B, MeterKind::Platform, 3 * GB, &[]);
+    let mut measurements = world.meter.measurements.subscribe();
+    let running = world.joined(3600).await;
+    world.measure(&running).await;
+    // It is there before it has a database.
+    world.meter.without_database(A, MeterKind::Platform);
+    world.measure(&running).await;
+    let before = measurements.borrow()[B];
+    assert!(tables(&world, &running, A).await.unwrap().is_empty());
+    assert_eq!(world.pool(&running, Pool::Database).await.used_bytes, 4 * GB);
+
+    world.meter.database(A, MeterKind::Platform, 2 * GB, &[]);
+    soon(measurements.wait_for(|it| it.contains_key(A))).await.unwrap();
+    // Nothing but what was new.
+    assert_eq!(measurements.borrow()[B], before);
+    soon(async { while tables(&world, &running, A).await.unwrap().is_empty() {} }).await;
+    assert_eq!(world.pool(&running, Pool::Database).await.used_bytes, 5 * GB);
+}
+
+#[tokio::test]
+async fn what_is_committed_is_measured_at_once() {
+    let world = World::new().await;
+    world.meter.database(A, MeterKind::Platform, GB, &[]);
+    let mut measurements = world.meter.measurements.subscribe();
+    let running = world.joined(3600).await;
+    world.buy(&running, "database-capacity", 5).await;
+    world.measure(&running).await;
+    let before = measurements.borrow()[A];
+    let add_in = pb::CapacityOperation::InstallAddIn;
+    let held = running.reserve("1", add_in, A).await.unwrap();
+    let message = pb::CommitReservationRequest { name: held.name, ..Default::default() };
+    running.reservations().commit_reservation(message).await.unwrap();
+    soon(measurements.wait_for(|it| it[A] > before)).await.unwrap();
+    let used = async || world.pool(&running, Pool::Database).await.used_bytes;
+    soon(async { while used().await != GB {} }).await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_measured_is_tried_once_until_the_period_is_over() {
+    let world = World::new().await;
+    world.meter.broken(A);
+    let mut listings = world.meter.listings.subscribe();
+    let running = world.joined(3600).await;
+    // Everything, and two looks.
+    soon(listings.wait_for(|it| *it >= 3)).await.unwrap();
+    assert_eq!(world.meter.measurements.borrow()[A], 1);
+    refused(tables(&world, &running, A).await, Code::FailedPrecondition, ErrorReason::InvalidState);
+}
+
+#[tokio::test]
+async fn looks_are_apart_however_often_they_are_asked_for() {
+    let world = World::new().await;
+    world.meter.broken(A);
+    let running = world.joined(3600).await;
+    let mut looks = Vec::new();
+    soon(async {
+        while looks.len() < 3 {
+            // Each of them lists to answer, and asks for a look.
+            let before = *world.meter.listings.borrow();
+            let answer = tables(&world, &running, A).await;
+            refused(answer, Code::FailedPrecondition, ErrorReason::InvalidState);
+            if *world.meter.listings.borrow() > before + 1 {
+                looks.push(std::time::Instant::now());
+            }
+        }
+    })
+    .await;
+    let apart = looks.windows(2).map(|it| it[1] - it[0]);
+    assert!(apart.min().unwrap().as_millis() > 1500, "{looks:?}");
+}
+
+#[tokio::test]
+async fn nobody_knows_while_the_lifecycle_service_is_away() {
+    let world = World::new().await;
+    world.meter.database(A, MeterKind::Platform, GB, &[]);
+    world.meter.set_away(true);
+    let running = world.joined(3600).await;
+    let answer = tables(&world, &running, A).await;
+    refused(answer, Code::Unavailable, ErrorReason::PeerUnavailable);
+    world.meter.set_away(false);
+    soon(async { while tables(&world, &running, A).await.is_err() {} }).await;
+    world.meter.set_away(true);
+    assert_eq!(tables(&world, &running, A).await.unwrap().len(), 1, "what was measured stays");
+    let answer = tables(&world, &running, B).await;
+    refused(answer, Code::Unavailable, ErrorReason::PeerUnavailable);
+    world.meter.set_away(false);
+    let answer = tables(&world, &running, B).await;
+    refused(answer, Code::NotFound, ErrorReason::ResourceNotFound);
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! A tenant with its database, a fake lifecycle service, and clients.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
@@ -13,6 +14,7 @@ use proto::capacity::v1::meter_service_server::{MeterService, MeterServiceServer
 use proto::capacity::v1::reservation_service_client::ReservationServiceClient;
 use proto::capacity::v1::user_licence_service_client::UserLicenceServiceClient;
 use proto::user_context::v1::WatchTrustResponse;
+use proto::user_context::v1::user_context_service_server::UserContextServiceServer;
 use rpc::{
     AssertionIssuer, AssertionVerifier, Channel, Companies, Environment, Identity, Principal,
     Route, SigningKey, role,
@@ -20,6 +22,8 @@ use rpc::{
 use sqlx::{Connection as _, PgConnection};
 use tokio::sync::watch;
 use tonic::{Request, Response, Status};
+
+use crate::users::Users;
 
 pub(crate) const GB: i64 = 1 << 30;
 pub(crate) const MB: i64 = 1 << 20;
@@ -29,6 +33,7 @@ pub(crate) const TIMEOUT: Duration = Duration::from_secs(20);
 pub(crate) struct World {
     pub(crate) url: String,
     pub(crate) meter: Meter,
+    pub(crate) users: Users,
     services: Environment,
     issuer: AssertionIssuer,
     _scratch: Scratch,
@@ -47,6 +52,9 @@ pub(crate) struct Meter {
     environments: Arc<Mutex<BTreeMap<String, Metered>>>,
     /// How often environments were listed.
     pub(crate) listings: watch::Sender<u64>,
+    /// How often each was measured.
+    pub(crate) measurements: watch::Sender<BTreeMap<String, u64>>,
+    away: Arc<AtomicBool>,
 }
 
 #[derive(Clone)]
@@ -61,8 +69,27 @@ impl World {
         let scratch = Scratch::start().await.unwrap();
         let url = scratch.database("tenant").await.unwrap();
         let issuer = AssertionIssuer::new(SigningKey::generate().unwrap().0, TIMEOUT * 10);
-        let meter = Meter { environments: Arc::default(), listings: watch::Sender::new(0) };
-        Self { url, meter, services: Environment::generate(), issuer, _scratch: scratch }
+        let users = [
+            "clerk",
+            "chief@contoso.example",
+            "third",
+            "u0",
+            "u1",
+            "u2",
+            "u3",
+            "u4",
+            "u5",
+            "u6",
+            "u7",
+        ];
+        Self {
+            url,
+            meter: Meter::new(),
+            users: Users::new(&users),
+            services: Environment::generate(),
+            issuer,
+            _scratch: scratch,
+        }
     }
 
     /// A replica that measures when it is told to.
@@ -75,7 +102,7 @@ impl World {
     }
 
     pub(crate) async fn start_with(&self, config: Config, joined: bool) -> Running {
-        let capacity = Capacity::start(config).await.unwrap();
+        let capacity = Capacity::start(config, self.user_context()).await.unwrap();
         let verifier = AssertionVerifier::new("capacity");
         let jwks = self.issuer.jwks().unwrap();
         verifier.apply(&WatchTrustResponse { jwks, ..Default::default() }).unwrap();
@@ -100,6 +127,14 @@ impl World {
         let server = self.services.server("lifecycle", verifier);
         let (routes, _) = server.with(MeterServiceServer::new(self.meter.clone())).build().unwrap();
         self.services.channel(routes, "capacity", "lifecycle").unwrap()
+    }
+
+    fn user_context(&self) -> Channel {
+        let verifier = Arc::new(AssertionVerifier::new("user-context"));
+        let server = self.services.server("user-context", verifier);
+        let server = server.with(UserContextServiceServer::new(self.users.clone()));
+        let (routes, _) = server.build().unwrap();
+        self.services.channel(routes, "capacity", "user-context").unwrap()
     }
 
     /// A connection to the store, for what capacity itself would never do to it.
@@ -214,6 +249,20 @@ impl Running {
 }
 
 impl Meter {
+    fn new() -> Self {
+        Self {
+            environments: Arc::default(),
+            listings: watch::Sender::new(0),
+            measurements: watch::Sender::default(),
+            away: Arc::default(),
+        }
+    }
+
+    /// Whether it answers.
+    pub(crate) fn set_away(&self, away: bool) {
+        self.away.store(away, Ordering::SeqCst);
+    }
+
     pub(crate) fn without_database(&self, environment: &str, kind: pb::MeterKind) {
         self.put(environment, kind, None);
     }
@@ -269,6 +318,9 @@ impl MeterService for Meter {
         if after.is_empty() {
             self.listings.send_modify(|it| *it += 1);
         }
+        if self.away.load(Ordering::SeqCst) {
+            return Err(Status::unavailable("away"));
+        }
         let all = self.environments.lock().unwrap();
         let mut rest = all.iter().filter(|it| *it.0 > after);
         let first = rest.next().map(|(name, it)| pb::MeteredEnvironment {
@@ -293,7 +345,9 @@ impl MeterService for Meter {
         request: Request<pb::MeasureStorageRequest>,
     ) -> Result<Response<pb::MeasureStorageResponse>, Status> {
         let all = self.environments.lock().unwrap();
-        let it = all.get(&request.get_ref().environment).ok_or(Status::not_found("gone"))?;
+        let name = &request.get_ref().environment;
+        self.measurements.send_modify(|it| *it.entry(name.clone()).or_default() += 1);
+        let it = all.get(name).ok_or(Status::not_found("gone"))?;
         match &it.storage {
             Some(Ok(storage)) => Ok(Response::new(storage.clone())),
             Some(Err(())) => Err(Status::unavailable("the database is down")),

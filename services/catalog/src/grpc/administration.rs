@@ -109,7 +109,7 @@ impl CatalogService for Administration {
         let context = CallContext::of(&request)?;
         let snapshot = self.changes.refresh_model(&context.caller).await?;
         Ok(Response::new(pb::RefreshModelResponse {
-            revision: snapshot.revision,
+            revision: snapshot.version.revision,
             data_entity_count: i32::try_from(snapshot.entries.len()).unwrap_or(i32::MAX),
         }))
     }

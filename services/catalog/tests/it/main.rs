@@ -7,6 +7,7 @@ mod ids;
 mod misfortune;
 mod provisioning;
 mod relationships;
+mod replaced;
 mod replicas;
 mod rows;
 mod tracking;

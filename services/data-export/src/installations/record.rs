@@ -78,7 +78,7 @@ impl Records {
     pub(super) fn open(dir: &Path) -> Result<(Self, Vec<Kept>), StartError> {
         let this = Self { records: dir.join("installations"), histories: dir.join("history") };
         for dir in [&this.records, &this.histories] {
-            fs::create_dir_all(dir).map_err(folder_error(dir))?;
+            files::make_private(dir).map_err(folder_error(dir))?;
         }
         let mut kept = Vec::new();
         for entry in fs::read_dir(&this.records).map_err(folder_error(&this.records))? {

@@ -19,6 +19,7 @@ use crate::engine;
 use crate::error::Error;
 use crate::resource::{self, OPERATIONS, PLATFORM};
 use crate::store::add_in::{self as store, Environment, Installation};
+use crate::store::hold;
 use crate::store::operation::NewOperation;
 use crate::words::Word as _;
 
@@ -64,7 +65,7 @@ pub(crate) async fn begin_install(
     parameters: &str,
     lacking: Option<Unmet>,
 ) -> Result<pb::Operation, Error> {
-    store::lock_environment(connection, target.environment).await?;
+    hold::lock(connection, &[target.name()]).await?;
     let environment = environment_for(connection, actor, target.environment).await?;
     let add_in = add_in_of(deps, target.add_in)?;
     let parameters = accepted(add_in, parameters)?;
@@ -72,7 +73,7 @@ pub(crate) async fn begin_install(
         let message = format!("{} is there already, {}.", target.name(), there.state.word());
         return Err(Error::Exists { resource: target.name(), message });
     }
-    refuse_while_held(connection, target.environment).await?;
+    hold::refuse_held(connection, &target.name()).await?;
     let unmet = unmet(&mut *connection, deps, add_in, &environment, lacking).await?;
     if !unmet.is_empty() {
         let environment = resource::name(PLATFORM, target.environment);
@@ -116,7 +117,7 @@ pub(crate) async fn begin_configure(
     require_state(&target, &installation, &[State::Installed])?;
     let add_in = add_in_of(deps, target.add_in)?;
     let parameters = accepted(add_in, parameters)?;
-    refuse_while_held(connection, target.environment).await?;
+    hold::refuse_held(connection, &target.name()).await?;
     let order = Order { parameters, ..order_of(deps, &installation) };
     let new = new_operation(OperationKind::ConfigureAddIn, actor, &target, &order)?;
     let operation = engine::begin(connection, deps, &new).await?;
@@ -137,7 +138,7 @@ pub(crate) async fn begin_uninstall(
         return give_up(deps, connection, &target, &installation).await;
     }
     refuse_while_needed(deps, connection, &target).await?;
-    refuse_while_held(connection, target.environment).await?;
+    hold::refuse_held(connection, &target.name()).await?;
     let order = Order { delete_data, ..order_of(deps, &installation) };
     let new = new_operation(OperationKind::UninstallAddIn, actor, &target, &order)?;
     let operation = engine::begin(connection, deps, &new).await?;
@@ -183,7 +184,7 @@ async fn locked(
     actor: &Actor,
     target: &Target<'_>,
 ) -> Result<Installation, Error> {
-    store::lock_environment(connection, target.environment).await?;
+    hold::lock(connection, &[target.name()]).await?;
     environment_for(connection, actor, target.environment).await?;
     let found = store::find(&mut *connection, target.environment, target.add_in).await?;
     let installation = found.ok_or_else(|| Error::NotFound(target.name()))?;
@@ -205,17 +206,6 @@ fn require_state(
     let operation = resource::name(OPERATIONS, installation.operation);
     let message = format!("{} is {state}, by {operation}.", target.name());
     Err(Error::InvalidState { resource: target.name(), state, message })
-}
-
-/// While the environment as a whole is being changed, its add-ins are not.
-async fn refuse_while_held(connection: &mut PgConnection, environment: Uuid) -> Result<(), Error> {
-    let Some(holder) = store::environment_holder(connection, environment).await? else {
-        return Ok(());
-    };
-    let (resource, state) =
-        (resource::name(PLATFORM, environment), resource::name(OPERATIONS, holder));
-    let message = format!("`{resource}` is being changed by `{state}`.");
-    Err(Error::InvalidState { resource, state, message })
 }
 
 /// What other add-ins there need, stays.

@@ -10,9 +10,9 @@ use super::begin::order_of;
 use super::work::Work;
 use crate::Deps;
 use crate::engine::{self, StageContext, StageError};
-use crate::resource::{self, OPERATIONS};
+use crate::resource::{self, OPERATIONS, PLATFORM};
 use crate::store::add_in::{self as store, Installation};
-use crate::store::operation;
+use crate::store::{hold, operation};
 use crate::words::Word as _;
 
 /// Ends every add-in of a platform environment, within a stage of the operation that holds it: installations under
@@ -23,7 +23,8 @@ pub(crate) async fn uninstall_all(
     platform_environment: Uuid,
 ) -> Result<(), StageError> {
     // Whoever began before this operation held the environment has ended or is seen below.
-    store::lock_environment(&mut *context.connection().await, platform_environment).await?;
+    let name = resource::name(PLATFORM, platform_environment);
+    hold::lock(&mut *context.connection().await, &[name]).await?;
     for installation in store::all_of(deps.store.pool(), platform_environment).await? {
         wait_for_its_operation(deps, context, &installation).await?;
     }

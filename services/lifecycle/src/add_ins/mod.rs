@@ -35,6 +35,7 @@ pub(crate) use parameters::Finding;
 use requirements::Surroundings;
 pub(crate) use requirements::Unmet;
 pub(crate) use status::refresh;
+pub(crate) use version::Version;
 
 use crate::Deps;
 use crate::engine::Workflow;

@@ -7,6 +7,8 @@ use serde_json::{Map, Value};
 
 /// The format of a parameter that names a secret.
 const SECRET_REF: &str = "secret-ref";
+/// In bytes; an add-in is no place for data.
+const LONGEST_PARAMETERS: usize = 256 * 1024;
 /// No name of a secret is longer.
 const LONGEST_NAME: usize = 127;
 /// Passwords and keys of machines are longer than this, and words that people join without a separator are not.
@@ -55,8 +57,14 @@ impl Schema {
         let whole = |description: &str| {
             vec![Finding { parameter: String::new(), description: description.to_owned() }]
         };
+        if text.len() > LONGEST_PARAMETERS {
+            return Err(whole("the parameters are too long"));
+        }
         let value: Value =
             serde_json::from_str(text).map_err(|_| whole("the parameters are not JSON"))?;
+        if has_nul(&value) {
+            return Err(whole("the parameters hold the character U+0000, which cannot be kept"));
+        }
         let findings: Vec<_> = self.0.iter_errors(&value).flat_map(|it| findings_of(&it)).collect();
         match value {
             Value::Object(parameters) if findings.is_empty() => Ok(parameters),
@@ -67,6 +75,16 @@ impl Schema {
             | Value::String(_)
             | Value::Array(_) => Err(whole("the parameters have to be a JSON object")),
         }
+    }
+}
+
+/// PostgreSQL has no such character.
+fn has_nul(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(values) => values.iter().any(has_nul),
+        Value::Object(members) => members.iter().any(|it| it.0.contains('\0') || has_nul(it.1)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }
 }
 
@@ -167,7 +185,8 @@ mod tests {
         let text = r#"{"tables": ["a", "", 3], "tenant": "contoso", "colour": "red"}"#;
         let named: Vec<_> = findings(text).into_iter().map(|it| it.0).collect();
         assert_eq!(named, ["colour", "secret", "tables[1]", "tables[2]", "tenant"]);
-        for no_object in ["[]", "3", "{", "null"] {
+        let long = format!("{{\"tables\": [\"{}\"]}}", "a".repeat(LONGEST_PARAMETERS));
+        for no_object in ["[]", "3", "{", "null", r#"{"tables": ["a\u0000"]}"#, &long] {
             let findings = findings(no_object);
             assert_eq!(findings.len(), 1, "{no_object}: {findings:?}");
             assert_eq!(findings[0].0, "");

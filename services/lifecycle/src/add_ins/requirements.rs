@@ -87,8 +87,7 @@ pub(crate) fn unmet(
         surroundings.runtime,
         ErrorReason::RequirementUnmet,
         format!(
-            "no runtime of this add-in is registered; start what serves {} and name its address in the \
-             lifecycle service's configuration.",
+            "The service of {} is not running here: name its address among the lifecycle service's peers.",
             file.display_name
         ),
     );

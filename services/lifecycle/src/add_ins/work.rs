@@ -165,9 +165,10 @@ impl Work {
     fn runtime(&self) -> Result<AddInRuntimeServiceClient<Channel>, StageError> {
         let channel = self.deps.clients.add_ins.get(&self.order.add_in).cloned();
         channel.map(AddInRuntimeServiceClient::new).ok_or_else(|| {
-            let message = "no runtime of this add-in is registered".to_owned();
-            let help = "Start what serves the add-in, name its address in the lifecycle service's \
-                        configuration, and resume.";
+            let message =
+                format!("The service of {} is not running here.", self.order.display_name);
+            let help =
+                "Start it, name its address among the lifecycle service's peers, and resume.";
             refused(FailureKind::State, ErrorReason::RequirementUnmet, message, help)
         })
     }

@@ -1,6 +1,8 @@
 //! Databases as files, and back.
 
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use uuid::Uuid;
 
@@ -20,6 +22,11 @@ const CUSTOMIZATIONS: [(&str, &str); 9] = [
     ("organization", "solution"),
     ("organization", "portal_mapping_revision"),
 ];
+
+/// What names of files that are not finished end in: a dump's, and a list's of what to restore of one.
+const UNFINISHED: [&str; 2] = ["part", "list"];
+/// A file that is being written is written to all the time.
+const ABANDONED: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What of a database.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -58,12 +65,11 @@ impl Dump {
             return Ok(());
         }
         let aside = self.file.with_extension(format!("{}.part", Uuid::new_v4().simple()));
-        if let Some(directory) = self.file.parent() {
-            tokio::fs::create_dir_all(directory)
-                .await
-                .map_err(|error| file_error(directory, &error))?;
-        }
         let guard = RemovedUnlessKept(aside.clone());
+        let empty = aside.clone();
+        let made = tokio::task::spawn_blocking(move || make_private(&empty)).await;
+        made.map_err(|error| DatabaseError::Later(error.to_string()))?
+            .map_err(|error| file_error(&aside, &error))?;
         let mut command = programs.command("pg_dump", server, database)?;
         command.args(["--format=custom", "--no-password", "--file"]).arg(&aside);
         run(command).await?;
@@ -170,6 +176,52 @@ impl Drop for RemovedUnlessKept {
             _ => {}
         }
     }
+}
+
+/// Makes an empty file, and its directory, that only we can read: `pg_dump` keeps the mode of what it writes to.
+fn make_private(file: &Path) -> std::io::Result<()> {
+    if let Some(directory) = file.parent() {
+        make_directory(directory)?;
+    }
+    std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file).map(drop)
+}
+
+/// Makes the backups' directory, which only we can look into.
+pub(super) fn make_directory(directory: &Path) -> std::io::Result<()> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)
+}
+
+/// Removes what processes that died were writing: files that are not finished and that nobody has written to for
+/// long.
+pub(crate) async fn remove_unfinished(directory: &Path) -> Result<(), DatabaseError> {
+    let (path, directory) = (directory.to_owned(), directory.to_owned());
+    let removed = tokio::task::spawn_blocking(move || remove_abandoned(&directory)).await;
+    removed
+        .map_err(|error| DatabaseError::Later(error.to_string()))?
+        .map_err(|error| file_error(&path, &error))
+}
+
+fn remove_abandoned(directory: &Path) -> std::io::Result<()> {
+    let files = match std::fs::read_dir(directory) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        files => files?,
+    };
+    for file in files {
+        let path = file?.path();
+        let unfinished =
+            path.extension().is_some_and(|it| UNFINISHED.iter().any(|kind| it == *kind));
+        if unfinished && is_abandoned(&path) {
+            tracing::info!(path = %path.display(), "removing what was never finished");
+            drop(RemovedUnlessKept(path));
+        }
+    }
+    Ok(())
+}
+
+/// Also when somebody else removed it meanwhile.
+fn is_abandoned(path: &Path) -> bool {
+    let modified = std::fs::metadata(path).and_then(|it| it.modified());
+    modified.is_ok_and(|it| it.elapsed().is_ok_and(|it| it > ABANDONED))
 }
 
 /// Gives a file its name once it is safe on the disk.

@@ -8,6 +8,7 @@
 mod dump;
 mod measure;
 mod names;
+mod preflight;
 mod program;
 mod server;
 mod swap;
@@ -17,11 +18,14 @@ mod tests;
 
 use std::path::PathBuf;
 
+use sqlx::postgres::PgConnectOptions;
 use uuid::Uuid;
 
-pub(crate) use dump::{Content, Dump, Target};
+pub(crate) use dump::{Content, Dump, Target, remove_unfinished};
 pub(crate) use measure::{Measurement, TableSize};
-pub(crate) use names::{beside, finance_and_operations, platform, replaced};
+pub(crate) use names::{
+    LONGEST as LONGEST_NAME, beside, finance_and_operations, platform, replaced,
+};
 pub(crate) use program::Programs;
 pub(crate) use server::Server;
 
@@ -48,7 +52,9 @@ impl From<sqlx::Error> for DatabaseError {
         // Connection, resources, intervention of an operator, locks and serialization, "in use".
         let passes = ["08", "53", "57", "40", "55"].contains(&class);
         match &error {
-            sqlx::Error::Database(_) if !passes => Self::Refused(error.to_string()),
+            // Its own Display adds the line of PostgreSQL's source.
+            sqlx::Error::Database(said) if !passes => Self::Refused(said.message().to_owned()),
+            sqlx::Error::Database(said) => Self::Later(said.message().to_owned()),
             sqlx::Error::Configuration(_) => Self::Refused(error.to_string()),
             _ => Self::Later(error.to_string()),
         }
@@ -66,18 +72,29 @@ pub(crate) struct Databases {
     /// What a new database of the ERP is a copy of.
     pub(crate) erp_template: Option<String>,
     pub(crate) backup_dir: PathBuf,
+    /// The tenant's own.
+    control_plane: String,
 }
 
 impl Databases {
     /// Connects when it is needed first.
     pub(crate) fn new(config: &crate::Config) -> Result<Self, sqlx::Error> {
+        let control_plane: PgConnectOptions = config.database_url.parse()?;
         Ok(Self {
             platform: Server::new(&config.platform_server_url)?,
             erp: Server::new(&config.erp_server_url)?,
             programs: Programs::new(config.pg_bin.clone()),
             erp_template: config.erp_template.clone(),
             backup_dir: config.backup_dir.clone(),
+            control_plane: control_plane.get_database().unwrap_or_default().to_owned(),
         })
+    }
+
+    /// Whether a database of this name is, on any of the servers, for something that is no ERP's data: the
+    /// tenant's rows, the template, or what is made here for one environment or operation.
+    pub(crate) fn is_reserved(&self, name: &str) -> bool {
+        let others = [Some(self.control_plane.as_str()), self.erp_template.as_deref()];
+        others.contains(&Some(name)) || names::is_made_here(name) || name == server::MAINTENANCE
     }
 
     /// An environment's database and the role that owns it, both by the name that it answers.

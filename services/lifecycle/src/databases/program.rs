@@ -10,6 +10,7 @@ use sqlx::postgres::PgConnectOptions;
 use tokio::process::Command;
 
 use super::{DatabaseError, Server};
+use crate::StartError;
 
 /// What the loader or a wrapper around the programs may need. What else PostgreSQL reads from the environment
 /// is set here or nowhere.
@@ -22,12 +23,32 @@ const TAIL: usize = 600;
 #[derive(Clone, Debug)]
 pub(crate) struct Programs {
     search: Search,
+    /// Where an operator says they are.
+    given: Option<PathBuf>,
 }
 
 impl Programs {
     /// In this directory, or as PostgreSQL itself is searched for.
     pub(crate) fn new(directory: Option<PathBuf>) -> Self {
-        Self { search: Search::from_env().with_explicit(directory) }
+        let given = directory.clone();
+        Self { search: Search::from_env().with_explicit(directory), given }
+    }
+
+    /// Whether they are in the directory that was given.
+    pub(crate) fn check(&self) -> Result<(), StartError> {
+        let Some(directory) = &self.given else { return Ok(()) };
+        match self.missing() {
+            None => Ok(()),
+            Some(name) => Err(StartError::Config(format!(
+                "lifecycle's `pg_bin`: there is no program `{name}` in `{}`",
+                directory.display()
+            ))),
+        }
+    }
+
+    /// One that is not there.
+    pub(super) fn missing(&self) -> Option<&'static str> {
+        ["pg_dump", "pg_restore"].into_iter().find(|it| self.search.program(it).is_none())
     }
 
     /// A program that connects to a database of the server, and is killed when nobody waits for it.

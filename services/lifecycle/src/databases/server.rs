@@ -12,7 +12,7 @@ use super::names::quoted;
 const CONNECTIONS: u32 = 4;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// There on every server, and never one of an environment's.
-const MAINTENANCE: &str = "postgres";
+pub(super) const MAINTENANCE: &str = "postgres";
 
 /// Making a database takes seconds, on a machine that is busy.
 const LOCK_TIMEOUT: &str = "SET lock_timeout = '30s'";
@@ -65,6 +65,13 @@ impl Server {
     /// Whether there is a database of this name.
     pub(crate) async fn exists(&self, database: &str) -> Result<bool, DatabaseError> {
         let sql = "SELECT EXISTS (SELECT 1 FROM pg_database WHERE datname = $1)";
+        Ok(sqlx::query_scalar(sql).bind(database).fetch_one(&self.pool).await?)
+    }
+
+    /// Whether there is a database of this name that people connect to, and no template.
+    pub(crate) async fn accepts_data(&self, database: &str) -> Result<bool, DatabaseError> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM pg_database
+                   WHERE datname = $1 AND datallowconn AND NOT datistemplate)";
         Ok(sqlx::query_scalar(sql).bind(database).fetch_one(&self.pool).await?)
     }
 
@@ -157,10 +164,15 @@ impl Server {
         session: &mut PgConnection,
         name: &str,
     ) -> Result<(), DatabaseError> {
-        if !self.exists(name).await? {
-            return Ok(());
+        // -2 says that a drop was interrupted: nobody can connect, and nothing can be altered any more.
+        let sql = "SELECT datconnlimit = -2 FROM pg_database WHERE datname = $1";
+        let half_dropped: Option<bool> =
+            sqlx::query_scalar(sql).bind(name).fetch_optional(&self.pool).await?;
+        match half_dropped {
+            None => return Ok(()),
+            Some(true) => {}
+            Some(false) => self.end_use(name).await?,
         }
-        self.end_use(name).await?;
         run(session, format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", quoted(name))).await?;
         commit::step("database-dropped");
         Ok(())
@@ -190,7 +202,7 @@ impl Server {
     }
 
     /// Whether connections to a database that is there are accepted.
-    pub(super) async fn set_open(&self, name: &str, open: bool) -> Result<(), DatabaseError> {
+    pub(crate) async fn set_open(&self, name: &str, open: bool) -> Result<(), DatabaseError> {
         self.run(format!("ALTER DATABASE {} WITH ALLOW_CONNECTIONS {open}", quoted(name))).await
     }
 

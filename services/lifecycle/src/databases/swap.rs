@@ -17,7 +17,11 @@ impl Server {
         self.end_use(name).await?;
         self.end_use(new).await?;
         commit::step("swapping");
-        self.rename(&[(name, old), (new, name)], name).await?;
+        if let Err(error) = self.rename(&[(name, old), (new, name)], name).await {
+            // Nobody waits for the swap longer than it is tried.
+            self.set_open(name, true).await?;
+            return Err(error);
+        }
         commit::step("swapped");
         Ok(())
     }

@@ -1,3 +1,5 @@
+use std::os::unix::fs::PermissionsExt as _;
+
 use cluster::Scratch;
 use sqlx::{Connection as _, Executor as _, PgConnection, Row as _};
 use tempfile::TempDir;
@@ -22,6 +24,7 @@ impl World {
             programs: Programs::new(None),
             erp_template: Some("blank".to_owned()),
             backup_dir: directory.path().join("backups"),
+            control_plane: "tenant".to_owned(),
         };
         Self { scratch, directory, databases }
     }
@@ -170,6 +173,125 @@ async fn a_dump_is_restored_beside_and_swapped_in_while_the_database_is_used() {
     }
     world.server().drop_database(&new).await.unwrap();
     assert_eq!(world.names().await, [name]);
+}
+
+#[tokio::test]
+async fn a_dump_is_for_nobody_elses_eyes() {
+    let world = World::new().await;
+    let name = world.databases.ensure_platform(ID).await.unwrap();
+    let dump = Dump::new(&world.databases.backup_dir, "one.dump");
+    dump.write(&world.databases.programs, world.server(), &name).await.unwrap();
+    for path in [world.databases.backup_dir.clone(), world.databases.backup_dir.join("one.dump")] {
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{}: {mode:o}", path.display());
+    }
+}
+
+#[tokio::test]
+async fn a_database_that_is_half_dropped_is_dropped() {
+    let world = World::new().await;
+    let name = world.databases.ensure_platform(ID).await.unwrap();
+    // As PostgreSQL marks one before it removes its files.
+    world.run("postgres", "UPDATE pg_database SET datconnlimit = -2 WHERE datname ~ '^env_'").await;
+    world.databases.drop_platform(ID).await.unwrap();
+    assert!(world.names().await.is_empty());
+    assert!(!world.has_role(&name).await);
+}
+
+#[tokio::test]
+async fn what_a_dead_process_was_writing_is_removed_after_a_day() {
+    let world = World::new().await;
+    let directory = &world.databases.backup_dir;
+    remove_unfinished(directory).await.unwrap();
+    super::dump::make_directory(directory).unwrap();
+    let write = |name: &str, days: u64| {
+        let file = std::fs::File::create(directory.join(name)).unwrap();
+        let time =
+            std::time::SystemTime::now() - std::time::Duration::from_secs(days * 86_400 + 60);
+        file.set_modified(time).unwrap();
+    };
+    for (name, days) in [
+        ("one.0a.part", 1),
+        ("one.new_0a.list", 2),
+        ("two.0b.part", 0),
+        ("three.backup", 30),
+        ("four.copy", 30),
+    ] {
+        write(name, days);
+    }
+    remove_unfinished(directory).await.unwrap();
+    let left = std::fs::read_dir(directory).unwrap();
+    let mut left: Vec<_> = left.map(|it| it.unwrap().file_name().into_string().unwrap()).collect();
+    left.sort();
+    assert_eq!(left, ["four.copy", "three.backup", "two.0b.part"]);
+}
+
+#[tokio::test]
+async fn an_operator_is_told_at_once_what_operations_will_lack() {
+    let world = World::new().await;
+    world.run("postgres", "CREATE DATABASE blank").await;
+    assert_eq!(world.databases.what_is_missing().await, Vec::<String>::new());
+    let file = world.directory.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let nowhere = Server::new("postgres://nobody@127.0.0.1:1/none").unwrap();
+    let missing = Databases {
+        platform: nowhere,
+        erp_template: Some("nope".to_owned()),
+        backup_dir: file.join("backups"),
+        programs: Programs::new(Some(world.directory.path().to_owned())),
+        ..world.databases.clone()
+    };
+    let texts = missing.what_is_missing().await;
+    for part in ["platform_server_url", "`nope`", "pg_dump", "backup_dir"] {
+        assert_eq!(texts.iter().filter(|it| it.contains(part)).count(), 1, "{part}: {texts:#?}");
+    }
+    assert_eq!(texts.len(), 4, "{texts:#?}");
+    assert!(missing.programs.check().unwrap_err().to_string().contains("pg_bin"));
+    Programs::new(None).check().unwrap();
+}
+
+#[tokio::test]
+async fn an_error_says_what_people_can_use() {
+    let world = World::new().await;
+    let mut connection = world.connect("postgres").await;
+    let said = async |connection: &mut PgConnection, sql: &'static str| {
+        DatabaseError::from(connection.execute(sql).await.unwrap_err()).to_string()
+    };
+    assert_eq!(
+        said(&mut connection, "CREATE DATABASE x TEMPLATE nope").await,
+        "template database \"nope\" does not exist"
+    );
+}
+
+#[tokio::test]
+async fn only_databases_for_data_are_an_erps() {
+    let world = World::new().await;
+    for reserved in ["tenant", "blank", "postgres", "fno_contoso"] {
+        assert!(world.databases.is_reserved(reserved), "{reserved}");
+    }
+    assert!(!world.databases.is_reserved("axdb"));
+    world.run("postgres", "CREATE DATABASE axdb").await;
+    for (name, accepts) in
+        [("axdb", true), ("template0", false), ("template1", false), ("no", false)]
+    {
+        assert_eq!(world.server().accepts_data(name).await.unwrap(), accepts, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_swap_that_is_refused_leaves_the_database_open() {
+    let world = World::new().await;
+    let name = world.databases.ensure_platform(ID).await.unwrap();
+    let (new, old) = (beside(ID), replaced(ID));
+    for in_the_way in [&new, &old] {
+        world.server().ensure_empty(in_the_way, &name).await.unwrap();
+    }
+    world.server().swap(&name, &new, &old).await.unwrap_err();
+    world.connect(&name).await;
+    assert_eq!(world.names().await, [name.clone(), new.clone(), old.clone()]);
+    world.server().drop_database(&old).await.unwrap();
+    world.server().swap(&name, &new, &old).await.unwrap();
+    assert_eq!(world.names().await, [name, old]);
 }
 
 #[tokio::test]

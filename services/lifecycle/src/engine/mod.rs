@@ -27,7 +27,8 @@
 //!   row and finds that nobody has given it up ([`StageContext::pass_point_of_no_return`]), and marks it
 //!   irrevocable. Giving up takes the same row: one of the two comes first, and the other is refused.
 //! - **One operation for one environment.** Holds are rows with the target as their key, inserted with the
-//!   operation and deleted with its end, also kept by one that waits for somebody.
+//!   operation and deleted with its end, also kept by one that waits for somebody. An environment is not held
+//!   while something below it is, nor the other way round ([`hold`]).
 
 pub(crate) mod changes;
 pub(crate) mod progress;
@@ -52,6 +53,7 @@ pub(crate) use workflow::{Failure, StageError, Workflow};
 use crate::Deps;
 use crate::error::Error;
 use crate::resource::{self, OPERATIONS};
+use crate::store::hold;
 use crate::store::operation::{self, NewOperation};
 use crate::words::Word as _;
 
@@ -134,6 +136,7 @@ pub(crate) async fn resume(
         let message = format!("`{name}` is {state}; only one that failed can be resumed");
         return Err(Error::InvalidState { resource: name, state, message });
     }
+    hold::refuse_overtaken(connection, &found).await?;
     operation::set_wish(connection, id, OperationState::Pending).await?;
     progress::describe(connection, deps, id).await
 }

@@ -123,7 +123,9 @@ impl Run<'_> {
     ) -> Result<(), Error> {
         let step = |it| commit::step(&step_name(operation.kind, stage.stage, it));
         let context = self.context(operation, stage.stage);
+        // What is past the way back has to go on, whoever began it and whatever became of him.
         let recheck = operation.resumed
+            && !operation.irrevocable
             && stage.stage != workflow.stages().first().copied().unwrap_or_default();
         if !self.mark_begun(stage.stage).await? {
             return Ok(());
@@ -293,7 +295,8 @@ impl Run<'_> {
                     WHERE id = $1 RETURNING state";
         let done = sqlx::query_scalar(done).bind(self.id).bind(irrevocable);
         let state: String = done.fetch_one(&mut *transaction).await?;
-        let done = "UPDATE operation_stage SET state = 'succeeded', progress_percent = 100, end_time = now()
+        let done = "UPDATE operation_stage SET state = 'succeeded', progress_percent = 100, status_text = '',
+                        end_time = now()
                     WHERE operation = $1 AND stage = $2";
         sqlx::query(done).bind(self.id).bind(stage.word()).execute(&mut *transaction).await?;
         if last && state == OperationState::Running.word() {
@@ -314,7 +317,8 @@ impl Run<'_> {
             sqlx::query(failed).bind(self.id).bind(failure).execute(&mut *transaction).await?;
         // Given up meanwhile: the stage stays reached, and is undone.
         if failed.rows_affected() == 1 {
-            let failed = "UPDATE operation_stage SET state = 'failed', end_time = now()
+            let failed =
+                "UPDATE operation_stage SET state = 'failed', status_text = '', end_time = now()
                           WHERE operation = $1 AND stage = $2";
             sqlx::query(failed).bind(self.id).bind(stage.word()).execute(&mut *transaction).await?;
             transaction.commit().await?;
@@ -324,7 +328,7 @@ impl Run<'_> {
 
     async fn mark_stage(&self, stage: OperationStage, state: OperationState) -> Result<(), Error> {
         let sql = "WITH stage AS (
-                       UPDATE operation_stage SET state = $3, end_time = now()
+                       UPDATE operation_stage SET state = $3, status_text = '', end_time = now()
                        WHERE operation = $1 AND stage = $2)
                    UPDATE operation SET revision = revision + 1 WHERE id = $1";
         let mark = sqlx::query(sql).bind(self.id).bind(stage.word()).bind(state.word());

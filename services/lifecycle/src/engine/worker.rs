@@ -47,12 +47,12 @@ pub(super) async fn work(deps: Arc<Deps>, changes: Changes) {
 
 impl Worker {
     async fn take_up(&mut self) -> Result<(), sqlx::Error> {
-        if self.at_work.len() >= self.deps.config.workers.max(1) {
+        if self.at_work.len() >= self.deps.config.workers {
             return Ok(());
         }
         let open = operation::open(&mut *self.deps.store.pool().acquire().await?).await?;
         for id in open {
-            if self.at_work.len() >= self.deps.config.workers.max(1) {
+            if self.at_work.len() >= self.deps.config.workers {
                 break;
             }
             if self.later.contains(&id) || self.at_work.values().any(|it| *it == id) {

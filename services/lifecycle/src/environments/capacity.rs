@@ -13,7 +13,8 @@ use super::stages::{fail, peer};
 use crate::engine::{StageContext, StageError};
 use crate::error::Error;
 
-const KEPT_SECONDS: i64 = 2 * 60 * 60;
+/// As long as the capacity service lets anybody hold something at once.
+const KEPT_SECONDS: i64 = 24 * 60 * 60;
 const HELP: &str = "Free or buy database capacity and resume, or cancel.";
 
 /// What an operation needs.
@@ -70,7 +71,7 @@ pub(crate) async fn reserve(
     }
 }
 
-/// The same for an operation that takes long: what it holds is held for two more hours.
+/// The same for an operation that takes long: what it holds is held for another day.
 pub(crate) async fn keep(
     capacity: &Channel,
     context: &StageContext,

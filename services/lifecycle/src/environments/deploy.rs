@@ -23,7 +23,7 @@ use crate::engine::{StageContext, StageError, Workflow};
 use crate::resource::{self, PLATFORM};
 use crate::setup::begin_at_deployment;
 use crate::setup::start::Deployed;
-use crate::store::{finance_and_operations, operation, platform};
+use crate::store::{finance_and_operations, hold, platform};
 
 /// The workflow of CREATE_ENVIRONMENT of an ERP, and of INSTALL_FINANCE_AND_OPERATIONS.
 pub(crate) struct Deploy {
@@ -147,7 +147,12 @@ impl Deploy {
             context.step("capacity-committed").await?;
         }
         let erp = erp_of(&self.deps, self.environment_id).await?;
+        let trees: Vec<String> = std::iter::once(erp.name())
+            .chain(self.setup().map(|(platform, _)| resource::name(PLATFORM, platform)))
+            .collect();
         in_transaction!(context, |transaction| {
+            // Before any row, as everybody does who holds something.
+            hold::lock(&mut transaction, &trees).await?;
             context.pass_point_of_no_return(&mut transaction).await?;
             let id = self.environment_id;
             finance_and_operations::set_state(&mut *transaction, id, ErpState::Deployed).await?;
@@ -186,7 +191,7 @@ impl Deploy {
         deployed: &Deployed<'_>,
     ) -> Result<(), StageError> {
         // Once it has begun, the environment is held by it, and no longer by the operation that this is.
-        let holder = operation::holder(transaction, erp).await?;
+        let holder = hold::holder(transaction, erp).await?;
         if holder.is_none_or(|it| it.id != deployed.deployment) {
             return Ok(());
         }

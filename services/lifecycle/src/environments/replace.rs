@@ -1,8 +1,8 @@
 //! An environment is overwritten: by another one (copy, refresh), by a backup (restore), by nothing (reset).
 //!
 //! Whatever it is overwritten by is restored into a database beside, which is made the target's (its
-//! organization, its link's configuration) before the two swap names in one transaction. Until then giving up
-//! leaves the target as it was; from then on the old database is dropped and the operation ends.
+//! organization, its link's configuration) before the two swap names in one transaction. Until that begins,
+//! giving up leaves the target as it was; from then on the old database is dropped and the operation ends.
 
 use std::sync::Arc;
 
@@ -26,6 +26,9 @@ use crate::databases::{self, Dump, Server, Target};
 use crate::engine::{StageContext, StageError, Workflow};
 use crate::resource::{self, PLATFORM};
 use crate::store::{backup, platform};
+
+/// Note: what the target grows by, in bytes.
+const GROWTH: &str = "growth";
 
 /// The workflow of COPY_ENVIRONMENT, RESTORE_ENVIRONMENT and RESET_ENVIRONMENT.
 pub(crate) struct Replace {
@@ -67,8 +70,8 @@ impl Workflow for Replace {
         async move {
             match stage {
                 OperationStage::ReservingCapacity => {
-                    let need = self.need().await?;
-                    capacity::reserve(&self.deps.clients.capacity, context, &need).await
+                    self.estimate(context).await?;
+                    self.keep(context).await
                 }
                 OperationStage::CopyingData => self.copy(context).await,
                 OperationStage::ProvisioningDataverse => self.make_empty(context).await,
@@ -87,7 +90,7 @@ impl Workflow for Replace {
         async move {
             match stage {
                 OperationStage::ReservingCapacity => {
-                    let need = Need::new(self.capacity_operation(), self.target_name());
+                    let need = self.need(context).await?;
                     capacity::release(&self.deps.clients.capacity, context, &need).await?;
                 }
                 OperationStage::CopyingData | OperationStage::ProvisioningDataverse => {
@@ -142,8 +145,26 @@ impl Replace {
         resource::name(PLATFORM, self.target)
     }
 
-    /// What the target grows by.
-    async fn need(&self) -> Result<Need, StageError> {
+    /// What was found at the beginning: once the target is overwritten, nobody can tell any more.
+    async fn need(&self, context: &StageContext) -> Result<Need, StageError> {
+        let noted = context.noted(GROWTH).await?.and_then(|it| it.as_i64()).unwrap_or_default();
+        Ok(Need::new(self.capacity_operation(), self.target_name()).with_size(noted))
+    }
+
+    /// Goes on holding what the target grows by, for as long as one of the long steps may take.
+    async fn keep(&self, context: &StageContext) -> Result<(), StageError> {
+        if !self.stages().contains(&OperationStage::ReservingCapacity) {
+            return Ok(());
+        }
+        let need = self.need(context).await?;
+        capacity::keep(&self.deps.clients.capacity, context, &need).await
+    }
+
+    /// Notes what the target grows by, unless it was noted.
+    async fn estimate(&self, context: &StageContext) -> Result<(), StageError> {
+        if context.noted(GROWTH).await?.is_some() {
+            return Ok(());
+        }
         let target = self.place(self.target).await?;
         let size = match &self.origin {
             Origin::Environment { id, .. } => {
@@ -154,7 +175,7 @@ impl Replace {
             Origin::Nothing => 0,
         };
         let growth = size - target.server.size(&target.database).await?;
-        Ok(Need::new(self.capacity_operation(), self.target_name()).with_size(growth))
+        context.note(GROWTH, &growth.into()).await
     }
 
     /// Where an environment of this half has its data.
@@ -198,6 +219,7 @@ impl Replace {
         self.set_servicing(context, true).await?;
         let target = self.place(self.target).await?;
         self.back_up(context).await?;
+        self.keep(context).await?;
         let programs = &self.deps.databases.programs;
         let dump = match &self.origin {
             Origin::Environment { id, .. } => {
@@ -206,6 +228,7 @@ impl Replace {
                 let dump = self.working_dump(context);
                 dump.write(programs, &source.server, &source.database).await?;
                 context.step("source-read").await?;
+                self.keep(context).await?;
                 dump
             }
             Origin::Backup { id } => {
@@ -217,7 +240,8 @@ impl Replace {
         let new = databases::beside(context.operation);
         let beside = Target { database: &new, owner: &target.owner };
         dump.restore(programs, &target.server, beside, self.origin.content()).await?;
-        context.step("restored-beside").await
+        context.step("restored-beside").await?;
+        self.keep(context).await
     }
 
     /// Backs the target up and makes an empty database beside it.
@@ -251,9 +275,19 @@ impl Replace {
         let place = self.place(self.target).await?;
         let (new, old) = names(context);
         if self.half == Half::Platform && place.server.exists(&new).await? {
+            // A swap that was only begun has closed them.
+            for database in [&new, &place.database] {
+                place.server.set_open(database, true).await?;
+            }
             self.configure(context, &place, &new).await?;
         }
         context.say(70, "Swapping").await?;
+        // Before anything is ended in the old database: what was acknowledged there, or prepared with its other
+        // half committed elsewhere, would be missing in it if it came back.
+        in_transaction!(context, |transaction| {
+            context.pass_point_of_no_return(&mut transaction).await?;
+        });
+        context.step("swapping").await?;
         place.server.swap(&place.database, &new, &old).await?;
         context.step("swapped").await?;
         let source = match (&self.origin, self.half) {
@@ -262,15 +296,13 @@ impl Replace {
             }
             _ => None,
         };
-        in_transaction!(context, |transaction| {
-            context.pass_point_of_no_return(&mut transaction).await?;
-            if let Some(source) = source
-                && let Some(dataverse) = &source.dataverse
-            {
-                let origin = (dataverse, source.platform_tools);
-                platform::set_origin(&mut transaction, self.target, origin).await?;
-            }
-        });
+        if let Some(source) = source
+            && let Some(dataverse) = &source.dataverse
+        {
+            let origin = (dataverse, source.platform_tools);
+            let connection = &mut *context.connection().await;
+            platform::set_origin(connection, self.target, origin).await?;
+        }
         Ok(())
     }
 
@@ -306,7 +338,7 @@ impl Replace {
         self.working_dump(context).remove().await?;
         context.step("old-dropped").await?;
         if self.stages().contains(&OperationStage::ReservingCapacity) {
-            let need = Need::new(self.capacity_operation(), self.target_name());
+            let need = self.need(context).await?;
             capacity::commit(&self.deps.clients.capacity, context, &need).await?;
         }
         self.set_servicing(context, false).await

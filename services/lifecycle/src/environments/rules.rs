@@ -8,6 +8,7 @@ use proto::lifecycle::v1::{
 use crate::error::Error;
 use crate::store::finance_and_operations::FinanceAndOperations;
 use crate::store::platform::{Dataverse, Platform};
+use crate::text;
 use crate::words::Word as _;
 
 pub(crate) const DELETE_LINKED: &str = "Delete cannot be performed on Power Platform environments that are linked to Finance and Operations environments. Please use Lifecycle Services to perform this operation.";
@@ -48,12 +49,7 @@ fn check_label(field: &str, label: &str, longest: usize) -> Result<(), Error> {
 
 /// What people call an environment.
 pub(crate) fn check_display_name(field: &str, name: &str) -> Result<(), Error> {
-    let length = name.chars().count();
-    match length > 0
-        && length <= LONGEST_DISPLAY_NAME
-        && name.trim() == name
-        && !name.contains(char::is_control)
-    {
+    match text::is_plain(name, LONGEST_DISPLAY_NAME) && name.trim() == name {
         true => Ok(()),
         false => {
             let message = format!(
@@ -105,7 +101,10 @@ pub(crate) fn dataverse(environment: &Platform) -> Result<&Dataverse, Error> {
     environment.dataverse.as_ref().ok_or_else(|| Error::InvalidState {
         resource: environment.name(),
         state: "no_database".to_owned(),
-        message: format!("`{}` has no database", environment.name()),
+        message: format!(
+            "`{}` has no database; add one first, or set up Power Platform integration",
+            environment.name()
+        ),
     })
 }
 

@@ -1,4 +1,5 @@
-//! What is no longer kept is removed: backups, and databases of environments that can no longer be recovered.
+//! What is no longer kept is removed: backups, databases of environments that can no longer be recovered, and
+//! files that a process which died was writing.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,6 +31,7 @@ pub(crate) async fn sweep(deps: Arc<Deps>) {
 
 /// One process at a time does it, once.
 async fn sweep_once(deps: &Deps) -> Result<(), Error> {
+    databases::remove_unfinished(&deps.databases.backup_dir).await?;
     let mut session = deps.store.connect().await?;
     let lock = "SELECT pg_try_advisory_lock(hashtextextended('lifecycle.sweep', 0))";
     if sqlx::query_scalar(lock).fetch_one(&mut session).await? {

@@ -17,6 +17,7 @@ use crate::idempotency::{self, Known};
 use crate::page_token;
 use crate::resource::{self, OPERATIONS, PLATFORM};
 use crate::store::add_in::{self as store, Environment, Installation};
+use crate::text;
 
 /// Answers its calls.
 #[derive(Clone)]
@@ -333,6 +334,9 @@ fn installation_id(name: &str) -> Result<(Uuid, &str), Error> {
     let not_found = || Error::NotFound(name.to_owned());
     let (environment, add_in) = name.rsplit_once(&format!("/{ADD_INS}/")).ok_or_else(not_found)?;
     let environment = resource::guid(PLATFORM, environment).map_err(|_| not_found())?;
+    if !text::is_id(add_in) {
+        return Err(not_found());
+    }
     Ok((environment, add_in))
 }
 

@@ -20,7 +20,9 @@ use crate::error::Error;
 use crate::idempotency::{self, Known};
 use crate::page_token;
 use crate::resource::{self, OPERATIONS};
+use crate::store::hold;
 use crate::store::operation::{self, Operation, Wanted};
+use crate::text;
 
 /// How often a watcher looks, whatever it is told.
 const LOOK: Duration = Duration::from_secs(5);
@@ -52,6 +54,9 @@ impl Operations {
         let after = read_place(&page_token::read(&request.page_token)?)?;
         let states = request.states().filter(|it| *it != OperationState::Unspecified).collect();
         let target = Some(request.target.clone()).filter(|it| !it.is_empty());
+        if let Some(target) = &target {
+            text::check("target", target, 2 * text::LONGEST_NAME)?;
+        }
         let user = (!actor.reads_all()).then(|| actor.name());
         let wanted = Wanted { target, states, user, after, limit: size + 1 };
         let connection = &mut *self.deps.store.pool().acquire().await?;
@@ -87,6 +92,7 @@ impl Operations {
         };
         find(&mut transaction, actor, &request.name).await?;
         let id = resource::guid(OPERATIONS, &request.name)?;
+        hold::lock_of(&mut transaction, id).await?;
         let locked = operation::find_locked(&mut transaction, id).await?;
         let revision = locked.map(|it| it.revision.to_string());
         if !request.etag.is_empty() && Some(&request.etag) != revision.as_ref() {

@@ -80,11 +80,14 @@ impl Setup {
     ) -> Result<pb::StartSetupResponse, Error> {
         const METHOD: &str = "StartSetup";
         let (store, caller, key) = (&self.deps.store, &actor.caller, &request.idempotency_key);
-        let connection = &mut *store.pool().acquire().await?;
         // What was answered is not judged anew.
-        if let Some(answer) = idempotency::recall(connection, caller, key, METHOD, request).await? {
+        let mut connection = store.pool().acquire().await?;
+        let known = idempotency::recall(&mut connection, caller, key, METHOD, request).await?;
+        if let Some(answer) = known {
             return Ok(answer);
         }
+        // Who holds one and waits for another stops everybody, once there are as many as connections.
+        drop(connection);
         let decided = start::decide(&self.deps, actor, request).await?;
         let mut transaction = store.begin().await?;
         let key = match idempotency::begin(&mut transaction, caller, key, METHOD, request).await? {

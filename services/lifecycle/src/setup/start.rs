@@ -21,7 +21,7 @@ use crate::resource::{self, FINANCE_AND_OPERATIONS, PLATFORM};
 use crate::store::finance_and_operations::{self, FinanceAndOperations};
 use crate::store::operation::NewOperation;
 use crate::store::platform::{self, Platform};
-use crate::store::{link, operation};
+use crate::store::{hold, link};
 
 const AT_DEPLOYMENT: &str =
     "Platform integration of a cloud-hosted environment is possible at its deployment only.";
@@ -66,7 +66,19 @@ impl Pair {
         let existing = self.existing.then_some(&self.platform);
         let question = Question { user, erp: &self.erp, existing, by_its_operation: None };
         let facts = facts::gather(deps, question).await?;
-        Ok((prerequisites::check(&facts), facts::warnings(&self.erp, &self.platform)))
+        let mut warnings = facts::warnings(&self.erp, &self.platform);
+        // What no prerequisite is about, and keeps a setup from beginning all the same.
+        let mut connection = deps.store.pool().acquire().await?;
+        if let Err(error) = self.require_possible(&mut connection).await {
+            warnings.insert(0, possible_or(error)?);
+        }
+        Ok((prerequisites::check(&facts), warnings))
+    }
+
+    /// The two may be linked at all, and are not yet.
+    async fn require_possible(&self, connection: &mut PgConnection) -> Result<(), Error> {
+        self.require_suitable()?;
+        self.require_unlinked(connection).await
     }
 
     /// Neither half is linked.
@@ -117,6 +129,17 @@ impl Pair {
     }
 }
 
+/// Why a setup may not begin, in words; not what keeps us from finding out.
+fn possible_or(error: Error) -> Result<String, Error> {
+    match error {
+        Error::AlreadyLinked { .. } | Error::Requirement { .. } => {
+            let why = error.to_string();
+            Ok(format!("A setup cannot begin: {}.", why.trim_end_matches('.')))
+        }
+        other => Err(other),
+    }
+}
+
 /// A setup that may begin.
 pub(crate) struct Decided {
     pair: Pair,
@@ -136,8 +159,7 @@ pub(crate) async fn decide(
     let pair = Pair::find(&mut connection, actor, erp, platform).await?;
     let user = actor.name();
     confirm(deps, &user, request.agreed, &request.confirmed_user_name).await?;
-    pair.require_suitable()?;
-    pair.require_unlinked(&mut connection).await?;
+    pair.require_possible(&mut connection).await?;
     drop(connection);
     let template = choose(deps, &pair, &request.template).await?;
     if pair.platform.state != PlatformEnvironmentState::Ready {
@@ -211,7 +233,7 @@ pub(crate) async fn begin_at_deployment(
     };
     let pair = Pair { erp, platform, existing };
     for target in [pair.erp.name(), pair.platform.name()] {
-        operation::let_go(connection, deployed.deployment, &target).await?;
+        hold::let_go(connection, deployed.deployment, &target).await?;
     }
     let user = deployed.user.to_owned();
     begin(connection, deps, &Decided { pair, template, user }).await
@@ -249,8 +271,9 @@ pub(crate) async fn confirm(
     match typed.trim().to_lowercase() == name.trim().to_lowercase() {
         true => Ok(()),
         false => {
-            let message =
-                "A link cannot be undone: type your own display name to confirm it.".to_owned();
+            let message = format!(
+                "A link cannot be undone: type your own display name, `{name}`, to confirm it."
+            );
             Err(Error::Confirmation { field: "confirmed_user_name", message })
         }
     }

@@ -57,9 +57,11 @@ impl Installation {
     }
 }
 
-const COLUMNS: &str =
-    "platform_environment, add_in, version, state, parameters::text, status_text, operation,
-    install_time, revision";
+// One whose operation waits for somebody says what it waits for.
+const COLUMNS: &str = "platform_environment, add_in, version, state, parameters::text,
+    coalesce((SELECT o.failure ->> 'message' FROM operation o
+              WHERE o.id = add_in_installation.operation AND o.state = 'failed'), status_text) AS status_text,
+    operation, install_time, revision";
 
 /// An environment that is not deleted.
 pub(crate) async fn environment(
@@ -112,31 +114,6 @@ fn environment_of(row: &PgRow) -> Result<Environment, sqlx::Error> {
         erp,
         dual_write_linked: row.try_get("dual_write_linked")?,
     })
-}
-
-/// Lets whoever changes the environment's add-ins in one transaction after the other, until this one ends.
-pub(crate) async fn lock_environment(
-    connection: &mut PgConnection,
-    id: Uuid,
-) -> Result<(), sqlx::Error> {
-    let lock = "SELECT FROM platform_environment WHERE id = $1 FOR NO KEY UPDATE";
-    sqlx::query(lock).bind(id).execute(connection).await?;
-    Ok(())
-}
-
-/// The operation that is changing the environment as a whole, unless it is a setup that failed at dual-write.
-pub(crate) async fn environment_holder(
-    executor: impl PgExecutor<'_>,
-    id: Uuid,
-) -> Result<Option<Uuid>, sqlx::Error> {
-    let select = "
-        SELECT h.operation FROM operation_hold h JOIN operation o ON o.id = h.operation
-        WHERE h.target = 'platformEnvironments/' || $1::uuid
-          AND NOT (o.kind = 'setup' AND o.state = 'failed' AND EXISTS (
-              SELECT FROM operation_stage s WHERE s.operation = o.id
-              AND s.stage = 'dual_write_platform_setup' AND s.state = 'failed'))";
-    let row = sqlx::query(select).bind(id).fetch_optional(executor).await?;
-    row.map(|row| row.try_get(0)).transpose()
 }
 
 /// One installation.

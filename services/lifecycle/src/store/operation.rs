@@ -1,4 +1,4 @@
-//! Rows of operations, their stages and their holds.
+//! Rows of operations and their stages.
 
 use chrono::{DateTime, Utc};
 use proto::lifecycle::v1::{OperationKind, OperationStage, OperationState};
@@ -7,6 +7,7 @@ use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{FromRow, Row as _};
 use uuid::Uuid;
 
+use super::hold::{self, Below};
 use super::word;
 use crate::error::Error;
 use crate::resource::{self, OPERATIONS};
@@ -57,7 +58,8 @@ pub(crate) struct Stage {
     pub(crate) end_time: Option<DateTime<Utc>>,
 }
 
-const COLUMNS: &str = "id, kind, state, request::text AS request, user_name, targets, warnings,
+pub(super) const COLUMNS: &str =
+    "id, kind, state, request::text AS request, user_name, targets, warnings,
     failure::text AS failure, resumed, irrevocable, create_time, end_time, revision";
 
 impl FromRow<'_, PgRow> for Operation {
@@ -126,72 +128,8 @@ pub(crate) async fn insert(
     let insert = "INSERT INTO operation_stage (operation, position, stage)
                   SELECT $1, position, stage FROM unnest($2::text[]) WITH ORDINALITY AS t (stage, position)";
     sqlx::query(insert).bind(id).bind(&stages).execute(&mut *connection).await?;
-    let mut holds = new.holds.clone();
-    // In one order, so that two never wait for each other.
-    holds.sort();
-    for target in &holds {
-        hold(connection, id, target).await?;
-    }
+    hold::take(connection, id, &new.holds, Below::of(new.kind)).await?;
     Ok(id)
-}
-
-/// Keeps others from changing the target until the operation has ended.
-pub(crate) async fn hold(
-    connection: &mut PgConnection,
-    operation: Uuid,
-    target: &str,
-) -> Result<(), Error> {
-    let insert = "INSERT INTO operation_hold (target, operation) VALUES ($1, $2)
-                  ON CONFLICT (target) DO NOTHING";
-    let insert = sqlx::query(insert).bind(target).bind(operation);
-    if insert.execute(&mut *connection).await?.rows_affected() == 1 {
-        return Ok(());
-    }
-    match holder(connection, target).await? {
-        Some(it) if it.id == operation => Ok(()),
-        Some(it) => Err(in_the_way(target, &it)),
-        // It ended between the two statements: the caller may try again.
-        None => Err(Error::InvalidState {
-            resource: target.to_owned(),
-            state: "changing".to_owned(),
-            message: format!("another operation on `{target}` has just ended; try again"),
-        }),
-    }
-}
-
-/// Lets others change a target that this operation holds: only for who begins an operation that takes over.
-pub(crate) async fn let_go(
-    connection: &mut PgConnection,
-    operation: Uuid,
-    target: &str,
-) -> Result<(), sqlx::Error> {
-    let delete = "DELETE FROM operation_hold WHERE target = $2 AND operation = $1";
-    sqlx::query(delete).bind(operation).bind(target).execute(connection).await?;
-    Ok(())
-}
-
-/// The operation that holds a target.
-pub(crate) async fn holder(
-    connection: &mut PgConnection,
-    target: &str,
-) -> Result<Option<Operation>, sqlx::Error> {
-    let sql = format!(
-        "SELECT {COLUMNS} FROM operation WHERE id = (SELECT operation FROM operation_hold WHERE target = $1)"
-    );
-    sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(target).fetch_optional(connection).await
-}
-
-fn in_the_way(target: &str, other: &Operation) -> Error {
-    let (name, kind) = (other.name(), other.kind.word().replace('_', " "));
-    let waits = match other.state {
-        OperationState::Failed => " It waits to be resumed or cancelled.",
-        _ => "",
-    };
-    Error::InvalidState {
-        resource: target.to_owned(),
-        state: name.clone(),
-        message: format!("`{target}` is being changed by `{name}` ({kind}).{waits}"),
-    }
 }
 
 /// One operation.

@@ -142,6 +142,15 @@ pub(crate) async fn find(
     sqlx::query_as(AssertSqlSafe(select)).bind(id).fetch_optional(executor).await
 }
 
+/// Whether a database is one's.
+pub(crate) async fn has_database(
+    executor: impl PgExecutor<'_>,
+    database: &str,
+) -> Result<bool, sqlx::Error> {
+    let select = "SELECT EXISTS (SELECT FROM platform_environment WHERE database = $1)";
+    sqlx::query_scalar(select).bind(database).fetch_one(executor).await
+}
+
 /// The first ones after a display name and an id.
 pub(crate) async fn list(
     executor: impl PgExecutor<'_>,

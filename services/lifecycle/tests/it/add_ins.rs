@@ -188,7 +188,7 @@ async fn all_that_is_missing_is_said_at_once() {
         "does not support the geography of One ERP, westeurope",
         "needs dual-write, which is not linked",
         "needs the add-in own",
-        "no runtime of this add-in is registered; ",
+        "is not running here: name its address among",
         "there is no gigabyte left",
     ];
     assert_eq!(unmet.len(), parts.len(), "{unmet:#?}");
@@ -236,6 +236,54 @@ async fn after_a_setup_that_failed_at_dual_write_add_ins_are_installed() {
     let ended = world.ended(&world.install("own").await.unwrap()).await;
     assert_eq!(ended.state(), OperationState::Succeeded, "{ended:?}");
     installed_once(&world, "own", RED).await;
+}
+
+fn back_up() -> pb::CreateBackupRequest {
+    pb::CreateBackupRequest { parent: ENVIRONMENT.into(), ..Default::default() }
+}
+
+#[tokio::test]
+async fn an_environment_and_its_add_ins_are_not_changed_at_once() {
+    let world = World::new().await;
+    let administrator = |message| world.ask_as("root", role::SYSTEM_ADMINISTRATOR, message);
+    world.peers.world().unprivileged.insert(USER.to_owned());
+    let waiting = world.ended(&world.install("own").await.unwrap()).await;
+    assert_eq!(waiting.state(), OperationState::Failed);
+    let outcome = world.platforms().create_backup(administrator(back_up())).await;
+    let status = refused(outcome, Code::FailedPrecondition, ErrorReason::InvalidState);
+    for part in [waiting.name.as_str(), "addIns/own", "resumed or cancelled"] {
+        assert!(status.message().contains(part), "{status:?}");
+    }
+    // What is beside it goes on.
+    world.ended(&world.cancel("own").await.unwrap()).await;
+    // There is no such database: it waits for somebody, and holds the environment meanwhile.
+    let begun = world.platforms().create_backup(administrator(back_up())).await.unwrap();
+    let begun = begun.into_inner().operation.unwrap();
+    let status =
+        refused(world.install("own").await, Code::FailedPrecondition, ErrorReason::InvalidState);
+    assert!(status.message().contains(&begun.name), "{status:?}");
+}
+
+#[tokio::test]
+async fn of_an_environment_and_its_add_in_that_begin_at_once_one_does() {
+    let world = World::new().await;
+    // They fail at once, and hold what they are about.
+    world.peers.world().unprivileged.insert(USER.to_owned());
+    for _ in 0..10 {
+        let request = world.ask_as("root", role::SYSTEM_ADMINISTRATOR, back_up());
+        let mut platforms = world.platforms();
+        let (add_in, environment) =
+            tokio::join!(world.install("own"), platforms.create_backup(request));
+        let environment = environment.map(|it| it.into_inner().operation.unwrap());
+        let (won, lost) =
+            if add_in.is_ok() { (add_in, environment) } else { (environment, add_in) };
+        refused(lost, Code::FailedPrecondition, ErrorReason::InvalidState);
+        let begun = won.unwrap();
+        world.ended(&begun).await;
+        let request = pb::CancelOperationRequest { name: begun.name.clone(), ..Default::default() };
+        world.operations().cancel_operation(world.ask(request)).await.unwrap();
+        world.ended(&begun).await;
+    }
 }
 
 #[tokio::test]
@@ -326,7 +374,9 @@ async fn who_may_not_install_solutions_is_waited_for() {
     assert!(failure.message.contains("don't have permission to install"), "{}", failure.message);
     assert!(failure.help.contains(role::SYSTEM_ADMINISTRATOR), "{}", failure.help);
     assert!(failure.help.contains("resume, or cancel"), "{}", failure.help);
-    assert_eq!(world.installation("own").await.unwrap().state(), State::Installing);
+    let installation = world.installation("own").await.unwrap();
+    assert_eq!(installation.state(), State::Installing);
+    assert_eq!(installation.status_text, failure.message);
 
     world.peers.world().unprivileged.clear();
     let denied = status(

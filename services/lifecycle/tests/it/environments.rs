@@ -292,6 +292,44 @@ async fn licences_names_and_regions_are_checked() {
     for id in ["", "Contoso", "1contoso", "con_toso", "a-name-of-21-letters-"] {
         refused(create(new_erp(id, ErpType::Sandbox)).await, invalid.0, invalid.1);
     }
+    // Of names, versions and databases too: short, on one line, and nobody else's.
+    type Spoil = fn(&mut pb::FinanceAndOperationsEnvironment, String);
+    let long = "1".repeat(100_000);
+    let spoiled: [(&str, Spoil); 4] = [
+        ("administrator", |erp, text| erp.administrator = format!("users/{text}")),
+        ("version", |erp, text| erp.version = text),
+        ("database", |erp, text| erp.database = text),
+        ("display_name", |erp, text| erp.display_name = text),
+    ];
+    for (field, spoil) in spoiled {
+        for text in ["\0", "a\nb", &long] {
+            let mut request = new_erp("spoiled", ErpType::CloudHosted);
+            spoil(request.finance_and_operations_environment.as_mut().unwrap(), text.to_owned());
+            let status = refused(create(request).await, invalid.0, invalid.1);
+            assert!(status.message().contains(field), "{status:?}");
+        }
+    }
+    for database in
+        ["tenant", "blank", "postgres", "template0", "template1", "existing", "fno_x", "no"]
+    {
+        let mut request = new_erp("spoiled", ErpType::CloudHosted);
+        request.finance_and_operations_environment.as_mut().unwrap().database = database.into();
+        let status = refused(create(request).await, invalid.0, invalid.1);
+        assert!(status.message().contains("`database`"), "{status:?}");
+    }
+    for name in ["financeAndOperationsEnvironments/\0".to_owned(), format!("links/{long}")] {
+        let request = pb::ListOperationsRequest { target: name, ..Default::default() };
+        refused(
+            process.operations().list_operations(ask(&world, request)).await,
+            invalid.0,
+            invalid.1,
+        );
+    }
+    let request = pb::GetFinanceAndOperationsEnvironmentRequest {
+        name: "financeAndOperationsEnvironments/\0".into(),
+    };
+    let none = erps(&process).get_finance_and_operations_environment(ask(&world, request)).await;
+    refused(none, Code::NotFound, ErrorReason::ResourceNotFound);
     let mut elsewhere = new_erp("moon", ErpType::Sandbox);
     elsewhere.finance_and_operations_environment.as_mut().unwrap().region = "moon".into();
     refused(create(elsewhere).await, Code::FailedPrecondition, ErrorReason::RegionUnsuitable);
@@ -335,6 +373,22 @@ async fn a_platform_environment_is_made_with_its_database_once_per_host() {
     let database = made.database.unwrap();
     assert_eq!(world.peers.kept().organizations[&database.database_name].provisioned.len(), 3);
     assert_eq!(database.url, "https://one-host.crm.dynamics.com");
+
+    // Who names no host gets one that is free.
+    for host in ["one-host-2", "one-host-3"] {
+        let mut request = new_platform("One host", "", Type::Sandbox);
+        let asked = request.platform_environment.as_mut().unwrap();
+        let database = asked.database.take();
+        let begun = platforms(&process).create_platform_environment(ask(&world, request)).await;
+        let bare = succeeded(&world, &process, begun.unwrap().into_inner().operation).await;
+        let name = bare.targets[0].clone();
+        let request = pb::AddDatabaseRequest { name: name.clone(), database, ..Default::default() };
+        let begun = platforms(&process).add_database(ask(&world, request)).await.unwrap();
+        succeeded(&world, &process, begun.into_inner().operation).await;
+        let made = get(&world, &process, &name).await.database.unwrap();
+        assert_eq!(made.host_name, host);
+        assert_eq!(made.url, format!("https://{host}.crm.dynamics.com"));
+    }
 
     world.run("UPDATE lifecycle.tenant_settings SET disable_environment_creation_by_non_admin_users = true").await;
     let request = new_platform("forbidden", "forbidden", Type::Sandbox);

@@ -218,6 +218,8 @@ async fn what_fails_for_good_waits_and_is_resumed_at_its_stage() {
     let mut waits = world.ended(&process, &begun).await;
     for (effect, stage) in EFFECTS {
         assert_eq!(waits.state(), State::Failed, "{effect}");
+        // Only what is at work says what it is at.
+        assert!(waits.stages.iter().all(|it| it.status_text.is_empty()), "{waits:#?}");
         let failure = waits.failure.clone().unwrap();
         assert_eq!((failure.stage(), failure.kind()), (stage, FailureKind::Internal), "{effect}");
         assert!(!failure.message.is_empty() && !failure.help.is_empty());
@@ -233,11 +235,33 @@ async fn what_fails_for_good_waits_and_is_resumed_at_its_stage() {
         waits = world.ended(&process, &resumed).await;
     }
     linked_once(&world, &waits).await;
+    assert!(waits.stages.iter().all(|it| it.status_text.is_empty()), "{waits:#?}");
+    let request = pb::CheckPrerequisitesRequest {
+        finance_and_operations_environment: ERP.into(),
+        platform_environment: INITIAL.into(),
+    };
+    let checked = process.setup().check_prerequisites(world.ask(request)).await.unwrap();
+    let warnings = checked.into_inner().warnings;
+    assert!(warnings[0].contains("cannot begin") && warnings[0].contains(INITIAL), "{warnings:?}");
     refused(
         world.resume(&process, &waits).await,
         Code::FailedPrecondition,
         ErrorReason::InvalidState,
     );
+}
+
+#[tokio::test]
+async fn what_is_linked_is_ended_whatever_became_of_who_began_it() {
+    let world = World::new().await;
+    let process = world.start().await;
+    world.peers.fail_at("commit", Code::Unavailable, 4);
+    let begun = world.begin(&process, new_setup()).await.unwrap();
+    let failed = world.ended(&process, &begun).await;
+    assert!(failed.resumable && !failed.cancellable, "{failed:#?}");
+    world.peers.kept().licensed.clear();
+    world.peers.kept().users.clear();
+    let resumed = world.resume(&process, &failed).await.unwrap();
+    linked_once(&world, &world.ended(&process, &resumed).await).await;
 }
 
 #[tokio::test]

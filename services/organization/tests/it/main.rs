@@ -5,6 +5,7 @@
 mod background;
 mod portal;
 mod provisioning;
+mod replaced;
 mod transact;
 mod transactions;
 mod user_context;

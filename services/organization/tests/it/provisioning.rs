@@ -17,8 +17,8 @@ use crate::transact::{Transact, text};
 
 const ID: &str = "11111111-2222-4333-8444-555555555555";
 const CLIENT: &str = "61a0518c-121a-421a-9ad6-f0955a88be43";
-const VE: &str = "MicrosoftOperationsVEAnchor";
-const ADD_INS: &str = "MsDyn_FnOIntegrationMDLApp_Anchor";
+pub(crate) const VE: &str = "MicrosoftOperationsVEAnchor";
+pub(crate) const ADD_INS: &str = "MsDyn_FnOIntegrationMDLApp_Anchor";
 
 fn place(name: &str) -> Option<pb::EnvironmentDatabase> {
     // The organization's own belongs to nobody else.
@@ -26,7 +26,7 @@ fn place(name: &str) -> Option<pb::EnvironmentDatabase> {
     Some(pb::EnvironmentDatabase { database: name.into(), role: role.into() })
 }
 
-fn provision(database: &str) -> pb::ProvisionDatabaseRequest {
+pub(crate) fn provision(database: &str) -> pb::ProvisionDatabaseRequest {
     pb::ProvisionDatabaseRequest {
         database: place(database),
         organization_id: ID.into(),
@@ -72,7 +72,7 @@ fn virtual_entities(database: &str, url: &str) -> pb::ConfigureVirtualEntitiesRe
 }
 
 impl World {
-    async fn with_environment() -> Self {
+    pub(crate) async fn with_environment() -> Self {
         let world = Self::new().await;
         for sql in ["CREATE ROLE env_a NOLOGIN", "CREATE DATABASE env_a OWNER env_a"] {
             world.run("postgres", sql).await;
@@ -80,17 +80,17 @@ impl World {
         world
     }
 
-    fn provisioning(&self) -> ProvisioningServiceClient<rpc::Channel> {
+    pub(crate) fn provisioning(&self) -> ProvisioningServiceClient<rpc::Channel> {
         ProvisioningServiceClient::new(self.channel_of("lifecycle"))
     }
 
-    async fn install(&self, database: &str, package: &str) -> Result<String, Status> {
+    pub(crate) async fn install(&self, database: &str, package: &str) -> Result<String, Status> {
         let request =
             pb::InstallPackageRequest { database: place(database), package: package.into() };
         Ok(self.provisioning().install_package(request).await?.into_inner().version)
     }
 
-    async fn run(&self, database: &str, sql: &str) {
+    pub(crate) async fn run(&self, database: &str, sql: &str) {
         let mut store = self.connect(database).await;
         sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut store).await.unwrap();
     }
@@ -102,13 +102,13 @@ impl World {
         rows.iter().map(|it| it.get(0)).collect()
     }
 
-    async fn watch_tables(&self) -> Streaming<query::WatchTablesResponse> {
+    pub(crate) async fn watch_tables(&self) -> Streaming<query::WatchTablesResponse> {
         let mut client = MetadataProviderServiceClient::new(self.channel.clone());
         client.watch_tables(query::WatchTablesRequest {}).await.unwrap().into_inner()
     }
 }
 
-async fn next(sets: &mut Streaming<query::WatchTablesResponse>) -> (i64, Vec<String>) {
+pub(crate) async fn next(sets: &mut Streaming<query::WatchTablesResponse>) -> (i64, Vec<String>) {
     let set = tokio::time::timeout(Duration::from_secs(10), sets.message()).await.expect("no news");
     let set = set.unwrap().unwrap();
     (set.revision, set.tables.into_iter().map(|it| it.logical_name).collect())

@@ -101,8 +101,8 @@ fn parameters(schema: &str) -> Vec<Vec<String>> {
 /// What has to be agreed to.
 pub(super) fn terms(it: &pb::AddIn) -> String {
     match it.terms_url.as_str() {
-        "" => format!("{} is subject to its publisher's terms", it.display_name),
-        url => format!("{} is subject to the terms at {url}", it.display_name),
+        "" => format!("{} is subject to its publisher's terms.", it.display_name),
+        url => format!("{} is subject to these terms: {url}", it.display_name),
     }
 }
 

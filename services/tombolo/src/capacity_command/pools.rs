@@ -224,7 +224,7 @@ mod tests {
         let expected = "\
 POOL      ENTITLED  USED  RESERVED  FREE  DEFICIT   USE
 database     10 GB  4 GB      1 GB  5 GB            50%
-log           2 GB  5 GB      1 GB  0 GB     3 GB  300%
+log           2 GB  5 GB      1 GB     0     3 GB  300%
 
 The tenant is in overage. Reading and writing data goes on.
 Blocked: copy, restore
@@ -246,7 +246,7 @@ Measured at 2027-01-15 08:00:00 UTC, every 1 min
     #[test]
     fn what_is_missing_is_said_by_pool() {
         let it = pb::PoolAmount { pool: pb::Pool::Database.into(), size_bytes: GB / 2 };
-        assert_eq!(missing(&[it]), "missing 0.5 GB of database\n");
+        assert_eq!(missing(&[it]), "missing 512 MB of database\n");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use super::pools::amounts;
 use super::{Capacity, days_ago, plot, pool_filter};
 use crate::cli::HistoryArgs;
 use crate::client::{self, PAGE_SIZE, explain};
+use crate::exit::{Exit, Failure};
 use crate::print::{Table, Word as _, is_terminal, plain, size, when, word};
 
 const PLOT_WIDTH: usize = 60;
@@ -46,12 +47,12 @@ impl Capacity {
             let page = client.list_table_usages(request).await?.into_inner();
             Ok((page.table_usages, page.next_page_token))
         });
-        let usages = usages.await?;
+        let usages = usages.await.map_err(|error| not_measured(error, &parent))?;
         let table = || {
             let head = ["TABLE", "POOL", "SIZE", "ROWS"];
             Table::new(&head).numbers(&[2, 3]).rows(usages.iter().map(|it| {
                 vec![
-                    format!("{}.{}", it.schema, it.table),
+                    table_name(it),
                     word::<pb::Pool>(it.pool),
                     size(it.size_bytes),
                     format!("~{}", it.row_count.max(0)),
@@ -96,6 +97,27 @@ impl Capacity {
         let answer = self.system.capacity().measure_usage(request).await.map_err(explain)?;
         let samples = answer.into_inner().usage_samples;
         self.output.list(&samples, || rows(&samples))
+    }
+}
+
+/// What belongs to no table is PostgreSQL's own.
+fn table_name(it: &pb::TableUsage) -> String {
+    match (it.schema.as_str(), it.table.as_str()) {
+        ("pg_catalog", "*") => "(PostgreSQL's own)".to_owned(),
+        (schema, table) => format!("{schema}.{table}"),
+    }
+}
+
+/// Nothing else is refused here.
+fn not_measured(error: anyhow::Error, environment: &str) -> anyhow::Error {
+    match error.downcast_ref::<Failure>() {
+        Some(it) if it.exit == Exit::Refused => {
+            let name = plain(environment);
+            let message =
+                format!("{}; do it now with: tombolo capacity measure {name}", it.message);
+            Failure::of(Exit::Refused, message)
+        }
+        _ => error,
     }
 }
 
@@ -144,6 +166,27 @@ mod tests {
             measure_time: Some(prost_types::Timestamp { seconds, nanos: 0 }),
         };
         vec![sample(1_800_000_000, 1), sample(1_800_000_060, 8)]
+    }
+
+    #[test]
+    fn what_was_not_measured_says_how_to() {
+        let of = |exit| {
+            let error = not_measured(Failure::of(exit, "no"), "platformEnvironments/1");
+            error.to_string()
+        };
+        assert_eq!(of(Exit::NoAnswer), "no");
+        assert_eq!(of(Exit::Refused), "no; do it now with: tombolo capacity measure 1");
+    }
+
+    #[test]
+    fn what_no_table_holds_is_postgresqls_own() {
+        let name = |schema: &str, table: &str| {
+            let (schema, table) = (schema.into(), table.into());
+            table_name(&pb::TableUsage { schema, table, ..Default::default() })
+        };
+        assert_eq!(name("organization", "account"), "organization.account");
+        assert_eq!(name("organization", "*"), "organization.*");
+        assert_eq!(name("pg_catalog", "*"), "(PostgreSQL's own)");
     }
 
     #[test]

@@ -10,8 +10,8 @@ const EXAMPLES: &str = "\
 Examples:
   tombolo addin list --environment contoso-prod      # and what keeps each from being installed
   tombolo addin show data-export                     # with its parameters
-  tombolo addin install data-export --environment contoso-prod --set folder=/exports --agree
-  tombolo addin configure data-export --environment contoso-prod --parameters @export.json
+  tombolo addin install data-export --environment contoso-prod --agree --parameters @export.json
+  tombolo addin configure data-export --environment contoso-prod --set schedule='0 * * * *'
   tombolo addin uninstall data-export --environment contoso-prod
 
 The environment may be given by either half of its link.";

@@ -25,10 +25,9 @@ pub(super) struct ControlPlane {
     licences: Routes,
 }
 
-/// What needs no other service to begin with.
+/// What needs no other service.
 #[derive(Debug)]
 pub(super) struct Begun {
-    capacity: Capacity,
     data_export: DataExport,
 }
 
@@ -40,26 +39,25 @@ pub(super) struct Beside {
 }
 
 impl Begun {
-    pub(super) async fn start(home: &Home, databases: &Databases) -> Result<Self> {
+    pub(super) async fn start(home: &Home) -> Result<Self> {
         let folder = |name: &str| home.dir().join(name);
         let config =
             data_export::Config::new(folder(DATA_EXPORT), folder("exports"), folder("secrets"));
-        let capacity = Capacity::start(capacity::Config::new(databases.tenant_url()));
-        let data_export = DataExport::start(config);
-        let (capacity, data_export) = tokio::join!(capacity, data_export);
-        Ok(Self { capacity: capacity?, data_export: data_export? })
+        Ok(Self { data_export: DataExport::start(config).await? })
     }
 }
 
 impl ControlPlane {
     /// `url` is the Web API's.
     pub(super) async fn start(
-        Begun { capacity, data_export }: Begun,
+        Begun { data_export }: Begun,
         home: &Home,
         databases: &Databases,
         platform: &mut Platform,
         url: &str,
     ) -> Result<Self> {
+        let config = capacity::Config::new(databases.tenant_url());
+        let capacity = Capacity::start(config, platform.user_context("capacity")?).await?;
         let licences = platform.serve("capacity", |it| capacity.register(it)).await?;
         let exports = platform.serve_services(DATA_EXPORT, |it| data_export.register(it)).await?;
         let clients = lifecycle::Clients {

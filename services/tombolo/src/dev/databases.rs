@@ -42,8 +42,7 @@ impl Databases {
         // Several environments may be served at once, each by services of its own.
         options = options.setting("max_connections", MAX_CONNECTIONS);
         let cluster = Cluster::start(&options).await?;
-        cluster.ensure_database(PLATFORM).await?;
-        cluster.ensure_database(TENANT).await?;
+        tokio::try_join!(cluster.ensure_database(PLATFORM), cluster.ensure_database(TENANT))?;
         let erp_url = match &args.erp_url {
             Some(url) => url.clone(),
             None => {

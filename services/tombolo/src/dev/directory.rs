@@ -2,11 +2,12 @@
 //! platform rows.
 
 use std::future::Future;
-use std::path::Path;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Result;
 use gateway::Clients;
+use model::{Model, Security};
 use proto::organization::v1::InstallSampleDataRequest;
 use proto::organization::v1::organization_service_client::OrganizationServiceClient;
 use user_context::UserContext;
@@ -28,17 +29,35 @@ pub(super) struct Directory {
     sample_data: bool,
 }
 
+/// Where an ERP's model says that users and companies are.
+#[derive(Debug)]
+pub(super) struct Sources {
+    model: Model,
+    security: Security,
+}
+
+impl Sources {
+    /// Aside: it takes as long as a service takes to start.
+    pub(super) async fn read(model_dir: PathBuf) -> Result<Self> {
+        let read = move || {
+            let model = model::load(&model_dir)?;
+            let security = Security::load(&model_dir, &model)?;
+            Ok(Self { model, security })
+        };
+        tokio::task::spawn_blocking(read).await?
+    }
+}
+
 impl Directory {
     pub(super) fn new(
         home: &Home,
         erp_url: &str,
-        model_dir: &Path,
+        Sources { model, security }: Sources,
         clients: &Clients,
-    ) -> Result<Self> {
-        let model = model::load(model_dir)?;
+    ) -> Self {
         let users = &clients.user_context;
         let administrator = Administrator::new(home, users.clone());
-        let erp_users = ErpUsers::new(erp_url, model_dir, &model, &administrator, users)?;
+        let erp_users = ErpUsers::new(erp_url, &model, security, &administrator, users);
         let companies = model.company.map(|settings| Companies {
             settings,
             administrator,
@@ -46,7 +65,7 @@ impl Directory {
             query: clients.query.clone(),
         });
         let organization = clients.organization.clone();
-        Ok(Self { erp_users, companies, organization, sample_data: false })
+        Self { erp_users, companies, organization, sample_data: false }
     }
 
     /// Has accounts and contacts made, too.

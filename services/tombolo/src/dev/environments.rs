@@ -1,9 +1,9 @@
 //! Platform environments beside the one that is always served: each has a host name of its own, and its
-//! services start when somebody first asks for it.
+//! services start when somebody first asks for it. Until one is linked, it has native tables only.
 
 use std::collections::HashMap;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,7 +22,8 @@ use user_context::dev_issuer::DevIssuer;
 
 use super::control_plane::ControlPlane;
 use super::databases::PLATFORM;
-use super::directory::Directory;
+use super::directory::{Directory, Sources};
+use super::empty_model;
 use super::platform::{Platform, Settings};
 use super::system::Over;
 use crate::home::Home;
@@ -33,6 +34,8 @@ const DOMAIN: &str = ".localhost";
 const READY_WITHIN: Duration = Duration::from_secs(60);
 /// To its ERP: a laptop has several of them.
 const ERP_CONNECTIONS: usize = 4;
+/// Of the platform's server: the one that no environment keeps anything in.
+const EMPTY_DATABASE: &str = "postgres";
 /// The platform's code of what cannot be served as it was asked for.
 const CODE: &str = "0x80048d0b";
 
@@ -49,6 +52,7 @@ struct All {
     platform_url: String,
     erp: query::Config,
     model_dir: PathBuf,
+    empty_model_dir: PathBuf,
     /// `:PORT` behind a host.
     port: String,
     scheme: String,
@@ -67,6 +71,12 @@ struct Running {
     web: Router,
 }
 
+/// The ERP that one is over.
+struct Erp<'a> {
+    url: String,
+    model_dir: &'a Path,
+}
+
 impl fmt::Debug for Environments {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Environments").finish_non_exhaustive()
@@ -80,9 +90,9 @@ impl Environments {
         control_plane: &Arc<ControlPlane>,
         issuer: &DevIssuer,
         over: Over<'_>,
-    ) -> Self {
+    ) -> Result<Self> {
         let scheme = over.url.split("://").next().unwrap_or("http");
-        Self(Arc::new(All {
+        Ok(Self(Arc::new(All {
             main,
             control_plane: Arc::clone(control_plane),
             issuer: issuer.clone(),
@@ -90,10 +100,11 @@ impl Environments {
             platform_url: over.databases.platform_url(),
             erp: over.erp.clone(),
             model_dir: over.model_dir.to_owned(),
+            empty_model_dir: empty_model::write(over.home)?,
             port: over.address.port().to_string(),
             scheme: scheme.to_owned(),
             running: Mutex::default(),
-        }))
+        })))
     }
 
     /// Serves each under its own host name.
@@ -107,9 +118,8 @@ async fn serve(State(all): State<Environments>, request: Request) -> Response {
     let web = match host_name(&request).filter(|_| request.uri().path().starts_with("/api/")) {
         None => all.main.clone(),
         Some(name) => match all.find(&name).await {
-            Ok(Found::Nobody) => all.main.clone(),
-            Ok(Found::Running(it)) => it.web.clone(),
-            Ok(Found::Unlinked) => return unlinked(&name),
+            Ok(None) => all.main.clone(),
+            Ok(Some(it)) => it.web.clone(),
             Err(error) => {
                 tracing::error!(
                     name,
@@ -126,57 +136,35 @@ async fn serve(State(all): State<Environments>, request: Request) -> Response {
     }
 }
 
-/// Where a request leads.
-enum Found {
-    /// There is no environment of this name.
-    Nobody,
-    /// It has tables, and no ERP.
-    Unlinked,
-    Running(Arc<Running>),
-}
-
 impl All {
-    /// Asked every time: an environment may be deleted, copied over or linked at any moment.
-    async fn find(&self, name: &str) -> Result<Found> {
+    /// The environment of that host, if there is one. Asked every time: it may be deleted, copied over or
+    /// linked at any moment.
+    async fn find(&self, name: &str) -> Result<Option<Arc<Running>>> {
         let place = self.control_plane.lifecycle.served(name).await?;
         // The main one is served in any case.
-        let place = place.filter(|it| it.database != PLATFORM);
-        let is_known = place.is_some();
-        let Some(place) = place.filter(|it| it.erp_database.is_some()) else {
+        let Some(place) = place.filter(|it| it.database != PLATFORM) else {
             self.running.lock().await.remove(name);
-            return Ok(if is_known { Found::Unlinked } else { Found::Nobody });
+            return Ok(None);
         };
         let slot = Arc::clone(self.running.lock().await.entry(name.to_owned()).or_default());
         let mut running = slot.lock().await;
         if let Some(it) = running.as_ref().filter(|it| it.place == place) {
-            return Ok(Found::Running(Arc::clone(it)));
+            return Ok(Some(Arc::clone(it)));
         }
         *running = None;
         let started = tokio::time::timeout(READY_WITHIN, self.start(name, place)).await;
         let started = Arc::new(started.context("it is not ready in time")??);
         *running = Some(Arc::clone(&started));
-        Ok(Found::Running(started))
+        Ok(Some(started))
     }
 
     async fn start(&self, name: &str, place: Served) -> Result<Running> {
-        let url = elsewhere(&self.platform_url, &place.database, &place.database_role)?;
-        let erp_database = place.erp_database.as_deref().context("it has no ERP")?;
-        let erp_url = elsewhere(&self.erp.erp_url, erp_database, "")?;
-        let settings = Settings {
-            user_context: user_context::Config {
-                model_dir: Some(self.model_dir.clone()),
-                dev_tokens_of: Some(self.issuer.clone()),
-                ..user_context::Config::new(url.clone())
-            },
-            catalog: catalog::Config::new(url.clone(), self.model_dir.clone()),
-            query: query::Config {
-                erp_url: erp_url.clone(),
-                erp_connections: ERP_CONNECTIONS,
-                ..self.erp.clone()
-            },
-            organization: organization::Config::new(url),
-        };
-        let mut platform = Platform::start(rpc::Environment::generate(), settings).await?;
+        let erp = self.erp_of(&place)?;
+        let settings = self.settings(&place, &erp)?;
+        let (mut platform, sources) = tokio::try_join!(
+            Platform::start(rpc::Environment::generate(), settings),
+            Sources::read(erp.model_dir.to_owned())
+        )?;
         let peers = self.control_plane.beside(&mut platform).await?;
         let clients = |caller| -> Result<Clients> {
             Ok(Clients {
@@ -188,8 +176,7 @@ impl All {
                 capacity: platform.channel(("capacity", &peers.capacity), caller)?,
             })
         };
-        let directory =
-            Directory::new(&self.home, &erp_url, &self.model_dir, &clients("tombolo")?)?;
+        let directory = Directory::new(&self.home, &erp.url, sources, &clients("tombolo")?);
         let mut config = gateway::Config::new(
             self.issuer.authorization_uri(),
             format!("{}://{name}{DOMAIN}:{}", self.scheme, self.port),
@@ -204,6 +191,39 @@ impl All {
         tracing::info!(name, "an environment is served");
         let web = gateway.http_router();
         Ok(Running { place, _platform: platform, _gateway: gateway, web })
+    }
+
+    /// Without a link: nothing to read, and nowhere to read it.
+    fn erp_of(&self, place: &Served) -> Result<Erp<'_>> {
+        Ok(match &place.erp_database {
+            Some(database) => {
+                Erp { url: elsewhere(&self.erp.erp_url, database, "")?, model_dir: &self.model_dir }
+            }
+            None => Erp {
+                url: elsewhere(&self.platform_url, EMPTY_DATABASE, "")?,
+                model_dir: &self.empty_model_dir,
+            },
+        })
+    }
+
+    fn settings(&self, place: &Served, erp: &Erp<'_>) -> Result<Settings> {
+        let url = elsewhere(&self.platform_url, &place.database, &place.database_role)?;
+        // Roles that came with an ERP stay when it goes: users have them.
+        let roles_of = place.erp_database.is_some().then(|| erp.model_dir.to_owned());
+        Ok(Settings {
+            user_context: user_context::Config {
+                model_dir: roles_of,
+                dev_tokens_of: Some(self.issuer.clone()),
+                ..user_context::Config::new(url.clone())
+            },
+            catalog: catalog::Config::new(url.clone(), erp.model_dir.to_owned()),
+            query: query::Config {
+                erp_url: erp.url.clone(),
+                erp_connections: ERP_CONNECTIONS,
+                ..self.erp.clone()
+            },
+            organization: organization::Config::new(url),
+        })
     }
 }
 
@@ -223,14 +243,6 @@ fn elsewhere(url: &str, database: &str, role: &str) -> Result<String> {
     let first = if url.contains('?') { '&' } else { '?' };
     let owner = if role.is_empty() { String::new() } else { format!("&options[role]={role}") };
     Ok(format!("{url}{first}dbname={database}{owner}"))
-}
-
-fn unlinked(name: &str) -> Response {
-    let message = format!(
-        "The environment '{name}' is not linked with a finance and operations environment; its Web API is \
-         served here once it is."
-    );
-    (StatusCode::NOT_FOUND, refusal(&message)).into_response()
 }
 
 fn later(name: &str) -> Response {

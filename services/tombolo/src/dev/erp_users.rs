@@ -1,7 +1,5 @@
 //! The ERP's own users and rights, where its model says how to read them.
 
-use std::path::Path;
-
 use anyhow::{Context as _, Result};
 use model::{DirectoryQueries, Model, Security};
 use proto::user_context::v1::directory_service_client::DirectoryServiceClient;
@@ -23,19 +21,18 @@ impl ErpUsers {
     /// `None` where the model does not say how.
     pub(super) fn new(
         erp_url: &str,
-        model_dir: &Path,
         model: &Model,
+        security: Security,
         administrator: &Administrator,
         user_context: &rpc::Channel,
-    ) -> Result<Option<Self>> {
-        let security = Security::load(model_dir, model)?;
-        Ok(security.import.map(|queries| Self {
+    ) -> Option<Self> {
+        security.import.map(|queries| Self {
             erp_url: erp_url.to_owned(),
             model: model.clone(),
             queries,
             administrator: administrator.clone(),
             user_context: user_context.clone(),
-        }))
+        })
     }
 
     pub(super) async fn import(&self) -> Result<()> {

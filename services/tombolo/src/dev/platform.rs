@@ -48,12 +48,14 @@ struct Starting {
 
 impl Platform {
     pub(super) async fn start(services: Environment, settings: Settings) -> Result<Self> {
-        let user_context = UserContext::start(settings.user_context).await?;
+        let (user_context, catalog) = tokio::join!(
+            UserContext::start(settings.user_context),
+            Catalog::start(settings.catalog)
+        );
+        let (user_context, catalog) = (user_context?, catalog?);
         let server = services.server("user-context", user_context.verifier());
         let users = ready(user_context.register(server)).await?;
         let mut starting = Starting { services, users, trust: Vec::new() };
-
-        let catalog = Catalog::start(settings.catalog).await?;
         let definitions = starting.serve("catalog", |it| catalog.register(it)).await?;
 
         let identity = starting.services.identity("query")?;

@@ -1,5 +1,7 @@
-//! One bar that goes from step to step. Without a terminal, a line per step.
+//! One bar that goes from step to step. Without a terminal, a line per step, however often it comes back to
+//! one.
 
+use std::collections::HashSet;
 use std::io::{IsTerminal as _, stderr};
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -11,7 +13,7 @@ const TEMPLATE: &str = "{prefix} {wide_bar} {percent:>3}%  {msg} {human_pos}/{hu
 pub(super) struct Progress {
     bar: Option<ProgressBar>,
     title: &'static str,
-    step: String,
+    told: HashSet<String>,
 }
 
 impl Progress {
@@ -21,24 +23,18 @@ impl Progress {
             let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
             ProgressBar::new(0).with_style(style).with_prefix(title)
         });
-        Self { bar, title, step: String::new() }
+        Self { bar, title, told: HashSet::new() }
     }
 
     pub(super) fn show(&mut self, step: &str, done: u64, total: u64) {
-        let is_new = self.step != step;
         match &self.bar {
             Some(bar) => {
-                if is_new {
-                    bar.set_message(step.to_owned());
-                }
+                bar.set_message(step.to_owned());
                 bar.set_length(total);
                 bar.set_position(done);
             }
-            None if is_new => eprintln!("{}: {step}", self.title),
+            None if self.told.insert(step.to_owned()) => eprintln!("{}: {step}", self.title),
             None => {}
-        }
-        if is_new {
-            step.clone_into(&mut self.step);
         }
     }
 

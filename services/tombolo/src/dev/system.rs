@@ -13,7 +13,7 @@ use user_context::dev_issuer::{self, DevIssuerConfig};
 
 use super::control_plane::{Begun, ControlPlane};
 use super::databases::Databases;
-use super::directory::Directory;
+use super::directory::{Directory, Sources};
 use super::environments::Environments;
 use super::platform::{Platform, Settings};
 use super::tenant::{Link, Tenant};
@@ -48,9 +48,10 @@ impl System {
         // Those who run the ERP's logic look there whom to believe.
         services.identity("query")?;
         home.publish("services.json", &services.public_keys()?)?;
-        let (mut platform, begun) = tokio::try_join!(
+        let (mut platform, begun, sources) = tokio::try_join!(
             Platform::start(services, settings(over)),
-            Begun::start(home, databases)
+            Begun::start(home),
+            Sources::read(model_dir.to_owned())
         )?;
         let control_plane = ControlPlane::start(begun, home, databases, &mut platform, url).await?;
 
@@ -64,7 +65,7 @@ impl System {
                 capacity: control_plane.capacity(&platform, caller)?,
             })
         };
-        let directory = Directory::new(home, databases.erp_url(), model_dir, &clients("tombolo")?)?
+        let directory = Directory::new(home, databases.erp_url(), sources, &clients("tombolo")?)
             .with_sample_data(databases.wants_sample_data());
         let tenant = Tenant::new(home, &clients("tombolo")?, over)?;
         let authorization_uri = platform.user_context.authorization_uri().unwrap_or_default();
@@ -82,11 +83,11 @@ impl System {
 
     /// What the HTTP listener serves: the Web API of every environment, and the development issuer's
     /// documents.
-    pub(super) fn web(&self, over: Over<'_>) -> Router {
+    pub(super) fn web(&self, over: Over<'_>) -> Result<Router> {
         let web = self.gateway.http_router();
-        let Some(issuer) = self.platform.user_context.dev_issuer() else { return web };
+        let Some(issuer) = self.platform.user_context.dev_issuer() else { return Ok(web) };
         let main = dev_issuer::router(issuer).fallback_service(web);
-        Environments::new(main, &self.control_plane, issuer, over).router()
+        Ok(Environments::new(main, &self.control_plane, issuer, over)?.router())
     }
 
     /// What the gRPC listener serves.

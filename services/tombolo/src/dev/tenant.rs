@@ -1,7 +1,6 @@
 //! The tenant of the local system, prepared as its administrator would: a licence, both halves of the
 //! environment, and their link. All of it once: what is there stays as it is.
 
-use std::fmt;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -225,30 +224,24 @@ impl Tenant {
     }
 }
 
-impl fmt::Display for Link {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
+impl Link {
+    /// For people; `server` is what the commands have to be told besides.
+    pub(super) fn told(&self, server: &str) -> String {
+        let state = match self {
             Self::Linked { platform_environment } => {
-                write!(f, "  Linked   {ENVIRONMENT} <-> {platform_environment}")
+                format!("{ENVIRONMENT} <-> {platform_environment}")
             }
-            Self::Unlinked => write!(
-                f,
-                "  Linked   no; tombolo env setup {ENVIRONMENT} --platform '{DISPLAY_NAME}' links it"
-            ),
-            Self::Stopped { operation, why } => write!(
-                f,
-                "  Linked   no: {why}\n           tombolo env resume {} goes on when that is done",
+            Self::Unlinked => format!("no; tombolo env setup {ENVIRONMENT}{server} links it"),
+            Self::Stopped { operation, why } => format!(
+                "no: {why}\n           tombolo env resume {}{server} goes on when that is done",
                 id(operation)
             ),
             Self::UnderWay { operation } => {
-                write!(
-                    f,
-                    "  Linked   not yet; tombolo env watch {} shows how far it is",
-                    id(operation)
-                )
+                format!("not yet; tombolo env watch {}{server} shows how far it is", id(operation))
             }
-            Self::Failed(error) => write!(f, "  Linked   no: {error:#}"),
-        }
+            Self::Failed(error) => format!("no: {error:#}"),
+        };
+        format!("  Linked   {state}")
     }
 }
 

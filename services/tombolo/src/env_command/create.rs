@@ -4,10 +4,9 @@ use anyhow::Result;
 use proto::lifecycle::v1 as pb;
 
 use super::Env;
-use super::setup::IRREVERSIBLE;
+use super::setup::Consent;
 use crate::cli::{AgreementArgs, CreateArgs, CreatePlatformArgs, DatabaseArgs};
 use crate::client::explain;
-use crate::confirm;
 use crate::exit::{Exit, Failure};
 use crate::names::resource;
 
@@ -17,7 +16,10 @@ impl Env {
         if args.template.is_none() && (agreement.agree || agreement.confirm.is_some()) {
             return Err(Failure::of(Exit::Usage, "--agree and --confirm go with --setup"));
         }
-        let setup = args.template.map(|it| deployment_setup(&it, agreement)).transpose()?;
+        let setup = match args.template {
+            Some(template) => Some(self.deployment_setup(&template, agreement).await?),
+            None => None,
+        };
         let administrator = args.administrator.map(|it| resource("users", &it));
         let environment = pb::FinanceAndOperationsEnvironment {
             display_name: args.display_name.unwrap_or_else(|| args.name.clone()),
@@ -36,6 +38,17 @@ impl Env {
         let mut client = self.system.erp();
         let answer = client.create_finance_and_operations_environment(request).await;
         self.begun(answer.map_err(explain)?.into_inner().operation).await
+    }
+
+    async fn deployment_setup(
+        &self,
+        template: &str,
+        agreement: AgreementArgs,
+    ) -> Result<pb::DeploymentSetup> {
+        const WHAT: &str = "Links the new environment with a new platform environment.";
+        let Consent { agreed, confirmed_user_name } = self.consent(agreement, WHAT).await?;
+        let template = resource("templates", template);
+        Ok(pb::DeploymentSetup { template, agreed, confirmed_user_name })
     }
 
     pub(super) async fn create_platform(&self, args: CreatePlatformArgs) -> Result<()> {
@@ -68,15 +81,6 @@ impl Env {
         let answer = self.system.platform().add_database(request).await.map_err(explain)?;
         self.begun(answer.into_inner().operation).await
     }
-}
-
-fn deployment_setup(template: &str, agreement: AgreementArgs) -> Result<pb::DeploymentSetup> {
-    let agreed = confirm::agreement(agreement.agree, super::setup::TERMS)?;
-    Ok(pb::DeploymentSetup {
-        template: resource("templates", template),
-        agreed,
-        confirmed_user_name: confirm::own_name(agreement.confirm, IRREVERSIBLE)?,
-    })
 }
 
 impl From<DatabaseArgs> for pb::PlatformDatabase {

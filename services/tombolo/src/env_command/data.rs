@@ -85,6 +85,10 @@ impl Env {
 
     pub(super) async fn restore(&self, args: RestoreArgs) -> Result<()> {
         let environment = self.system.environment_named(&args.name).await?;
+        if let (Environment::Erp(it), None) = (&environment, args.time) {
+            let message = format!("{} is restored to a moment: give --time", it.name);
+            return Err(Failure::of(Exit::Usage, message));
+        }
         let to = match (&args.backup, args.time) {
             (Some(backup), _) => format!("backup {backup}"),
             (None, time) => time.unwrap_or_default().to_rfc3339(),
@@ -104,13 +108,9 @@ impl Env {
                 answer.map_err(explain)?.into_inner().operation
             }
             Environment::Erp(it) => {
-                let Some(time) = args.time else {
-                    let message = format!("{} is restored to a moment: give --time", it.name);
-                    return Err(Failure::of(Exit::Usage, message));
-                };
                 let request = pb::RestoreDatabaseRequest {
                     name: it.name,
-                    restore_time: Some(timestamp(time)),
+                    restore_time: args.time.map(timestamp),
                     confirmation,
                     idempotency_key: self.write.key(),
                 };

@@ -5,23 +5,34 @@ use std::io::{IsTerminal as _, stderr};
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use proto::lifecycle::v1::{Operation, OperationStage, OperationState, StageProgress};
+use proto::lifecycle::v1::{
+    Operation, OperationKind, OperationStage, OperationState, StageProgress,
+};
 
-use crate::print::{note, span, word};
+use crate::print::{note, phrase, span};
 
 const TICK: Duration = Duration::from_millis(120);
 const STAGE_WIDTH: usize = 30;
-const BAR: &str = "{wide_bar} {percent:>3}%  {msg}";
+const BAR: &str = "{bar:20} {percent:>3}%  {msg}";
 
 pub(super) enum Display {
     Terminal { lines: MultiProgress, stages: Vec<ProgressBar>, overall: ProgressBar },
-    Lines { said: Vec<String> },
+    Lines(Said),
+}
+
+/// What was said already, so that only news is.
+#[derive(Default)]
+pub(super) struct Said {
+    head: bool,
+    /// Of each stage, the last line.
+    stages: Vec<String>,
+    waiting: bool,
 }
 
 impl Display {
     pub(super) fn new() -> Self {
         if !stderr().is_terminal() {
-            return Self::Lines { said: Vec::new() };
+            return Self::Lines(Said::default());
         }
         let lines = MultiProgress::new();
         let overall = lines.add(ProgressBar::new(100).with_style(style(BAR)));
@@ -42,19 +53,20 @@ impl Display {
                 overall.set_position(u64::try_from(percent).unwrap_or_default());
                 overall.set_message(remaining(operation));
             }
-            Self::Lines { said } => changes(operation, said).iter().for_each(|it| note(it)),
+            Self::Lines(said) => said.changes(operation).iter().for_each(|it| note(it)),
         }
     }
 
     pub(super) fn waiting(&mut self) {
-        const TEXT: &str = "the system does not answer; trying again";
+        const TEXT: &str =
+            "the system does not answer; what has begun goes on when it does, trying again";
         match self {
             Self::Terminal { overall, .. } => overall.set_message(TEXT),
-            Self::Lines { said } if said.last().is_none_or(|it| it != TEXT) => {
-                said.push(TEXT.to_owned());
-                note(TEXT);
+            Self::Lines(said) => {
+                if !std::mem::replace(&mut said.waiting, true) {
+                    note(TEXT);
+                }
             }
-            Self::Lines { .. } => {}
         }
     }
 
@@ -99,17 +111,32 @@ fn stage_line(stage: &StageProgress) -> String {
         OperationState::Running => format!("{:>3}%", stage.progress_percent),
         _ => String::new(),
     };
-    let attempts = match stage.attempt_count {
+    let doing = [doing(stage).to_owned(), attempt(stage)];
+    let doing = doing.into_iter().filter(|it| !it.is_empty()).collect::<Vec<_>>().join("  ");
+    format!("{name:<STAGE_WIDTH$} {percent:<4}  {doing}").trim_end().to_owned()
+}
+
+/// What it is at; nothing of one that is not at work any more.
+fn doing(stage: &StageProgress) -> &str {
+    match stage.state() {
+        OperationState::Running | OperationState::Cancelling => &stage.status_text,
+        _ => "",
+    }
+}
+
+fn attempt(stage: &StageProgress) -> String {
+    match stage.attempt_count {
         0 | 1 => String::new(),
-        count => format!("  (attempt {count})"),
-    };
-    let line = format!("{name:<STAGE_WIDTH$} {percent:<4}  {}{attempts}", stage.status_text);
-    line.trim_end().to_owned()
+        count => format!("(attempt {count})"),
+    }
 }
 
 fn stage_name(stage: &StageProgress) -> String {
-    let name = word::<OperationStage>(stage.stage).replace('-', " ");
-    let mut letters = name.chars();
+    capitalized(&phrase::<OperationStage>(stage.stage))
+}
+
+fn capitalized(text: &str) -> String {
+    let mut letters = text.chars();
     letters.next().map(|it| it.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
 
@@ -122,18 +149,40 @@ fn remaining(operation: &Operation) -> String {
         .join(", ")
 }
 
-/// Lines that were not said yet.
-fn changes(operation: &Operation, said: &mut Vec<String>) -> Vec<String> {
-    let head = format!("{}: {}", operation.name, word::<OperationState>(operation.state));
-    let stages = operation.stages.iter().filter(|it| it.state() != OperationState::Pending);
-    let stages = stages.map(|it| {
-        let state = word::<OperationState>(it.state);
-        format!("{}: {state}  {}", stage_name(it), it.status_text).trim_end().to_owned()
-    });
-    let new: Vec<String> =
-        std::iter::once(head).chain(stages).filter(|it| !said.contains(it)).collect();
-    said.extend(new.iter().cloned());
-    new
+impl Said {
+    /// Lines that were not said yet.
+    fn changes(&mut self, operation: &Operation) -> Vec<String> {
+        self.waiting = false;
+        let mut lines = Vec::new();
+        if !std::mem::replace(&mut self.head, true) {
+            let kind = capitalized(&phrase::<OperationKind>(operation.kind));
+            lines.push(format!("{kind}: {}", operation.name));
+        }
+        self.stages.resize(operation.stages.len().max(self.stages.len()), String::new());
+        for (said, stage) in self.stages.iter_mut().zip(&operation.stages) {
+            let line = plain_line(stage);
+            if !line.is_empty() && line != *said {
+                lines.push(line.clone());
+                *said = line;
+            }
+        }
+        lines
+    }
+}
+
+/// `Installing packages: DualWriteCoreAnchor`; nothing of a stage that has not begun.
+fn plain_line(stage: &StageProgress) -> String {
+    let is_at = match stage.state() {
+        OperationState::Pending | OperationState::Unspecified => return String::new(),
+        OperationState::Running => doing(stage),
+        OperationState::Cancelling => "going back",
+        OperationState::Succeeded => "done",
+        OperationState::Failed => "failed",
+        OperationState::Cancelled => "taken back",
+    };
+    let name = stage_name(stage);
+    let line = if is_at.is_empty() { name } else { format!("{name}: {is_at}") };
+    format!("{line} {}", attempt(stage)).trim_end().to_owned()
 }
 
 #[cfg(test)]
@@ -152,21 +201,29 @@ mod tests {
 
     #[test]
     fn without_a_terminal_every_change_is_said_once() {
+        use OperationStage::{DualWritePlatformSetup, LinkingRuntime};
         let mut operation = Operation {
             name: "operations/7".into(),
-            state: OperationState::Running.into(),
+            kind: OperationKind::InstallAddIn.into(),
+            state: OperationState::Pending.into(),
             stages: vec![
-                stage(OperationStage::Validating, OperationState::Running, "P1"),
-                stage(OperationStage::LinkingRuntime, OperationState::Pending, ""),
+                stage(DualWritePlatformSetup, OperationState::Running, ""),
+                stage(LinkingRuntime, OperationState::Pending, "never said"),
             ],
             ..Operation::default()
         };
-        let mut said = Vec::new();
-        let first = changes(&operation, &mut said);
-        assert_eq!(first, ["operations/7: running", "Validating: running  P1"]);
-        assert!(changes(&operation, &mut said).is_empty());
-        operation.stages[0] = stage(OperationStage::Validating, OperationState::Succeeded, "");
-        assert_eq!(changes(&operation, &mut said), ["Validating: succeeded"]);
+        let mut said = Said::default();
+        let first = said.changes(&operation);
+        assert_eq!(first, ["Install add-in: operations/7", "Dual-write platform setup"]);
+        operation.state = OperationState::Running.into();
+        assert!(said.changes(&operation).is_empty());
+        operation.stages[0] = stage(DualWritePlatformSetup, OperationState::Running, "maps");
+        operation.stages[0].attempt_count = 2;
+        let again = "Dual-write platform setup: maps (attempt 2)";
+        assert_eq!(said.changes(&operation), [again]);
+        operation.stages[0] = stage(DualWritePlatformSetup, OperationState::Succeeded, "maps");
+        assert_eq!(said.changes(&operation), ["Dual-write platform setup: done"]);
+        assert!(said.changes(&operation).is_empty());
     }
 
     #[test]

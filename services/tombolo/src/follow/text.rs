@@ -4,7 +4,7 @@ use proto::lifecycle::v1::{
     Operation, OperationFailure, OperationKind, OperationStage, OperationState, PrerequisiteCheck,
 };
 
-use crate::print::{plain, properties, span, word};
+use crate::print::{phrase, plain, properties, span, word};
 
 pub(super) fn begun(operation: &Operation) -> String {
     let name = plain(&operation.name);
@@ -35,9 +35,9 @@ pub(super) fn result(operation: &Operation) -> String {
 
 /// In one line.
 pub(super) fn headline(operation: &Operation) -> String {
-    let kind = word::<OperationKind>(operation.kind).replace('-', " ");
+    let kind = phrase::<OperationKind>(operation.kind);
     let Some(failure) = &operation.failure else { return format!("{kind}: failed") };
-    let stage = word::<OperationStage>(failure.stage).replace('-', " ");
+    let stage = phrase::<OperationStage>(failure.stage);
     match stage.is_empty() {
         true => format!("{kind}: {}", failure.message),
         false => format!("{kind}, {stage}: {}", failure.message),

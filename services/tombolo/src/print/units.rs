@@ -6,12 +6,12 @@ use prost_types::{Duration, Timestamp};
 const GB: i64 = 1 << 30;
 const MB: i64 = 1 << 20;
 
-/// `1.25 GB`; small ones in MB.
+/// `1.25 GB`; what is less in MB.
 pub(crate) fn size(bytes: i64) -> String {
     let magnitude = bytes.saturating_abs();
     let (unit, name) = match magnitude {
-        it if it >= GB / 10 => (GB, "GB"),
-        0 => (GB, "GB"),
+        0 => return "0".to_owned(),
+        it if it >= GB => (GB, "GB"),
         _ => (MB, "MB"),
     };
     // In hundredths of the unit, rounded.
@@ -19,7 +19,7 @@ pub(crate) fn size(bytes: i64) -> String {
     let (whole, rest) = (hundredths / 100, hundredths % 100);
     let sign = if bytes < 0 { "-" } else { "" };
     match (rest, rest % 10) {
-        (0, _) if hundredths == 0 && magnitude > 0 => format!("{sign}<0.01 {name}"),
+        (0, _) if hundredths == 0 => format!("{sign}<0.01 {name}"),
         (0, _) => format!("{sign}{whole} {name}"),
         (_, 0) => format!("{sign}{whole}.{} {name}", rest / 10),
         _ => format!("{sign}{whole}.{rest:02} {name}"),
@@ -122,6 +122,19 @@ pub(crate) fn word<W: Word>(value: i32) -> String {
     W::try_from(value).map_or_else(|_| value.to_string(), Word::word)
 }
 
+/// As people say it: `dual-write platform setup`, not `dual-write-platform-setup`.
+pub(crate) fn phrase<W: Word>(value: i32) -> String {
+    /// What is not just lower-case words with blanks between them.
+    const SPELLINGS: [(&str, &str); 4] = [
+        ("dual write", "dual-write"),
+        ("add in", "add-in"),
+        ("dataverse", "Dataverse"),
+        ("d365", "D365"),
+    ];
+    let plain = word::<W>(value).replace('-', " ");
+    SPELLINGS.iter().fold(plain, |it, (plain, spelling)| it.replace(plain, spelling))
+}
+
 /// Enumerations and what the names of their values begin with.
 macro_rules! words {
     ($($package:ident::$name:ident $prefix:literal;)*) => {$(
@@ -158,13 +171,14 @@ words! {
 #[cfg(test)]
 mod tests {
     use proto::capacity::v1::{CapacityOperation, Pool};
-    use proto::lifecycle::v1::{FinanceAndOperationsEnvironmentType, Prerequisite};
+    use proto::lifecycle::v1::{FinanceAndOperationsEnvironmentType, OperationStage, Prerequisite};
 
     use super::*;
 
     #[test]
     fn sizes_have_two_digits_at_most() {
-        assert_eq!(size(0), "0 GB");
+        assert_eq!(size(0), "0");
+        assert_eq!(size(250 * MB), "250 MB");
         assert_eq!(size(GB), "1 GB");
         assert_eq!(size(GB + GB / 4), "1.25 GB");
         assert_eq!(size(GB + GB / 2), "1.5 GB");
@@ -196,6 +210,17 @@ mod tests {
         assert_eq!(when(Some(&at)), "2027-01-15 08:00:00 UTC");
         assert_eq!(when(None), "");
         assert_eq!(when(Some(&Timestamp { seconds: i64::MAX, nanos: -1 })), "");
+    }
+
+    #[test]
+    fn phrases_are_spelled_as_people_do() {
+        let stage = |it: OperationStage| phrase::<OperationStage>(it.into());
+        assert_eq!(stage(OperationStage::DualWritePlatformSetup), "dual-write platform setup");
+        assert_eq!(stage(OperationStage::ProvisioningDataverse), "provisioning Dataverse");
+        assert_eq!(stage(OperationStage::InstallingAddIn), "installing add-in");
+        assert_eq!(stage(OperationStage::Unspecified), "");
+        let apps = Prerequisite::D365AppsEnabled;
+        assert_eq!(phrase::<Prerequisite>(apps.into()), "D365 apps enabled");
     }
 
     #[test]

@@ -2,16 +2,15 @@
 
 use rpc::Companies;
 use sqlx::postgres::PgRow;
-use sqlx::{Postgres, Row as _, Transaction};
+use sqlx::{PgConnection, Postgres, Row as _, Transaction};
 
-use super::State;
+use super::{State, Version};
 use crate::content::{Content, Duty, Privilege, Role, Source, User};
 
 pub(super) async fn state(
     transaction: &mut Transaction<'_, Postgres>,
 ) -> Result<State, sqlx::Error> {
-    let revision =
-        sqlx::query_scalar("SELECT number FROM revision").fetch_one(&mut **transaction).await?;
+    let version = version(transaction).await?;
     let revocations = sqlx::query_as("SELECT system_user_id, revision FROM revocation")
         .fetch_all(&mut **transaction)
         .await?;
@@ -50,7 +49,14 @@ pub(super) async fn state(
         content.put(it);
     }
     content.settle();
-    Ok(State { revision, content, revocations })
+    Ok(State { version, content, revocations })
+}
+
+pub(super) async fn version(connection: &mut PgConnection) -> Result<Version, sqlx::Error> {
+    let sql =
+        "SELECT oid::bigint, number FROM revision, pg_database WHERE datname = current_database()";
+    let (database, revision) = sqlx::query_as(sql).fetch_one(connection).await?;
+    Ok(Version { database, revision })
 }
 
 fn user(row: PgRow) -> Result<User, sqlx::Error> {

@@ -122,3 +122,107 @@ async fn who_acts_as_an_administrator_is_none() {
     };
     check("raise itself", directory.update_user(request(update, assertion)).await);
 }
+
+const TENANT: [&str; 5] = [
+    role::POWER_PLATFORM_ADMINISTRATOR,
+    role::DYNAMICS_365_ADMINISTRATOR,
+    role::GLOBAL_ADMINISTRATOR,
+    role::ENVIRONMENT_MANAGER,
+    role::PROJECT_OWNER,
+];
+
+#[tokio::test]
+async fn a_security_administrator_touches_no_role_of_the_tenant() {
+    let environment = environment().await;
+    let mut directory = environment.directory();
+    for tenant in TENANT {
+        let held = tenant.to_uppercase();
+        check("give", put(&environment, SECURITY, user("usmf-clerk", &[&held]), &["roles"]).await);
+        check("make", put(&environment, SECURITY, user("new", &["Reader", &held]), &[]).await);
+        let own = user(SECURITY, &[role::SECURITY_ADMINISTRATOR, "Own", &held]);
+        check("give itself", put(&environment, SECURITY, own, &["roles"]).await);
+        put(&environment, "admin", user("holder", &[tenant]), &[]).await.unwrap();
+        check("take", put(&environment, SECURITY, user("holder", &[]), &["roles"]).await);
+        let object_id = uuid::Uuid::from_u128(5).to_string();
+        let taken = pb::User { object_id, ..user("holder", &[]) };
+        check("take over", put(&environment, SECURITY, taken, &["object_id"]).await);
+        let disabled = pb::User { disabled: true, ..user("holder", &[]) };
+        check("disable", put(&environment, SECURITY, disabled, &["disabled"]).await);
+        let delete = pb::DeleteUserRequest { name: "users/holder".into(), allow_missing: false };
+        check("delete", directory.delete_user(environment.by(SECURITY, delete).await).await);
+
+        let import = |users| pb::ImportDirectoryRequest {
+            source: "erp".into(),
+            users,
+            ..pb::ImportDirectoryRequest::default()
+        };
+        let given = environment.by(SECURITY, import(vec![user("erps", &[&held])])).await;
+        check("import", directory.import_directory(given).await);
+        let given = environment.by("admin", import(vec![user("erps", &[tenant])])).await;
+        directory.import_directory(given).await.unwrap();
+        for without in [vec![], vec![user("erps", &[])]] {
+            let given = environment.by(SECURITY, import(without)).await;
+            check("import away", directory.import_directory(given).await);
+        }
+        let roles = &environment.context.directory().user("erps").unwrap().roles.clone();
+        assert_eq!(roles, &[tenant]);
+
+        for actor in [SECURITY, "admin"] {
+            let role = pb::Role {
+                name: format!("roles/{held}"),
+                privileges: vec!["Own".into()],
+                ..pb::Role::default()
+            };
+            let update = pb::UpdateRoleRequest { role: Some(role.clone()), allow_missing: true };
+            let update = environment.by(actor, update).await;
+            assert!(directory.update_role(update).await.is_err(), "{actor} {tenant}");
+            let delete = pb::DeleteRoleRequest { name: role.name.clone(), allow_missing: false };
+            let delete = environment.by(actor, delete).await;
+            assert!(directory.delete_role(delete).await.is_err(), "{actor} {tenant}");
+            let roles = pb::ImportDirectoryRequest { roles: vec![role], ..import(vec![]) };
+            let roles = environment.by(actor, roles).await;
+            assert!(directory.import_directory(roles).await.is_err(), "{actor} {tenant}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_tenant_administrator_gives_and_takes_roles_of_the_tenant_and_nothing_else() {
+    let environment = environment().await;
+    put(&environment, "admin", user("anna", &[]), &[]).await.unwrap();
+    let mut directory = environment.directory();
+    for (nth, held) in role::TENANT_ADMINISTRATORS.into_iter().enumerate() {
+        let tenant = format!("tenant{nth}");
+        put(&environment, "admin", user(&tenant, &[held]), &[]).await.unwrap();
+        for roles in [&[role::PROJECT_OWNER, role::GLOBAL_ADMINISTRATOR][..], &[]] {
+            put(&environment, &tenant, user("anna", roles), &["roles"]).await.unwrap();
+        }
+        let list = environment.by(&tenant, pb::ListUsersRequest::default()).await;
+        directory.list_users(list).await.unwrap();
+        for (what, name, roles) in [
+            ("raise", "anna", &[role::SYSTEM_ADMINISTRATOR][..]),
+            ("raise itself", &tenant, &[held, role::SYSTEM_ADMINISTRATOR]),
+            ("raise itself a little", &tenant, &[held, role::SECURITY_ADMINISTRATOR]),
+            ("give an ordinary role", "anna", &["Reader"]),
+            ("touch a System administrator", "boss", &[role::SYSTEM_ADMINISTRATOR, held]),
+            ("make", "new", &[role::PROJECT_OWNER]),
+        ] {
+            check(what, put(&environment, &tenant, user(name, roles), &["roles"]).await);
+        }
+        let disabled = pb::User { disabled: true, ..user("anna", &[]) };
+        check("disable", put(&environment, &tenant, disabled, &["disabled"]).await);
+        let delete =
+            pb::DeletePrivilegeRequest { name: "privileges/Own".into(), allow_missing: false };
+        let delete = environment.by(&tenant, delete).await;
+        check("delete a privilege", directory.delete_privilege(delete).await);
+    }
+    // Who is both manages holders too, and neither itself nor System administrators.
+    let both = user("both", &[role::SECURITY_ADMINISTRATOR, role::DYNAMICS_365_ADMINISTRATOR]);
+    put(&environment, "admin", both, &[]).await.unwrap();
+    put(&environment, "both", user("new", &["Reader", role::PROJECT_OWNER]), &[]).await.unwrap();
+    let delete = pb::DeleteUserRequest { name: "users/new".into(), allow_missing: false };
+    directory.delete_user(environment.by("both", delete).await).await.unwrap();
+    let own = pb::User { acts_on_behalf: true, ..user("both", &[]) };
+    check("itself", put(&environment, "both", own, &["acts_on_behalf"]).await);
+    check("boss", put(&environment, "both", user("boss", &[]), &["roles"]).await);
+}

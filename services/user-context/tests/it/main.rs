@@ -12,6 +12,7 @@ mod impersonation;
 mod imports;
 mod portal;
 mod provisioning;
+mod replaced;
 mod replicas;
 mod support;
 mod tokens;

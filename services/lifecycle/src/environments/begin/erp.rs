@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use super::{Begin, Desk, erp as named, invalid, new_id, once, required};
 use crate::Deps;
+use crate::add_ins::Version;
 use crate::caller::Actor;
 use crate::databases;
 use crate::environments::capacity::{self, Need};
@@ -25,9 +26,11 @@ use crate::resource::{self, FINANCE_AND_OPERATIONS, USERS};
 use crate::store::finance_and_operations::{self, FinanceAndOperations};
 use crate::store::name_claim::Kind as Name;
 use crate::store::platform::{self, Platform};
+use crate::text;
 
 /// Of an environment that does not say what it runs.
 const VERSION: &str = "10.0.40";
+const LONGEST_VERSION: usize = 40;
 
 /// Deploys one, with its initial platform environment.
 pub(crate) async fn create_erp(
@@ -47,7 +50,7 @@ async fn create(
     transaction: &mut PgConnection,
     request: &pb::CreateFinanceAndOperationsEnvironmentRequest,
 ) -> Result<pb::Operation, Error> {
-    let new = new_erp(desk, request).await?;
+    let new = new_erp(desk, transaction, request).await?;
     check_setup(desk, request, new.kind).await?;
     licences::check(desk.deps, transaction, desk.actor, new.kind).await?;
     let (initial, setup) = match (new.kind, &request.setup) {
@@ -77,6 +80,7 @@ async fn create(
 
 async fn new_erp(
     desk: &Desk<'_>,
+    transaction: &mut PgConnection,
     request: &pb::CreateFinanceAndOperationsEnvironmentRequest,
 ) -> Result<FinanceAndOperations, Error> {
     let id = &request.finance_and_operations_environment_id;
@@ -96,7 +100,7 @@ async fn new_erp(
     }
     let display_name = if asked.display_name.is_empty() { id } else { &asked.display_name };
     rules::check_display_name("display_name", display_name)?;
-    let (database, adopted) = database_of(desk, id, &asked.database).await?;
+    let (database, adopted) = database_of(desk, transaction, id, &asked.database).await?;
     Ok(FinanceAndOperations {
         environment_id: new_id(),
         id: id.clone(),
@@ -107,7 +111,7 @@ async fn new_erp(
         tenant_id: desk.deps.config.tenant_id,
         region: asked.region.clone(),
         administrator: administrator_of(desk.actor, &asked.administrator)?,
-        version: if asked.version.is_empty() { VERSION.to_owned() } else { asked.version.clone() },
+        version: version_of(&asked.version)?,
         database,
         adopted,
         create_time: Utc::now(),
@@ -117,8 +121,13 @@ async fn new_erp(
     })
 }
 
-/// One that is there, or the name of a new one.
-async fn database_of(desk: &Desk<'_>, id: &str, asked: &str) -> Result<(String, bool), Error> {
+/// One that is there and nobody else's, or the name of a new one.
+async fn database_of(
+    desk: &Desk<'_>,
+    transaction: &mut PgConnection,
+    id: &str,
+    asked: &str,
+) -> Result<(String, bool), Error> {
     let databases = &desk.deps.databases;
     if asked.is_empty() {
         if databases.erp_template.is_none() {
@@ -128,9 +137,14 @@ async fn database_of(desk: &Desk<'_>, id: &str, asked: &str) -> Result<(String, 
         }
         return Ok((databases::finance_and_operations(id), false));
     }
-    match databases.erp.exists(asked).await? {
+    text::check("database", asked, databases::LONGEST_NAME)?;
+    let used = databases.is_reserved(asked) || platform::has_database(transaction, asked).await?;
+    if used {
+        return Err(invalid("database", "it is used for something else here"));
+    }
+    match databases.erp.accepts_data(asked).await? {
         true => Ok((asked.to_owned(), true)),
-        false => Err(invalid("database", "the ERP's server has no such database")),
+        false => Err(invalid("database", "the ERP's server has no such database for data")),
     }
 }
 
@@ -138,9 +152,17 @@ fn administrator_of(actor: &Actor, asked: &str) -> Result<String, Error> {
     if asked.is_empty() {
         return Ok(actor.name());
     }
-    match asked.strip_prefix(USERS).and_then(|it| it.strip_prefix('/')) {
-        Some(user) if !user.is_empty() && user.len() <= 200 => Ok(asked.to_owned()),
-        _ => Err(invalid("administrator", "it takes `users/…`")),
+    match resource::id(USERS, asked) {
+        Ok(_) => Ok(asked.to_owned()),
+        Err(_) => Err(invalid("administrator", "it takes `users/…`")),
+    }
+}
+
+fn version_of(asked: &str) -> Result<String, Error> {
+    let version = if asked.is_empty() { VERSION } else { asked };
+    match version.len() <= LONGEST_VERSION && Version::parse(version).is_some() {
+        true => Ok(version.to_owned()),
+        false => Err(invalid("version", "it takes numbers and dots, such as `10.0.40`")),
     }
 }
 

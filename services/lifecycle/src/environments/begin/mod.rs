@@ -3,6 +3,7 @@
 
 mod convert;
 mod data;
+mod database;
 mod erp;
 mod erp_data;
 mod install;
@@ -18,10 +19,11 @@ use uuid::Uuid;
 
 pub(crate) use convert::{convert, recover};
 pub(crate) use data::{backup_name, copy, create_backup, reset, restore};
+pub(crate) use database::add_database;
 pub(crate) use erp::{create_erp, delete_erp, update_erp};
 pub(crate) use erp_data::{export_database, refresh_database, restore_database};
 pub(crate) use install::install;
-pub(crate) use platform::{add_database, create_platform, delete_platform, update_platform};
+pub(crate) use platform::{create_platform, delete_platform, update_platform};
 
 use super::order::Order;
 use crate::Deps;

@@ -10,20 +10,18 @@ use proto::lifecycle::v1::{
 };
 use rpc::role;
 use sqlx::PgConnection;
-use uuid::Uuid;
 
-use super::{Begin, Desk, invalid, new_id, once, platform as named, required};
+use super::{Begin, Desk, database, invalid, new_id, once, platform as named, required};
 use crate::Deps;
 use crate::caller::Actor;
-use crate::databases;
 use crate::environments::capacity::{self, Need};
-use crate::environments::locations::{self, Location};
+use crate::environments::locations;
 use crate::environments::order::Order;
 use crate::environments::rules;
 use crate::error::Error;
-use crate::setup::{defaults, web_api_url};
+use crate::setup::web_api_url;
 use crate::store::platform::{self, Dataverse, Platform};
-use crate::store::{operation, settings};
+use crate::store::{hold, settings};
 
 /// A new one, with or without a database.
 pub(crate) async fn create_platform(
@@ -59,10 +57,6 @@ async fn create(
     }
     check_governance(desk.actor, transaction, kind).await?;
     let id = new_id();
-    let dataverse = match &asked.database {
-        Some(asked) => Some(new_dataverse(desk, transaction, id, location, asked).await?),
-        None => None,
-    };
     let new = Platform {
         id,
         display_name: asked.display_name.clone(),
@@ -71,7 +65,7 @@ async fn create(
         location: location.id.clone(),
         region: asked.region.clone(),
         tenant_id: desk.deps.config.tenant_id,
-        dataverse,
+        dataverse: None,
         initial_of: None,
         initial_name: None,
         initial: false,
@@ -87,8 +81,10 @@ async fn create(
     if counts(kind) {
         capacity::check(&desk.deps.clients.capacity, &need).await?;
     }
-    if !platform::insert(transaction, &new).await? {
-        return Err(host_taken(new.dataverse.as_ref()));
+    platform::insert(transaction, &new).await?;
+    if let Some(asked) = &asked.database {
+        let wanted = database::wanted(desk, transaction, &new, location, asked).await?;
+        wanted.announce(transaction).await?;
     }
     let begin = Begin {
         kind: OperationKind::CreateEnvironment,
@@ -128,104 +124,6 @@ async fn check_governance(
     }
 }
 
-/// A database that is to be made.
-async fn new_dataverse(
-    desk: &Desk<'_>,
-    transaction: &mut PgConnection,
-    id: Uuid,
-    location: &Location,
-    asked: &pb::PlatformDatabase,
-) -> Result<Dataverse, Error> {
-    rules::check_host("database.host_name", &asked.host_name)?;
-    let country = settings::read(transaction).await?.country_code;
-    let (language, currency_code) = language_and_currency(asked, &country)?;
-    let database = databases::platform(id);
-    Ok(Dataverse {
-        url: web_api_url(desk.deps, &asked.host_name, &location.crm),
-        host_name: asked.host_name.clone(),
-        organization_id: new_id(),
-        language,
-        currency_code,
-        d365_apps_enabled: asked.d365_apps_enabled,
-        role: database.clone(),
-        database,
-    })
-}
-
-/// Those that were asked for, and the tenant's where none were (spec PPI-14).
-fn language_and_currency(
-    asked: &pb::PlatformDatabase,
-    country: &str,
-) -> Result<(String, String), Error> {
-    let (language, currency) = defaults::of_country(country);
-    let chosen = |given: &str, default: &str| {
-        if given.is_empty() { default.to_owned() } else { given.to_owned() }
-    };
-    let (language, currency) =
-        (chosen(&asked.language, language), chosen(&asked.currency_code, currency));
-    let is_letters = |it: &str| !it.is_empty() && it.bytes().all(|it| it.is_ascii_alphabetic());
-    let parts: Vec<&str> = language.split('-').collect();
-    if parts.len() > 3 || language.len() > 20 || !parts.iter().all(|it| is_letters(it)) {
-        return Err(invalid("database.language", "it takes a language tag such as `en-us`"));
-    }
-    if currency.len() != 3 || !currency.bytes().all(|it| it.is_ascii_uppercase()) {
-        return Err(invalid("database.currency_code", "it takes an ISO 4217 code such as `USD`"));
-    }
-    Ok((language, currency))
-}
-
-fn host_taken(dataverse: Option<&Dataverse>) -> Error {
-    let host = dataverse.map(|it| it.host_name.clone()).unwrap_or_default();
-    let message = format!(
-        "the host name `{host}` is taken; it stays so for a day after its environment was deleted, and for \
-         seven where that was a unified one"
-    );
-    Error::Exists { resource: host, message }
-}
-
-/// A database for one that has none.
-pub(crate) async fn add_database(
-    deps: &Arc<Deps>,
-    actor: &Actor,
-    request: &pb::AddDatabaseRequest,
-) -> Result<pb::Operation, Error> {
-    actor.may_administer()?;
-    let desk = Desk { deps, actor };
-    once!(desk, "AddDatabase", request, |transaction| add(&desk, &mut transaction, request))
-}
-
-async fn add(
-    desk: &Desk<'_>,
-    transaction: &mut PgConnection,
-    request: &pb::AddDatabaseRequest,
-) -> Result<pb::Operation, Error> {
-    let found = named(transaction, &request.name).await?;
-    rules::may_add_database(&found)?;
-    rules::check_ready(&found)?;
-    let asked = required("database", request.database.as_ref())?;
-    let location = locations::all().iter().find(|it| it.id == found.location);
-    let location = location.ok_or_else(|| Error::Malformed(found.location.clone()))?;
-    let dataverse = new_dataverse(desk, transaction, found.id, location, asked).await?;
-    let takes_capacity = counts(found.kind);
-    if takes_capacity {
-        let need = Need::new(CapacityOperation::AddDatabase, found.name());
-        capacity::check(&desk.deps.clients.capacity, &need).await?;
-    }
-    let begin = Begin {
-        kind: OperationKind::CreateEnvironment,
-        order: &Order::AddDatabase { id: found.id, takes_capacity },
-        targets: vec![found.name()],
-        warnings: Vec::new(),
-    };
-    let operation = desk.begin(transaction, begin).await?;
-    rules::may_add_database(&named(transaction, &request.name).await?)?;
-    if !platform::set_dataverse(transaction, found.id, &dataverse).await? {
-        return Err(host_taken(Some(&dataverse)));
-    }
-    platform::set_state(transaction, found.id, State::Preparing).await?;
-    Ok(operation)
-}
-
 /// Another display name or host.
 pub(crate) async fn update_platform(
     deps: &Arc<Deps>,
@@ -248,6 +146,7 @@ async fn update(
     request: &pb::UpdatePlatformEnvironmentRequest,
 ) -> Result<pb::PlatformEnvironment, Error> {
     let asked = required("platform_environment", request.platform_environment.as_ref())?;
+    hold::lock(transaction, std::slice::from_ref(&asked.name)).await?;
     let found = named(transaction, &asked.name).await?;
     rules::check_etag(&asked.etag, found.revision, &asked.name)?;
     let paths = request.update_mask.as_ref().map(|it| it.paths.as_slice()).unwrap_or_default();
@@ -314,14 +213,7 @@ async fn set_host(
     rules::may_change_host(&found)?;
     rules::check_ready(&found)?;
     rules::check_host("database.host_name", host)?;
-    if let Some(other) = operation::holder(transaction, &found.name()).await? {
-        let message = format!("`{name}` is being changed by `{}`", other.name());
-        return Err(Error::InvalidState {
-            resource: name.to_owned(),
-            state: other.name(),
-            message,
-        });
-    }
+    hold::refuse_held(transaction, &found.name()).await?;
     let current = rules::dataverse(&found)?;
     if current.host_name == host {
         return Ok(());
@@ -331,7 +223,7 @@ async fn set_host(
     let url = web_api_url(desk.deps, host, &location.crm);
     let dataverse = Dataverse { host_name: host.to_owned(), url, ..current.clone() };
     if !platform::change_host(transaction, &found, &dataverse).await? {
-        return Err(host_taken(Some(&dataverse)));
+        return Err(database::host_taken(host));
     }
     Ok(())
 }

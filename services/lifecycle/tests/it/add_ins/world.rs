@@ -10,6 +10,7 @@ use proto::lifecycle::v1 as pb;
 use proto::lifecycle::v1::add_in_service_client::AddInServiceClient;
 use proto::lifecycle::v1::finance_and_operations_environment_service_client::FinanceAndOperationsEnvironmentServiceClient;
 use proto::lifecycle::v1::operation_service_client::OperationServiceClient;
+use proto::lifecycle::v1::platform_environment_service_client::PlatformEnvironmentServiceClient;
 use proto::user_context::v1::WatchTrustResponse;
 use rpc::{
     AssertionIssuer, AssertionVerifier, Channel, Companies, Environment, Identity, Principal,
@@ -44,9 +45,11 @@ const SEED: &str = "
         'https://one.operations.dynamics.com', gen_random_uuid(), 'westeurope', 'users/erp', '10.0.39',
         'erp', true);
     INSERT INTO lifecycle.platform_environment
-        (id, display_name, type, state, location, region, tenant_id, host_name, url, database, database_role)
+        (id, display_name, type, state, location, region, tenant_id, host_name, url, organization_id, language,
+         currency_code, database, database_role)
     VALUES ('00000000-0000-0000-0000-0000000000e1', 'One', 'sandbox', 'ready', 'europe', 'westeurope',
-        gen_random_uuid(), 'one', 'https://one.crm.dynamics.com', 'env_one', 'env_one');
+        gen_random_uuid(), 'one', 'https://one.crm.dynamics.com', gen_random_uuid(), 'en-us', 'USD', 'env_one',
+        'env_one');
     INSERT INTO lifecycle.link
         (id, finance_and_operations_environment, platform_environment, template, dual_write_status)
     VALUES ('one', '00000000-0000-0000-0000-0000000000f1', '00000000-0000-0000-0000-0000000000e1',
@@ -145,6 +148,10 @@ impl World {
 
     pub(crate) fn add_ins(&self) -> AddInServiceClient<Channel> {
         AddInServiceClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn platforms(&self) -> PlatformEnvironmentServiceClient<Channel> {
+        PlatformEnvironmentServiceClient::new(self.channel.clone())
     }
 
     pub(crate) fn operations(&self) -> OperationServiceClient<Channel> {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
+use crate::setup::peers::Moment;
 
 const ORGANIZATION: &str = "
     CREATE SCHEMA organization;
@@ -117,6 +118,13 @@ async fn a_copy_goes_on_wherever_a_process_dies_and_the_target_is_never_missing(
     let left = "SELECT count(*) FROM pg_database WHERE datname ~ '^(new|old)_'";
     assert_eq!(world.count(left).await, 0);
     assert_eq!(world.peers.kept().counting(&operation.name), ["committed"]);
+    {
+        let kept = world.peers.kept();
+        // What was asked for at the beginning is what is held, and committed, at the end.
+        let asked: Vec<_> = kept.asked.iter().filter(|it| it.0 == operation.name).collect();
+        assert!(asked.len() > 2 && asked.iter().all(|it| it.1 == asked[0].1), "{asked:?}");
+        assert!(kept.extended >= 3, "{}", kept.extended);
+    }
 
     // The system's backup brings it back.
     let request =
@@ -134,6 +142,68 @@ async fn a_copy_goes_on_wherever_a_process_dies_and_the_target_is_never_missing(
     assert_eq!(content(&world, &target).await.0, "from-target");
 }
 
+/// A copy that stands still while the new database is made the target's, and its database.
+async fn stopped_copy(
+    world: &World,
+    process: &Process,
+) -> (pb::PlatformEnvironment, pb::Operation, String) {
+    let source = created(world, process, "source").await;
+    let target = created(world, process, "target").await;
+    fill(world, &source, "from-source").await;
+    fill(world, &target, "from-target").await;
+    world.peers.stop_at("provision/catalog", Moment::After);
+    let request = ask(world, copy(&source.name, &target.name, "target"));
+    let begun = platforms(process).copy_platform_environment(request).await.unwrap().into_inner();
+    world.peers.stopped().await;
+    let operation = begun.operation.unwrap();
+    let id = operation.name.strip_prefix("operations/").unwrap().replace('-', "");
+    (target, operation, id)
+}
+
+#[tokio::test]
+async fn the_next_process_does_a_swap_that_one_only_began() {
+    let world = World::new().await;
+    let process = world.start().await;
+    let (target, operation, id) = stopped_copy(&world, &process).await;
+    drop(process);
+    let database = &target.database.as_ref().unwrap().database_name;
+    for closed in [database.clone(), format!("new_{id}")] {
+        let close = format!("ALTER DATABASE \"{closed}\" WITH ALLOW_CONNECTIONS false");
+        let close = sqlx::raw_sql(sqlx::AssertSqlSafe(close));
+        world.connect().await.execute(close).await.unwrap();
+    }
+    let process = world.start().await;
+    succeeded(&world, &process, Some(operation)).await;
+    assert_eq!(content(&world, &target).await.0, "from-source");
+}
+
+#[tokio::test]
+async fn a_copy_that_has_begun_to_end_the_old_database_only_goes_on() {
+    let world = World::new().await;
+    let process = world.start().await;
+    let (target, operation, id) = stopped_copy(&world, &process).await;
+    drop(process);
+    // It has to stand still at the swap.
+    let in_the_way = format!("CREATE DATABASE \"old_{id}\"");
+    let in_the_way = sqlx::raw_sql(sqlx::AssertSqlSafe(in_the_way));
+    world.connect().await.execute(in_the_way).await.unwrap();
+    let process = world.start().await;
+    let failed = world.ended(&process, &operation).await;
+    assert_eq!(failed.state(), State::Failed, "{failed:#?}");
+    assert!(failed.resumable && !failed.cancellable);
+    // It is in use meanwhile.
+    assert_eq!(content(&world, &target).await.0, "from-target");
+    let request = pb::CancelOperationRequest { name: operation.name.clone(), ..Default::default() };
+    let outcome = process.operations().cancel_operation(ask(&world, request)).await;
+    refused(outcome, Code::FailedPrecondition, ErrorReason::InvalidState);
+
+    let away = format!("DROP DATABASE \"old_{id}\"");
+    world.connect().await.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(away))).await.unwrap();
+    let resumed = world.resume(&process, &operation).await.unwrap();
+    succeeded(&world, &process, Some(resumed)).await;
+    assert_eq!(content(&world, &target).await.0, "from-source");
+}
+
 #[tokio::test]
 async fn who_gives_a_copy_up_keeps_the_target_as_it_was() {
     let world = World::new().await;
@@ -144,6 +214,8 @@ async fn who_gives_a_copy_up_keeps_the_target_as_it_was() {
     fill(&world, &target, "from-target").await;
     let before = content(&world, &target).await;
     for text in TEXTS.into_iter().take(4) {
+        // The last moment: soon after, there is no way back.
+        world.peers.stop_at("provision/catalog", Moment::Before);
         let request = ask(&world, copy(&source.name, &target.name, "target"));
         let begun =
             platforms(&process).copy_platform_environment(request).await.unwrap().into_inner();

@@ -51,6 +51,10 @@ pub(crate) struct Kept {
     pub(crate) free: usize,
     /// Holder and state, by the order in which they were made.
     pub(crate) reservations: Vec<(String, &'static str)>,
+    /// Holder and bytes, each time that somebody asked for capacity.
+    pub(crate) asked: Vec<(String, i64)>,
+    /// How often somebody asked to go on holding it.
+    pub(crate) extended: usize,
     /// Which user holds a licence that permits a setup.
     pub(crate) licensed: BTreeSet<String>,
     pub(crate) bought: Vec<String>,
@@ -207,6 +211,8 @@ impl ReservationService for Peers {
         assert_ne!(reservation.operation(), capacity::CapacityOperation::Unspecified);
         self.effect("reserve", |kept| {
             let holder = reservation.holder.clone();
+            let bytes = reservation.amounts.iter().map(|it| it.size_bytes).sum();
+            kept.asked.push((holder.clone(), bytes));
             let own = kept.reservations.iter().position(|it| it.0 == holder && it.1 != "released");
             let number = match own {
                 Some(number) => number,
@@ -229,6 +235,7 @@ impl ReservationService for Peers {
         request: Request<capacity::ExtendReservationRequest>,
     ) -> Result<Response<capacity::ExtendReservationResponse>, Status> {
         let name = request.into_inner().name;
+        self.kept().extended += 1;
         let state = self.kept().reservations[number(&name)].1;
         match state {
             "held" => Ok(Response::new(capacity::ExtendReservationResponse::default())),

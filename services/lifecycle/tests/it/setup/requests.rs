@@ -22,6 +22,27 @@ async fn of_two_setups_for_one_link_one_wins_and_the_other_is_told() {
 }
 
 #[tokio::test]
+async fn of_many_setups_one_wins_and_all_others_are_told_at_once() {
+    let world = World::new().await;
+    let process = world.start().await;
+    let all = (0..16).map(|_| world.begin(&process, new_setup()));
+    let (won, lost): (Vec<_>, Vec<_>) =
+        futures::future::join_all(all).await.into_iter().partition(Result::is_ok);
+    assert_eq!((won.len(), lost.len()), (1, 15));
+    for outcome in lost {
+        let status = outcome.unwrap_err();
+        // Or what was linked by then.
+        assert!(
+            matches!(status.code(), Code::FailedPrecondition | Code::AlreadyExists),
+            "{status:?}"
+        );
+    }
+    for begun in won {
+        succeeded(&world.ended(&process, &begun.unwrap()).await);
+    }
+}
+
+#[tokio::test]
 async fn of_two_setups_for_the_last_gigabyte_one_wins_and_the_other_is_told() {
     let world = World::new().await;
     world.peers.kept().free = 1;
@@ -64,6 +85,11 @@ async fn the_same_request_has_one_effect_and_one_answer() {
         ErrorReason::IdempotencyKeyReused,
     );
     assert_eq!(world.count("SELECT count(*) FROM lifecycle.operation").await, 1);
+    for key in ["k".repeat(129), "a\0b".to_owned(), "a\nb".to_owned()] {
+        let request = pb::StartSetupRequest { idempotency_key: key, ..new_setup() };
+        let outcome = world.begin(&process, request).await;
+        refused(outcome, Code::InvalidArgument, ErrorReason::InvalidValue);
+    }
 }
 
 #[tokio::test]
@@ -179,7 +205,8 @@ async fn what_is_not_confirmed_or_not_meant_to_be_linked_is_refused() {
     let disagreed = pb::StartSetupRequest { agreed: false, ..new_setup() };
     refused(begin(disagreed).await, failed, ErrorReason::ConfirmationRequired);
     let other = pb::StartSetupRequest { confirmed_user_name: "Clerk".into(), ..new_setup() };
-    refused(begin(other).await, failed, ErrorReason::ConfirmationRequired);
+    let status = refused(begin(other).await, failed, ErrorReason::ConfirmationRequired);
+    assert!(status.message().contains("`Mana Ger`"), "{status:?}");
     let none = pb::StartSetupRequest { template: String::new(), ..new_setup() };
     refused(begin(none).await, Code::InvalidArgument, ErrorReason::InvalidValue);
     let maps = "templates/standard-with-dual-write".to_owned();

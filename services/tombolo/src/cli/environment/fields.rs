@@ -95,7 +95,8 @@ pub(crate) struct SetupArgs {
     /// standard, standard-with-dual-write or project-operations. [default: standard]
     #[arg(long)]
     pub(crate) template: Option<String>,
-    /// An existing platform environment to link. Default: the initial one, with a new database.
+    /// An existing platform environment to link. Default: the initial one, with a new
+    /// database unless it has one.
     #[arg(long, value_name = "NAME")]
     pub(crate) platform: Option<String>,
     #[command(flatten)]

@@ -4,7 +4,7 @@ use proto::lifecycle::v1 as pb;
 
 use super::{ERP, PLATFORM, link, yes};
 use crate::names::Environment;
-use crate::print::{Table, properties, when, word};
+use crate::print::{Table, phrase, properties, when, word};
 
 /// With what is known of its link, where that was asked for.
 pub(in crate::env_command) fn environment(it: &Environment, link: Option<&pb::Link>) -> String {
@@ -79,7 +79,7 @@ pub(in crate::env_command) fn checks(answer: &pb::CheckPrerequisitesResponse) ->
         };
         vec![
             format!("P{}", it.prerequisite),
-            word::<pb::Prerequisite>(it.prerequisite).replace('-', " "),
+            phrase::<pb::Prerequisite>(it.prerequisite),
             result.to_owned(),
             it.message.clone(),
         ]
