@@ -17,6 +17,9 @@ enum Need {
     HiddenFields,
     /// A System administrator.
     SystemAdministrator,
+    /// To ask about environments that one administers: who administers none is told of none, and finds none by
+    /// an empty name.
+    OwnEnvironments,
     /// To administer the tenant: its environments, licences and capacity.
     Tenant,
     /// A System or Security administrator.
@@ -33,7 +36,7 @@ pub(crate) fn allows(point: EntryPoint, who: Who) -> bool {
         return false;
     }
     match need(point) {
-        Need::Anybody => true,
+        Need::Anybody | Need::OwnEnvironments => true,
         Need::Catalog => who.works_with_tables() || who == Who::Application,
         Need::Customers(operations) => operations.iter().all(|it| who.operations().contains(it)),
         Need::Tables => who.works_with_tables(),
@@ -139,11 +142,18 @@ fn need(point: EntryPoint) -> Need {
         | E::GrpcCancelOperation
         | E::GrpcListTemplates
         | E::GrpcGetTemplate
-        | E::GrpcCheckPrerequisites
-        | E::GrpcStartSetup
-        | E::GrpcConfigureDualWrite
         | E::GrpcListLinks
         | E::GrpcGetLink
+        | E::GrpcListFinanceAndOperationsEnvironments
+        | E::GrpcListAddInInstallations
+        | E::GrpcGetAddInInstallation
+        | E::GrpcInstallAddIn
+        | E::GrpcCancelAddInInstallation
+        | E::GrpcConfigureAddIn
+        | E::GrpcUninstallAddIn => Need::OwnEnvironments,
+        E::GrpcCheckPrerequisites
+        | E::GrpcStartSetup
+        | E::GrpcConfigureDualWrite
         | E::GrpcGetTenantSettings
         | E::GrpcUpdateTenantSettings
         | E::GrpcListPlatformEnvironments
@@ -161,7 +171,6 @@ fn need(point: EntryPoint) -> Need {
         | E::GrpcConvertPlatformEnvironment
         | E::GrpcInstallFinanceAndOperations
         | E::GrpcListLocations
-        | E::GrpcListFinanceAndOperationsEnvironments
         | E::GrpcGetFinanceAndOperationsEnvironment
         | E::GrpcCreateFinanceAndOperationsEnvironment
         | E::GrpcUpdateFinanceAndOperationsEnvironment
@@ -171,12 +180,6 @@ fn need(point: EntryPoint) -> Need {
         | E::GrpcRestoreDatabase
         | E::GrpcListAddIns
         | E::GrpcGetAddIn
-        | E::GrpcListAddInInstallations
-        | E::GrpcGetAddInInstallation
-        | E::GrpcInstallAddIn
-        | E::GrpcCancelAddInInstallation
-        | E::GrpcConfigureAddIn
-        | E::GrpcUninstallAddIn
         | E::GrpcGetCapacity
         | E::GrpcListEntitlements
         | E::GrpcListEnvironmentUsages
