@@ -61,14 +61,7 @@ pub(crate) async fn reserve(
     context: &StageContext,
     need: &Need,
 ) -> Result<(), StageError> {
-    match held(capacity, context, need).await {
-        Ok(_) => Ok(()),
-        Err(status) if is_refusal(&status) => {
-            let reason = rpc::reason(&status).unwrap_or(ErrorReason::CapacityInsufficient);
-            Err(fail(FailureKind::Capacity, reason, status.message(), HELP))
-        }
-        Err(status) => Err(peer("the capacity service", &status)),
-    }
+    required(capacity, context, need).await.map(drop)
 }
 
 /// The same for an operation that takes long: what it holds is held for another day.
@@ -77,20 +70,10 @@ pub(crate) async fn keep(
     context: &StageContext,
     need: &Need,
 ) -> Result<(), StageError> {
-    let name = match held(capacity, context, need).await {
-        Ok(name) => name,
-        Err(status) if is_refusal(&status) => {
-            let reason = rpc::reason(&status).unwrap_or(ErrorReason::CapacityInsufficient);
-            return Err(fail(FailureKind::Capacity, reason, status.message(), HELP));
-        }
-        Err(status) => return Err(peer("the capacity service", &status)),
-    };
+    let name = required(capacity, context, need).await?;
     let lifetime = Some(prost_types::Duration { seconds: KEPT_SECONDS, nanos: 0 });
     let request = ExtendReservationRequest { name, lifetime, ..Default::default() };
-    match client(capacity).extend_reservation(request).await {
-        Ok(_) => Ok(()),
-        Err(status) => Err(peer("the capacity service", &status)),
-    }
+    client(capacity).extend_reservation(request).await.map(drop).map_err(away)
 }
 
 /// From now on it counts as what is measured.
@@ -101,16 +84,9 @@ pub(crate) async fn commit(
 ) -> Result<(), StageError> {
     // What expired meanwhile is held anew. What there is no room for any more is there all the same, and is
     // going to be measured.
-    let name = match held(capacity, context, need).await {
-        Ok(name) => name,
-        Err(status) if is_refusal(&status) => return Ok(()),
-        Err(status) => return Err(peer("the capacity service", &status)),
-    };
+    let Some(name) = unless_refused(capacity, context, need).await? else { return Ok(()) };
     let request = CommitReservationRequest { name, ..Default::default() };
-    match client(capacity).commit_reservation(request).await {
-        Ok(_) => Ok(()),
-        Err(status) => Err(peer("the capacity service", &status)),
-    }
+    client(capacity).commit_reservation(request).await.map(drop).map_err(away)
 }
 
 /// Gives up what the operation holds, if it holds something.
@@ -120,17 +96,39 @@ pub(crate) async fn release(
     need: &Need,
 ) -> Result<(), StageError> {
     // A holder that asks again gets what it has; one that is refused has nothing.
-    let name = match held(capacity, context, need).await {
-        Ok(name) => name,
-        Err(status) if is_refusal(&status) => return Ok(()),
-        Err(status) => return Err(peer("the capacity service", &status)),
-    };
+    let Some(name) = unless_refused(capacity, context, need).await? else { return Ok(()) };
     let request = ReleaseReservationRequest { name, ..Default::default() };
     match client(capacity).release_reservation(request).await {
-        Err(status) if rpc::reason(&status) != Some(ErrorReason::InvalidState) => {
-            Err(peer("the capacity service", &status))
-        }
+        Err(status) if rpc::reason(&status) != Some(ErrorReason::InvalidState) => Err(away(status)),
         Ok(_) | Err(_) => Ok(()),
+    }
+}
+
+/// Name of what the operation holds, without which it cannot go on.
+async fn required(
+    capacity: &Channel,
+    context: &StageContext,
+    need: &Need,
+) -> Result<String, StageError> {
+    held(capacity, context, need).await.map_err(|status| match is_refusal(&status) {
+        true => {
+            let reason = rpc::reason(&status).unwrap_or(ErrorReason::CapacityInsufficient);
+            fail(FailureKind::Capacity, reason, status.message(), HELP)
+        }
+        false => away(status),
+    })
+}
+
+/// Name of what the operation holds, if there is room for it.
+async fn unless_refused(
+    capacity: &Channel,
+    context: &StageContext,
+    need: &Need,
+) -> Result<Option<String>, StageError> {
+    match held(capacity, context, need).await {
+        Ok(name) => Ok(Some(name)),
+        Err(status) if is_refusal(&status) => Ok(None),
+        Err(status) => Err(away(status)),
     }
 }
 
@@ -146,6 +144,10 @@ async fn held(capacity: &Channel, context: &StageContext, need: &Need) -> Result
     let request = CreateReservationRequest { reservation: Some(reservation), ..Default::default() };
     let answer = client(capacity).create_reservation(request).await?.into_inner();
     Ok(answer.reservation.unwrap_or_default().name)
+}
+
+fn away(status: Status) -> StageError {
+    peer("the capacity service", &status)
 }
 
 fn is_refusal(status: &Status) -> bool {
