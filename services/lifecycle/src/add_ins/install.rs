@@ -13,6 +13,7 @@ use tonic::Code;
 use super::requirements::{self, Unmet};
 use super::requirements_of;
 use super::work::{Work, refused};
+use crate::clients::asked;
 use crate::engine::{StageContext, StageError, Workflow};
 use crate::environments::capacity::{self, Need};
 use crate::store::add_in::{self as store, Environment};
@@ -110,7 +111,7 @@ impl Install {
             database_role: environment.database_role.clone(),
         };
         let channel = self.0.deps.clients.user_context.clone();
-        let found = match UserContextServiceClient::new(channel).lookup_user(request).await {
+        let found = match UserContextServiceClient::new(channel).lookup_user(asked(request)).await {
             Ok(answer) => Some(answer.into_inner()),
             Err(status) if status.code() == Code::NotFound => None,
             Err(status) => return Err(status.into()),

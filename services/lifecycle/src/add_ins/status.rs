@@ -7,9 +7,9 @@ use futures::stream;
 use proto::add_in::v1::GetAddInStatusRequest;
 use proto::add_in::v1::add_in_runtime_service_client::AddInRuntimeServiceClient;
 use proto::lifecycle::v1::AddInInstallationState as State;
-use tonic::Request;
 
 use crate::Deps;
+use crate::clients::timed;
 use crate::resource::{self, PLATFORM};
 use crate::store::add_in::{self as store, Installation};
 
@@ -38,8 +38,7 @@ async fn ask(deps: &Deps, installation: &Installation) -> Option<String> {
     }
     let runtime = deps.clients.add_ins.get(&installation.add_in)?.clone();
     let environment = resource::name(PLATFORM, installation.platform_environment);
-    let mut request = Request::new(GetAddInStatusRequest { environment });
-    request.set_timeout(DEADLINE);
+    let request = timed(GetAddInStatusRequest { environment }, DEADLINE);
     let mut runtime = AddInRuntimeServiceClient::new(runtime);
     // The header bounds the other end only where there is one.
     match tokio::time::timeout(DEADLINE, runtime.get_add_in_status(request)).await {

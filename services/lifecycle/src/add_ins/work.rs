@@ -11,10 +11,11 @@ use proto::lifecycle::v1::{
 };
 use rpc::{Channel, ErrorReason};
 use serde::{Deserialize, Serialize};
-use tonic::{Code, Request, Status};
+use tonic::{Code, Status};
 use uuid::Uuid;
 
 use crate::Deps;
+use crate::clients::timed;
 use crate::engine::{Failure, StageError};
 use crate::resource::{self, PLATFORM};
 use crate::store::add_in::{self as store, Environment};
@@ -232,10 +233,4 @@ pub(crate) fn shown(state: State) -> &'static str {
         State::Uninstalling => "Uninstalling",
         State::Failed => "Failed",
     }
-}
-
-fn timed<T>(message: T, timeout: Duration) -> Request<T> {
-    let mut request = Request::new(message);
-    request.set_timeout(timeout);
-    request
 }

@@ -10,6 +10,7 @@ use rpc::{Channel, ErrorReason};
 use tonic::Status;
 
 use super::stages::{fail, peer};
+use crate::clients::asked;
 use crate::engine::{StageContext, StageError};
 use crate::error::Error;
 
@@ -47,7 +48,7 @@ impl Need {
 pub(crate) async fn check(capacity: &Channel, need: &Need) -> Result<(), Error> {
     let request =
         CheckReservationRequest { operation: need.operation.into(), amounts: need.amounts() };
-    let answer = client(capacity).check_reservation(request).await?.into_inner();
+    let answer = client(capacity).check_reservation(asked(request)).await?.into_inner();
     match (answer.allowed, answer.in_overage) {
         (true, _) => Ok(()),
         (false, true) => Err(Error::CapacityOverage(answer.message)),
@@ -73,7 +74,7 @@ pub(crate) async fn keep(
     let name = required(capacity, context, need).await?;
     let lifetime = Some(prost_types::Duration { seconds: KEPT_SECONDS, nanos: 0 });
     let request = ExtendReservationRequest { name, lifetime, ..Default::default() };
-    client(capacity).extend_reservation(request).await.map(drop).map_err(away)
+    client(capacity).extend_reservation(asked(request)).await.map(drop).map_err(away)
 }
 
 /// From now on it counts as what is measured.
@@ -86,7 +87,7 @@ pub(crate) async fn commit(
     // going to be measured.
     let Some(name) = unless_refused(capacity, context, need).await? else { return Ok(()) };
     let request = CommitReservationRequest { name, ..Default::default() };
-    client(capacity).commit_reservation(request).await.map(drop).map_err(away)
+    client(capacity).commit_reservation(asked(request)).await.map(drop).map_err(away)
 }
 
 /// Gives up what the operation holds, if it holds something.
@@ -98,7 +99,7 @@ pub(crate) async fn release(
     // A holder that asks again gets what it has; one that is refused has nothing.
     let Some(name) = unless_refused(capacity, context, need).await? else { return Ok(()) };
     let request = ReleaseReservationRequest { name, ..Default::default() };
-    match client(capacity).release_reservation(request).await {
+    match client(capacity).release_reservation(asked(request)).await {
         Err(status) if rpc::reason(&status) != Some(ErrorReason::InvalidState) => Err(away(status)),
         Ok(_) | Err(_) => Ok(()),
     }
@@ -142,7 +143,7 @@ async fn held(capacity: &Channel, context: &StageContext, need: &Need) -> Result
         ..Default::default()
     };
     let request = CreateReservationRequest { reservation: Some(reservation), ..Default::default() };
-    let answer = client(capacity).create_reservation(request).await?.into_inner();
+    let answer = client(capacity).create_reservation(asked(request)).await?.into_inner();
     Ok(answer.reservation.unwrap_or_default().name)
 }
 

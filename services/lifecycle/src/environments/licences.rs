@@ -9,6 +9,7 @@ use sqlx::PgConnection;
 
 use crate::Deps;
 use crate::caller::Actor;
+use crate::clients::asked;
 use crate::error::Error;
 use crate::store::finance_and_operations;
 
@@ -29,7 +30,7 @@ pub(super) async fn check(
     sqlx::query(lock).execute(&mut *transaction).await?;
     let request = ListUserLicencesRequest { page_size: PAGE, ..Default::default() };
     let mut client = UserLicenceServiceClient::new(deps.clients.capacity.clone());
-    let bought = client.list_user_licences(request).await?.into_inner();
+    let bought = client.list_user_licences(asked(request)).await?.into_inner();
     let allowed = allowed(&bought, kind);
     let there = finance_and_operations::count(transaction, kind).await?;
     match there < allowed {

@@ -8,12 +8,13 @@ use proto::lifecycle::v1::{
     WriteAddInRequest,
 };
 use rpc::{Channel, ErrorReason};
-use tonic::{Code, Request, Status};
+use tonic::{Code, Status};
 use uuid::Uuid;
 
 use super::stages::{fail, peer};
 use crate::Deps;
 use crate::add_ins::shown;
+use crate::clients::timed;
 use crate::engine::{StageContext, StageError};
 use crate::store::add_in;
 use crate::store::finance_and_operations::FinanceAndOperations;
@@ -50,7 +51,10 @@ pub(crate) async fn provision(
             administrator: context.user.clone(),
         };
         let mut client = ProvisioningServiceClient::new(channel);
-        client.provision_database(timed(request)).await.map_err(|it| refusal(whom, &it))?;
+        client
+            .provision_database(timed(request, DEADLINE))
+            .await
+            .map_err(|it| refusal(whom, &it))?;
         context.step("service-provisioned").await?;
     }
     Ok(())
@@ -71,7 +75,10 @@ pub(crate) async fn configure(
             finance_and_operations_environment_id: erp.environment_id.to_string(),
         };
         let mut client = ProvisioningServiceClient::new(channel);
-        client.configure_virtual_entities(timed(request)).await.map_err(|it| refusal(whom, &it))?;
+        client
+            .configure_virtual_entities(timed(request, DEADLINE))
+            .await
+            .map_err(|it| refusal(whom, &it))?;
         context.step("service-configured").await?;
     }
     Ok(())
@@ -97,7 +104,7 @@ pub(super) async fn write_add_ins(
             parameters_json: own.map(|it| it.parameters.clone()).unwrap_or_default(),
             removed: own.is_none(),
         };
-        match client.write_add_in(timed(request)).await {
+        match client.write_add_in(timed(request, DEADLINE)).await {
             // What came from elsewhere is older than add-ins.
             Err(status) if rpc::reason(&status) == Some(ErrorReason::RequirementUnmet) => {}
             Err(status) => return Err(refusal("the organization service", &status)),
@@ -117,10 +124,4 @@ fn refusal(whom: &str, status: &Status) -> StageError {
         }
         _ => peer(whom, status),
     }
-}
-
-fn timed<T>(message: T) -> Request<T> {
-    let mut request = Request::new(message);
-    request.set_timeout(DEADLINE);
-    request
 }

@@ -12,6 +12,7 @@ use tonic::Code;
 
 use super::prerequisites::{Capacity, Erp, Existing, Facts};
 use crate::Deps;
+use crate::clients::asked;
 use crate::environments::locations;
 use crate::error::Error;
 use crate::resource::{self, USERS};
@@ -99,7 +100,7 @@ pub(crate) async fn look_up(
         database: place.map(|it| it.database.clone()).unwrap_or_default(),
         database_role: place.map(|it| it.role.clone()).unwrap_or_default(),
     };
-    match client.lookup_user(request).await {
+    match client.lookup_user(asked(request)).await {
         Ok(answer) => Ok(Some(answer.into_inner()).filter(|it| !it.disabled)),
         Err(status) if status.code() == Code::NotFound => Ok(None),
         Err(status) => Err(status.into()),
@@ -137,7 +138,7 @@ async fn capacity(deps: &Arc<Deps>) -> Result<Capacity, Error> {
     let mut client = ReservationServiceClient::new(deps.clients.capacity.clone());
     let operation = CapacityOperation::AddDatabase.into();
     let request = CheckReservationRequest { operation, ..Default::default() };
-    let answer = client.check_reservation(request).await?.into_inner();
+    let answer = client.check_reservation(asked(request)).await?.into_inner();
     let (allowed, in_overage) = (answer.allowed, answer.in_overage);
     Ok(Capacity { allowed, in_overage, message: answer.message })
 }
@@ -150,6 +151,6 @@ async fn is_licensed(deps: &Arc<Deps>, user: &str) -> Result<bool, Error> {
         page_size: PAGE,
         ..Default::default()
     };
-    let answer = client.list_user_licences(request).await?.into_inner();
+    let answer = client.list_user_licences(asked(request)).await?.into_inner();
     Ok(answer.accruals.iter().any(|it| it.permits_setup))
 }

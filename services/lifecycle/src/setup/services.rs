@@ -6,9 +6,9 @@ use proto::lifecycle::v1::provisioning_service_client::ProvisioningServiceClient
 use proto::lifecycle::v1::{
     Application, EnvironmentDatabase, InstallPackageRequest, RegisterApplicationsRequest,
 };
-use tonic::Request;
 
 use crate::Deps;
+use crate::clients::timed;
 use crate::engine::StageError;
 use crate::store::platform::Dataverse;
 
@@ -40,7 +40,7 @@ pub(super) async fn install(
 ) -> Result<(), StageError> {
     let mut client = ProvisioningServiceClient::new(deps.clients.organization.clone());
     let (database, package) = (Some(database.clone()), package.to_owned());
-    client.install_package(timed(InstallPackageRequest { database, package })).await?;
+    client.install_package(timed(InstallPackageRequest { database, package }, DEADLINE)).await?;
     Ok(())
 }
 
@@ -56,7 +56,7 @@ pub(super) async fn register(
             applications: applications(),
         };
         let mut client = ProvisioningServiceClient::new(channel.clone());
-        client.register_applications(timed(request)).await?;
+        client.register_applications(timed(request, DEADLINE)).await?;
     }
     Ok(())
 }
@@ -68,10 +68,4 @@ fn applications() -> Vec<Application> {
         erp_user: erp_user.to_owned(),
     };
     POWER_PLATFORM.into_iter().chain(DUAL_WRITE).map(application).collect()
-}
-
-fn timed<T>(message: T) -> Request<T> {
-    let mut request = Request::new(message);
-    request.set_timeout(DEADLINE);
-    request
 }

@@ -8,6 +8,7 @@ use proto::lifecycle::v1 as pb;
 use rpc::Channel;
 use serde::Deserialize;
 
+use crate::clients::asked;
 use crate::error::Error;
 use crate::resource::{self, TEMPLATES};
 
@@ -99,7 +100,7 @@ pub(crate) async fn bought(capacity: &Channel) -> Result<Vec<String>, Error> {
     let mut client = UserLicenceServiceClient::new(capacity.clone());
     // There are fewer products than fit on a page.
     let request = ListUserLicencesRequest { page_size: PAGE, ..Default::default() };
-    let answer = client.list_user_licences(request).await?.into_inner();
+    let answer = client.list_user_licences(asked(request)).await?.into_inner();
     Ok(answer.accruals.into_iter().map(|it| it.name).collect())
 }
 
