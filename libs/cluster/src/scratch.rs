@@ -1,6 +1,8 @@
 use crate::{Cluster, Error, Options};
 use std::fs;
 use std::path::PathBuf;
+
+use sqlx::{AssertSqlSafe, ConnectOptions as _};
 use tempfile::TempDir;
 
 /// A cluster for tests: new, fast because it would not survive a crash, and gone when dropped.
@@ -52,6 +54,29 @@ impl Scratch {
     pub async fn database(&self, name: &str) -> Result<String, Error> {
         self.cluster.ensure_database(name).await?;
         Ok(self.cluster.url(name))
+    }
+
+    /// Puts the database `new` in the place of `served`, which is called `old` from then on, as the lifecycle
+    /// of environments does: nobody is connected to either meanwhile. The names are the test's own.
+    pub async fn swap(&self, served: &str, new: &str, old: &str) -> Result<(), Error> {
+        let mut outside = self.cluster.connect_options("postgres").connect().await?;
+        for name in [served, new] {
+            let close = format!("ALTER DATABASE {name} WITH ALLOW_CONNECTIONS false");
+            sqlx::raw_sql(AssertSqlSafe(close)).execute(&mut outside).await?;
+            sqlx::query(
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = $1",
+            )
+            .bind(name)
+            .execute(&mut outside)
+            .await?;
+        }
+        let rename = format!(
+            "ALTER DATABASE {served} RENAME TO {old};
+             ALTER DATABASE {new} RENAME TO {served};
+             ALTER DATABASE {served} WITH ALLOW_CONNECTIONS true"
+        );
+        sqlx::raw_sql(AssertSqlSafe(rename)).execute(&mut outside).await?;
+        Ok(())
     }
 
     /// The cluster itself.

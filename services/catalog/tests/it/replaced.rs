@@ -1,34 +1,10 @@
 //! Another database takes the place of the one that is served: a copy, a backup, an empty one.
 
-use cluster::Scratch;
 use proto::lifecycle::v1 as lc;
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
 use crate::changes::{next, next_set, visible, watch};
 use crate::world::{Running, World};
 
-/// Puts a database in the place of another, as the lifecycle of environments does.
-async fn swap(scratch: &Scratch, new: &str, old: &str) {
-    let options = scratch.cluster().connect_options("postgres");
-    let mut outside = PgConnection::connect_with(&options).await.unwrap();
-    for name in ["platform", new] {
-        let close = format!("ALTER DATABASE {name} WITH ALLOW_CONNECTIONS false");
-        sqlx::raw_sql(AssertSqlSafe(close)).execute(&mut outside).await.unwrap();
-        sqlx::query(
-            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = $1",
-        )
-        .bind(name)
-        .execute(&mut outside)
-        .await
-        .unwrap();
-    }
-    let rename = format!(
-        "ALTER DATABASE platform RENAME TO {old};
-         ALTER DATABASE {new} RENAME TO platform;
-         ALTER DATABASE platform WITH ALLOW_CONNECTIONS true"
-    );
-    sqlx::raw_sql(AssertSqlSafe(rename)).execute(&mut outside).await.unwrap();
-}
 /// With a new catalog in a database beside, and a longer history in the one that is served.
 async fn with_new(world: &World) -> Running {
     let running = world.start().await;
@@ -53,7 +29,7 @@ async fn the_catalog_of_a_database_that_takes_the_place_is_served() {
     let running = with_new(&world).await;
     let mut tables = watch(&running).await;
     let before = next_set(&mut tables).await.revision;
-    swap(&world.scratch, "new_a", "old_a").await;
+    world.scratch.swap("platform", "new_a", "old_a").await.unwrap();
     let after = next_set(&mut tables).await;
     assert!(after.revision > before, "{} after {before}", after.revision);
     assert!(after.tables.iter().any(|it| it.external_name == "Alpha"));
@@ -66,7 +42,7 @@ async fn the_catalog_of_a_database_that_takes_the_place_is_served() {
 async fn the_first_change_in_the_new_database_takes_it_over() {
     let world = World::new().await;
     let running = with_new(&world).await;
-    swap(&world.scratch, "new_a", "old_a").await;
+    world.scratch.swap("platform", "new_a", "old_a").await.unwrap();
     set_visible(&world, &running, "Beta", false).await;
     assert_eq!(next(&mut watch(&running).await).await, ["Alpha"]);
 }

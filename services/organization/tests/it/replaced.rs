@@ -1,9 +1,7 @@
 //! Another database takes the place of the one that is served: a copy, a backup, an empty one.
 
-use cluster::Scratch;
 use proto::organization::v1::WatchPortalUserMappingsRequest;
 use proto::organization::v1::portal_service_client::PortalServiceClient;
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use tonic::Streaming;
 
 use crate::World;
@@ -15,28 +13,6 @@ const MAP: &str =
         (msdyn_contactid, msdyn_financeandoperationsuser)
     SELECT contactid, 'old' FROM organization.contact";
 
-/// Puts a database in the place of another, as the lifecycle of environments does.
-async fn swap(scratch: &Scratch, new: &str, old: &str) {
-    let options = scratch.cluster().connect_options("postgres");
-    let mut outside = PgConnection::connect_with(&options).await.unwrap();
-    for name in ["platform", new] {
-        let close = format!("ALTER DATABASE {name} WITH ALLOW_CONNECTIONS false");
-        sqlx::raw_sql(AssertSqlSafe(close)).execute(&mut outside).await.unwrap();
-        sqlx::query(
-            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = $1",
-        )
-        .bind(name)
-        .execute(&mut outside)
-        .await
-        .unwrap();
-    }
-    let rename = format!(
-        "ALTER DATABASE platform RENAME TO {old};
-         ALTER DATABASE {new} RENAME TO platform;
-         ALTER DATABASE platform WITH ALLOW_CONNECTIONS true"
-    );
-    sqlx::raw_sql(AssertSqlSafe(rename)).execute(&mut outside).await.unwrap();
-}
 async fn told<T>(stream: &mut Streaming<T>) -> T {
     let told = tokio::time::timeout(std::time::Duration::from_secs(10), stream.message());
     told.await.expect("no news").unwrap().unwrap()
@@ -59,7 +35,7 @@ async fn what_a_database_that_takes_the_place_shows_is_shown() {
     assert!(shown.iter().any(|it| it == "tombolo_addin"), "{shown:?}");
     assert_eq!(told(&mut mappings).await.mappings.len(), 1);
 
-    swap(&world.scratch, "env_a", "old_a").await;
+    world.scratch.swap("platform", "env_a", "old_a").await.unwrap();
     let (after, shown) = next(&mut tables).await;
     assert!(after > before, "{after} after {before}");
     assert!(!shown.iter().any(|it| it == "tombolo_addin"), "{shown:?}");

@@ -1,11 +1,10 @@
 //! Another database takes the place of the one that is served: a copy, a backup, an empty one.
 
-use cluster::Scratch;
 use proto::lifecycle::v1 as lc;
 use proto::lifecycle::v1::provisioning_service_client::ProvisioningServiceClient;
 use proto::user_context::v1 as pb;
 use rpc::{AssertionVerifier, Channel, InvalidAssertion, role};
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+use sqlx::{Connection as _, PgConnection};
 use tonic::Code::NotFound;
 
 use crate::directory::{put, user};
@@ -14,28 +13,6 @@ use crate::support::{Client, Environment, SERVICES, channel, reason, routes, soo
 const NEW: &str = "new_a";
 const MALLORY: &str = "mallory";
 
-/// Puts a database in the place of another, as the lifecycle of environments does.
-async fn swap(scratch: &Scratch, new: &str, old: &str) {
-    let options = scratch.cluster().connect_options("postgres");
-    let mut outside = PgConnection::connect_with(&options).await.unwrap();
-    for name in ["platform", new] {
-        let close = format!("ALTER DATABASE {name} WITH ALLOW_CONNECTIONS false");
-        sqlx::raw_sql(AssertSqlSafe(close)).execute(&mut outside).await.unwrap();
-        sqlx::query(
-            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = $1",
-        )
-        .bind(name)
-        .execute(&mut outside)
-        .await
-        .unwrap();
-    }
-    let rename = format!(
-        "ALTER DATABASE platform RENAME TO {old};
-         ALTER DATABASE {new} RENAME TO platform;
-         ALTER DATABASE platform WITH ALLOW_CONNECTIONS true"
-    );
-    sqlx::raw_sql(AssertSqlSafe(rename)).execute(&mut outside).await.unwrap();
-}
 /// With a new directory in a database beside, and a longer history in the one that is served.
 async fn environment() -> Environment {
     let environment = Environment::start(vec![], 5).await;
@@ -72,7 +49,7 @@ async fn the_directory_of_a_database_that_takes_the_place_is_served_and_nobody_o
     assert_eq!(verifier.verify(clerks, "gateway"), Err(InvalidAssertion::Revoked));
 
     let mut directories = environment.context.changes();
-    swap(&environment.scratch, NEW, "old_a").await;
+    environment.scratch.swap("platform", NEW, "old_a").await.unwrap();
     soon(directories.wait_for(|it| it.user(MALLORY).is_none())).await.unwrap();
     while verifier.verify(mallorys, "gateway").is_ok() {
         verifier.apply(&soon(trust.message()).await.unwrap().unwrap()).unwrap();
@@ -109,7 +86,7 @@ async fn the_first_change_in_the_new_database_takes_it_over() {
         allow_missing: true,
     };
     let request = environment.by("admin", request).await;
-    swap(&environment.scratch, NEW, "old_a").await;
+    environment.scratch.swap("platform", NEW, "old_a").await.unwrap();
     environment.directory().update_user(request).await.unwrap();
     let directory = environment.context.directory();
     assert!(directory.user("eve").is_some());
