@@ -21,11 +21,19 @@ const MARK: &str = "
         SELECT FROM tombolo.change_log_mark WHERE at > now() - make_interval(secs => $1))";
 
 /// The newest mark that is old enough becomes the first. What goes is committed before entries do, so
-/// that a reader never finds part of its window gone.
+/// that a reader never finds part of its window gone. What the other side of a map has not taken yet
+/// waits there, however old it is.
 const ADVANCE: &str = "
     DELETE FROM tombolo.change_log_mark WHERE at < (
-        SELECT max(at) FROM tombolo.change_log_mark
-        WHERE at <= clock_timestamp() - make_interval(secs => $1))";
+        SELECT max(at) FROM tombolo.change_log_mark AS mark
+        WHERE at <= clock_timestamp() - make_interval(secs => $1) AND NOT EXISTS (
+            SELECT FROM tombolo.dual_write_map
+            WHERE pg_snapshot_xmin(acknowledged_snapshot) < pg_snapshot_xmin(mark.snapshot)))";
+
+/// Marks of transactions whose entries are gone.
+const FORGET_SHARED: &str = "
+    DELETE FROM tombolo.dual_write_shared WHERE xid < (
+        SELECT pg_snapshot_xmin(snapshot) FROM tombolo.change_log_mark ORDER BY at LIMIT 1)";
 
 /// Every relation of which there are entries, found by leaps over the index.
 const RELATIONS: &str = "
@@ -70,5 +78,6 @@ pub async fn retain(connection: &mut PgConnection, retention: Retention) -> Resu
             }
         }
     }
+    sqlx::query(FORGET_SHARED).execute(&mut *connection).await.map_err(Error::of)?;
     Ok(deleted)
 }

@@ -3,7 +3,8 @@
 /// A step was reached. In builds with debug assertions, the environment variable
 /// `TOMBOLO_CRASH_AT=<step>` kills the process here, as a power cut would; in others this is nothing.
 ///
-/// In order: `begun`, `platform-written`, `erp-written`, `platform-prepared`, `erp-committing` (the
+/// In order: `begun`, `platform-written`, `erp-written`, `translated` and `applied` (of what both sides keep
+/// the same), `platform-prepared`, `erp-committing` (the
 /// decision is recorded, not committed), `erp-committed`, `platform-settled`.
 #[inline]
 pub fn step(name: &str) {
@@ -11,6 +12,21 @@ pub fn step(name: &str) {
     crash::if_wanted_at(name);
     #[cfg(not(debug_assertions))]
     let _ = name;
+}
+
+/// Whether a test has this part left out, to see that it notices. In builds with debug assertions, that is
+/// what the environment variable `TOMBOLO_LEAVE_OUT=<part>` says; in others it is never so.
+///
+/// There is one: `decision-record`, so that the ERP commits without the record that decides.
+#[inline]
+pub(crate) fn is_left_out(part: &str) -> bool {
+    #[cfg(debug_assertions)]
+    return crash::is_left_out(part);
+    #[cfg(not(debug_assertions))]
+    {
+        let _ = part;
+        false
+    }
 }
 
 #[cfg(debug_assertions)]
@@ -21,6 +37,13 @@ mod crash {
 
     static WANTED: LazyLock<Option<String>> =
         LazyLock::new(|| std::env::var("TOMBOLO_CRASH_AT").ok().filter(|it| !it.is_empty()));
+
+    static LEFT_OUT: LazyLock<Option<String>> =
+        LazyLock::new(|| std::env::var("TOMBOLO_LEAVE_OUT").ok());
+
+    pub(super) fn is_left_out(part: &str) -> bool {
+        LEFT_OUT.as_deref() == Some(part)
+    }
 
     pub(super) fn if_wanted_at(step: &str) {
         if WANTED.as_deref() != Some(step) {

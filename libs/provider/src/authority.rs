@@ -70,6 +70,11 @@ pub trait Authority: Debug + Send + Sync {
         None
     }
 
+    /// The entity to whose rows a column leads by their ids, where no relation of the entity says so.
+    fn lookup(&self, _entity: &str, _column: &str) -> Option<String> {
+        None
+    }
+
     /// Whether it knows its entities yet. While it does not, calls are to come again.
     fn is_ready(&self) -> bool {
         true

@@ -22,6 +22,9 @@ use crate::authority::Authority;
 use crate::binding::Binding;
 use crate::provider::Provider;
 use capture::Outcome;
+pub(crate) use list::{Failure, record_id, relations};
+pub(crate) use server::begin;
+pub(crate) use statement::{NoColumn, Types, Visibility, touched_by};
 
 /// Captures and tells the changes of one database's entities. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -74,10 +77,44 @@ impl ChangeTracking {
         });
     }
 
+    pub(crate) fn provider(&self) -> &Provider {
+        &self.inner.provider
+    }
+
+    pub(crate) fn authority(&self) -> &dyn Authority {
+        self.inner.authority.as_ref()
+    }
+
+    /// Has the tables looked at now.
+    pub(crate) fn look(&self) {
+        self.inner.missing.notify_one();
+    }
+
+    /// How looks at the tables end from now on.
+    pub(crate) fn looks(&self) -> Looks {
+        Looks(self.inner.outcome.subscribe())
+    }
+
     /// Adds the service to a server.
     #[must_use]
     pub fn register(&self, server: rpc::Server) -> rpc::Server {
         server.with(ChangeTrackingServiceServer::new(self.clone()))
+    }
+}
+
+/// How looks at the tables end.
+pub(crate) struct Looks(watch::Receiver<Outcome>);
+
+impl Looks {
+    /// Why changes of a table are not captured, if it is not a matter of time.
+    pub(crate) fn refusal(&mut self, relation: &str) -> Option<String> {
+        self.0.borrow_and_update().why(relation).map(ToOwned::to_owned)
+    }
+
+    /// Waits for the next one.
+    pub(crate) async fn next(&mut self) {
+        // The sender lives as long as who looks.
+        let _ = self.0.changed().await;
     }
 }
 

@@ -1,11 +1,13 @@
 //! Every way a read or a write can fail, and the one place where that becomes a status.
 
+mod driver;
+
 use rpc::{ErrorReason, busy, status, unavailable};
-use sqlx::postgres::{PgDatabaseError, PgSeverity};
 use tonic::{Code, Status};
 
 use crate::action::{InvalidAddress, Refusal};
 use crate::grant::Denied;
+pub use driver::is_unavailable;
 
 /// The limit's name in statuses.
 const AGGREGATE_LIMIT: &str = "aggregate_query_record";
@@ -60,6 +62,16 @@ pub enum Error {
         /// External name.
         column: String,
     },
+    /// A reference by key that finds no row.
+    #[error("`{column}` refers to a row of `{entity}` that does not exist: {key}")]
+    ReferenceNotFound {
+        /// External name.
+        column: String,
+        /// External name of the entity that was looked in.
+        entity: String,
+        /// What was looked for.
+        key: String,
+    },
     /// A column that the caller may not read, or may not write.
     #[error("the user is missing the privilege to {privilege} `{column}` of `{entity}`")]
     ColumnDenied {
@@ -79,6 +91,12 @@ pub enum Error {
     /// Another row has what must be unique.
     #[error("{}", exists(columns))]
     RecordExists {
+        /// External names.
+        columns: Vec<String>,
+    },
+    /// Several rows have a key that is to name one.
+    #[error("several records have this {}; address the one that is meant by its id", columns.join(", "))]
+    KeyNotUnique {
         /// External names.
         columns: Vec<String>,
     },
@@ -156,47 +174,6 @@ pub enum Error {
 }
 
 impl Error {
-    /// Sorts a driver's error by what the caller can do about it.
-    pub(crate) fn of(entity: &str, error: sqlx::Error) -> Self {
-        if is_busy(&error) {
-            return Self::Busy(error);
-        }
-        if is_unavailable(&error) {
-            return Self::Unavailable(error);
-        }
-        let code = error.as_database_error().and_then(|it| it.code()).unwrap_or_default();
-        match code.as_ref() {
-            "57014" => Self::DeadlineExceeded,
-            "40001" | "40P01" => Self::Conflict,
-            "42501" => Self::NotGranted(error),
-            "23505" | "23P01" => Self::RecordExists { columns: Vec::new() },
-            code if code.starts_with("23") => {
-                tracing::info!(entity, %error, "a constraint does not hold");
-                let message = "the change is not allowed between the records";
-                Self::Refused { column: None, message: message.to_owned() }
-            }
-            code if is_raised(code) => {
-                let message = error.as_database_error().map(|it| it.message().to_owned());
-                Self::BusinessRule { column: None, message: message.unwrap_or_default() }
-            }
-            "42P01" | "42703" | "42883" | "3F000" => {
-                Self::SchemaMismatch { entity: entity.to_owned(), source: error }
-            }
-            // Data exceptions: a value that the database cannot compute with.
-            code if code.starts_with("22") => {
-                tracing::info!(entity, %error, "a value could not be computed with");
-                let message = "a value of the query is out of the range of its column";
-                Self::InvalidQuery(message.to_owned())
-            }
-            _ => Self::Failed(error),
-        }
-    }
-
-    /// [`Self::of`] where no entity is at fault.
-    pub(crate) fn database(error: sqlx::Error) -> Self {
-        Self::of("", error)
-    }
-
     /// As a status of the service `domain`. Logs what the caller must not be told.
     pub(crate) fn into_status(self, domain: &str, entity: &str) -> Status {
         let message = self.to_string();
@@ -242,6 +219,15 @@ impl Error {
                 let reason = ErrorReason::ReferenceNotFound;
                 status(Code::InvalidArgument, domain, reason, message, metadata)
             }
+            Self::ReferenceNotFound { column, entity, key } => {
+                let metadata = [
+                    ("entity", entity.as_str()),
+                    ("column", column.as_str()),
+                    ("key", key.as_str()),
+                ];
+                let reason = ErrorReason::ReferenceNotFound;
+                status(Code::InvalidArgument, domain, reason, message, metadata)
+            }
             Self::ColumnDenied { entity, column, privilege } => {
                 let metadata = [
                     ("entity", entity.as_str()),
@@ -261,6 +247,12 @@ impl Error {
                 let columns = columns.join(",");
                 let metadata = [entity, ("columns", columns.as_str())];
                 status(Code::AlreadyExists, domain, reason, message, metadata)
+            }
+            Self::KeyNotUnique { columns } => {
+                let reason = ErrorReason::KeyNotUnique;
+                let columns = columns.join(",");
+                let metadata = [entity, ("columns", columns.as_str())];
+                status(Code::FailedPrecondition, domain, reason, message, metadata)
             }
             Self::InUse { used_by, .. } => {
                 let (code, reason) = (Code::FailedPrecondition, ErrorReason::InUse);
@@ -346,54 +338,5 @@ fn exists(columns: &[String]) -> String {
     match columns {
         [] => "there is such a record already".to_owned(),
         columns => format!("there is a record with the same {} already", columns.join(", ")),
-    }
-}
-
-/// An error that code in the database raised, not the database itself: PL/pgSQL's own class, and
-/// classes that the standard leaves to whoever writes code.
-fn is_raised(code: &str) -> bool {
-    let class = code.get(..2).unwrap_or_default();
-    class == "P0"
-        || class == "45"
-        || class.starts_with(['5', '6', '7', '8', '9'])
-            && !matches!(class, "53" | "54" | "55" | "57" | "58" | "72")
-}
-
-/// Whether the database is there, and only has no hand free for this.
-fn is_busy(error: &sqlx::Error) -> bool {
-    /// A lock was not to be had.
-    const LOCKED: &str = "55P03";
-    match error {
-        sqlx::Error::Database(error) => error.code().is_some_and(|it| it == LOCKED),
-        sqlx::Error::PoolTimedOut => true,
-        _ => false,
-    }
-}
-
-/// Whether the database is away or cannot serve now, so that the same may work later. Otherwise it
-/// has answered, and would answer the same again.
-#[must_use]
-pub fn is_unavailable(error: &sqlx::Error) -> bool {
-    /// A statement that took too long: the server is there.
-    const CANCELED: &str = "57014";
-    /// No such database (any more).
-    const NO_DATABASE: &str = "3D000";
-    /// Of a connection: the database takes none, because another is about to take its place.
-    const NOT_READY: &str = "55000";
-    match error {
-        sqlx::Error::Database(error) => error.code().is_some_and(|code| {
-            let classes = ["08", "28", "53", "57"];
-            let postgres = error.try_downcast_ref::<PgDatabaseError>();
-            let fatal = postgres.is_some_and(|it| it.severity() == PgSeverity::Fatal);
-            code == NO_DATABASE
-                || (code == NOT_READY && fatal)
-                || (code != CANCELED && classes.iter().any(|class| code.starts_with(class)))
-        }),
-        sqlx::Error::Io(_)
-        | sqlx::Error::Tls(_)
-        | sqlx::Error::Protocol(_)
-        | sqlx::Error::PoolTimedOut
-        | sqlx::Error::PoolClosed => true,
-        _ => false,
     }
 }

@@ -21,6 +21,8 @@ pub struct Grant {
     restriction: Option<Restriction>,
     policies: Option<Arc<Policies>>,
     columns: Option<Arc<Columns>>,
+    /// Writes may give what the model lets no user give.
+    is_of_service: bool,
 }
 
 /// Fields out of reach, by their numbers in the binding.
@@ -77,7 +79,17 @@ impl Grant {
     /// Leave to read every row. For tables that every known user may read.
     #[must_use]
     pub fn unrestricted(binding: Arc<Binding>) -> Self {
-        Self { binding, restriction: None, policies: None, columns: None }
+        Self { binding, restriction: None, policies: None, columns: None, is_of_service: false }
+    }
+
+    /// The same, to write also what the model lets no user write: another side says what it is.
+    pub(crate) fn for_service(self) -> Self {
+        Self { is_of_service: true, ..self }
+    }
+
+    /// Whether the model's leave to give fields does not count.
+    pub(crate) fn is_of_service(&self) -> bool {
+        self.is_of_service
     }
 
     /// Leave to touch the rows of which a field of text or of GUIDs holds one of these.

@@ -27,6 +27,7 @@ mod pool;
 mod provider;
 mod row;
 mod server;
+mod sharing;
 mod transaction;
 mod write;
 
@@ -41,4 +42,5 @@ pub use ids::{company_id, decode_record_guid, record_guid};
 pub use pool::{Pool, PoolOptions};
 pub use provider::{Provider, Rows};
 pub use server::{Role, Server};
+pub use sharing::Sharing;
 pub use transaction::Transaction;

@@ -17,14 +17,18 @@ mod condition;
 mod date_part;
 mod group;
 mod halves;
+mod images;
 mod inline;
 mod invoke;
 mod key;
 mod link;
 mod lookup;
 mod order;
+mod past;
 mod pattern;
+mod retrieve;
 mod row;
+mod rowset;
 mod scope;
 mod select;
 
@@ -36,8 +40,11 @@ use proto::query::v1 as pb;
 pub(crate) use acting::settings;
 pub(crate) use argument::{Argument, Arguments};
 pub(crate) use halves::KnownIndexes;
+pub(crate) use images::{ImageQuery, ImageStatement, Which, count_images, images, lock_images};
 pub(crate) use invoke::{Call, call, lock};
 pub(crate) use order::{PositionKind, SortKey};
+pub(crate) use past::Past;
+pub(crate) use retrieve::{check_sole, retrieve};
 pub(crate) use row::{RowParts, references, row_parts, seen, stored, target};
 pub(crate) use select::Output;
 
@@ -46,7 +53,7 @@ use crate::error::Error;
 use crate::grant::Grants;
 use column::RowGuid;
 use group::order_by;
-use order::Sort;
+use rowset::{Counted, Rowset, SOURCE_ROWS};
 use scope::{Body, Join, Place, ROOT, Scope};
 use select::Shape;
 
@@ -111,59 +118,11 @@ pub(crate) struct Planner<'q> {
     calendar: Option<pb::FiscalCalendar>,
     /// Nobody is shown what the statement finds: it may look at hidden fields.
     is_internal: bool,
+    /// The root's rows are meant as they were.
+    past: Option<Past>,
 }
 
 type LookupKey = (usize, String, usize, usize, Option<usize>);
-
-/// Rows to page through: those of a FROM clause.
-struct Rowset {
-    /// What the statement begins with.
-    with: String,
-    /// What counting needs, if that is less.
-    counted: Option<Counted>,
-    from: String,
-    filter: Option<String>,
-    shape: Shape,
-    sorts: Vec<Sort>,
-    /// Most rows of `source`, which the rows are computed of.
-    source_limit: Option<i64>,
-}
-
-/// The part of a statement that says which rows there are, whatever is told of them.
-struct Counted {
-    from: String,
-    /// How many of the arguments it needs, with the filter: the first ones.
-    arguments: usize,
-}
-
-/// Plans the retrieval of one row.
-pub(crate) fn retrieve<'q>(
-    grants: &'q Grants<'q>,
-    request: &'q pb::RetrieveRequest,
-) -> Result<Statement, Error> {
-    bounds::check_tree(None, &request.links)?;
-    bounds::check_columns(&request.columns)?;
-    if request.columns.iter().any(group::is_computed) {
-        return Err(Error::InvalidQuery("one row is not grouped".to_owned()));
-    }
-    let multiplies = |it: &pb::LinkEntity| {
-        !matches!(it.join(), pb::JoinOperator::LeftOuter | pb::JoinOperator::MatchFirstRow)
-    };
-    if request.links.iter().any(multiplies) {
-        return Err(Error::InvalidQuery("links to one row are outer ones".to_owned()));
-    }
-    let mut planner = Planner::new(grants, None);
-    planner.join_all(&request.links, ROOT)?;
-    let shape = planner.select(&request.columns, &request.keys)?;
-    let key = request.key.as_ref().and_then(|it| it.key.as_ref()).ok_or(Error::Missing("key"))?;
-    let mut predicate = planner.key(key)?;
-    if let Some(policy) = planner.policy(ROOT) {
-        predicate = format!("{predicate} AND {policy}");
-    }
-    let (columns, from) = (shape.list(false), planner.from(ROOT));
-    let sql = format!("SELECT {columns} FROM {from} WHERE {predicate} LIMIT 1");
-    planner.statement(sql, shape, Vec::new(), 1)
-}
 
 /// Plans a page of rows, their count, or both.
 pub(crate) fn retrieve_multiple<'q>(
@@ -218,6 +177,7 @@ impl<'q> Planner<'q> {
             lookups: HashMap::new(),
             calendar,
             is_internal: false,
+            past: None,
         }
     }
 
@@ -335,50 +295,6 @@ impl<'q> Planner<'q> {
             count: None,
             guard: None,
         })
-    }
-}
-
-/// The number of rows that groups are made of, behind the other columns.
-const SOURCE_ROWS: &str = ", (SELECT count(*) FROM source)";
-
-// === impl Rowset ===
-
-impl Rowset {
-    /// The statement that counts all rows, if they are to be counted.
-    fn counting(&self, total: pb::TotalCount) -> Option<String> {
-        let from = self.counted.as_ref().map_or(&self.from, |it| &it.from);
-        let filter = self.filter.as_ref().map(|it| format!(" WHERE {it}")).unwrap_or_default();
-        let limit = COUNT_LIMIT + 1;
-        Some(match total {
-            pb::TotalCount::Unspecified => return None,
-            pb::TotalCount::Limited => format!(
-                "SELECT count(*) AS n FROM (SELECT 1 FROM {from}{filter} LIMIT {limit}) AS c"
-            ),
-            pb::TotalCount::Exact => format!("SELECT count(*) AS n FROM {from}{filter}"),
-        })
-    }
-
-    /// The statement of a page, and whether the count is in it.
-    fn paged(&self, order: &str, range: &str, counting: Option<&str>) -> (String, bool) {
-        let Self { with, from, .. } = self;
-        let filter = self.filter.as_ref().map(|it| format!(" WHERE {it}")).unwrap_or_default();
-        let source = if self.source_limit.is_some() { SOURCE_ROWS } else { "" };
-        let Some(counting) = counting else {
-            let columns = self.shape.list(false);
-            let sql = format!("{with}SELECT {columns}{source} FROM {from}{filter}{order}{range}");
-            return (sql, false);
-        };
-        // The count is there even when the page is empty.
-        let inner = self.shape.list(true);
-        let outer: Vec<String> =
-            (0..self.shape.columns.len()).map(|it| format!("p.c{it}, ")).collect();
-        let (outer, window) = (outer.concat(), order.trim_start());
-        let sql = format!(
-            "{with}SELECT {outer}t.n, p.ord{source} FROM ({counting}) AS t LEFT JOIN (SELECT \
-             {inner}, row_number() OVER ({window}) AS ord FROM {from}{filter}{order}{range}) AS p \
-             ON true ORDER BY p.ord"
-        );
-        (sql, true)
     }
 }
 

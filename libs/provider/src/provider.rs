@@ -6,6 +6,7 @@ mod writer;
 mod writing;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use futures::stream::StreamExt as _;
 use futures::{TryStreamExt as _, stream};
@@ -42,6 +43,8 @@ pub struct Provider {
     memory: Arc<Memory>,
     tables: Arc<Tables>,
     business_logic: BusinessLogic,
+    /// The database was seen to have tables for maps of dual-write.
+    has_maps: Arc<AtomicBool>,
 }
 
 // === impl Provider ===
@@ -51,8 +54,8 @@ impl Provider {
     #[must_use]
     pub fn new(pool: Pool, domain: &'static str) -> Self {
         let business_logic = BusinessLogic::default();
-        let (memory, tables) = Default::default();
-        Self { pool, domain, memory, tables, business_logic }
+        let (memory, tables, has_maps) = Default::default();
+        Self { pool, domain, memory, tables, business_logic, has_maps }
     }
 
     /// The same, with services that run actions.
@@ -77,7 +80,9 @@ impl Provider {
             let statement = plan::retrieve(grants, &request)?;
             let mut writer = Writer::new(request.format(), statement.outputs, statement.keys)?;
             let row = self.fetch_one(entity, &statement.sql, statement.arguments).await?;
-            writer.write(&row.ok_or(Error::RecordNotFound)?).map_err(Error::Row)?;
+            let row = row.ok_or(Error::RecordNotFound)?;
+            plan::check_sole(statement.guard, &row, grants.root().binding())?;
+            writer.write(&row).map_err(Error::Row)?;
             Ok(pb::RetrieveResponse { batch: Some(writer.take()) })
         };
         let answer = tokio::time::timeout(context.remaining(), read).await;
@@ -133,6 +138,10 @@ impl Provider {
 
     pub(crate) fn business_logic(&self) -> &BusinessLogic {
         &self.business_logic
+    }
+
+    pub(crate) fn has_maps(&self) -> &AtomicBool {
+        &self.has_maps
     }
 
     /// What is known of tables that are written to.

@@ -7,8 +7,10 @@ mod json;
 mod label;
 mod position;
 mod reader;
+mod value;
 
 pub(crate) use columns::ColumnWriter;
 pub(crate) use json::JsonWriter;
 pub(crate) use position::position;
 pub(crate) use reader::{Label, Reader};
+pub(crate) use value::value;

@@ -28,6 +28,7 @@ use crate::error::is_unavailable;
 use crate::provider::Provider;
 use crate::transaction::Transaction;
 pub(crate) use audit::read as audit_read;
+pub(crate) use status::of_operation;
 
 /// A message with the operations of a whole batch.
 const MAX_MESSAGE_BYTES: usize = 32 * 1024 * 1024;

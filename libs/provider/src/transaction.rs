@@ -9,12 +9,14 @@ use proto::query::v1::operation_result::Result as Outcome;
 use rpc::{CallContext, Caller};
 use sqlx::AssertSqlSafe;
 use sqlx::postgres::PgConnection;
+use tonic::Status;
 
 use crate::action::{self, BusinessLogic};
 use crate::authority::Authority;
 use crate::error::Error;
 use crate::pool::Lease;
 use crate::provider::Provider;
+use crate::sharing::{self, Step, Taken};
 use crate::write::{self, Session};
 
 /// A rollback that takes longer is not worth the connection.
@@ -27,6 +29,8 @@ pub struct Transaction {
     provider: Provider,
     caller: Arc<Caller>,
     deadline: Instant,
+    /// Number of the last entry of the log that was shared.
+    shared: i64,
     /// Something went wrong: the database would roll back where a commit is asked for, and call it done.
     failed: bool,
     /// Nobody knows what the connection is in the middle of.
@@ -65,6 +69,7 @@ impl Transaction {
             provider,
             caller,
             deadline: context.deadline,
+            shared: 0,
             failed: false,
             in_doubt: false,
         })
@@ -100,14 +105,86 @@ impl Transaction {
             let result = Some(Outcome::PerformAction(result));
             return Ok(pb::OperationResult { result });
         }
-        let mut session = Session {
+        let mut session = self.session(authority)?;
+        within(remaining, write::execute(&mut session, operation)).await?
+    }
+
+    fn session<'s>(&'s mut self, authority: &'s dyn Authority) -> Result<Session<'s>, Error> {
+        Ok(Session {
             connection: self.lease.connection().map_err(Error::database)?,
             provider: &self.provider,
             authority,
             caller: &self.caller,
             deadline: self.deadline,
+            patience: self.provider.pool().lock_timeout(),
+        })
+    }
+
+    /// What the transaction has changed of rows that live maps share, since it was last asked (step `share` of
+    /// [`pb::TransactRequest`]).
+    ///
+    /// # Errors
+    ///
+    /// As the contract says of the step; the transaction can then only be dropped.
+    pub async fn share(
+        &mut self,
+        authority: &dyn Authority,
+        share: pb::Share,
+    ) -> Result<pb::Shared, Status> {
+        match self.take(authority, Step::Share(share, self.shared)).await? {
+            Taken::Shared(shared, last) => {
+                self.shared = last;
+                Ok(shared)
+            }
+            _ => Ok(pb::Shared::default()),
+        }
+    }
+
+    /// Locks rows until the transaction ends, and reads them (step `hold`).
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::share`].
+    pub async fn hold(
+        &mut self,
+        authority: &dyn Authority,
+        hold: pb::Hold,
+    ) -> Result<pb::Held, Status> {
+        match self.take(authority, Step::Hold(Box::new(hold))).await? {
+            Taken::Held(held) => Ok(held),
+            _ => Ok(pb::Held::default()),
+        }
+    }
+
+    /// Writes what the other side has, without the rights of a user (step `apply`).
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::share`], with the number of the row at fault.
+    pub async fn apply(
+        &mut self,
+        authority: &dyn Authority,
+        apply: pb::Apply,
+    ) -> Result<pb::Applied, Status> {
+        match self.take(authority, Step::Apply(apply)).await? {
+            Taken::Applied(applied) => Ok(applied),
+            _ => Ok(pb::Applied::default()),
+        }
+    }
+
+    async fn take(&mut self, authority: &dyn Authority, step: Step) -> Result<Taken, Status> {
+        let known = !std::mem::replace(&mut self.in_doubt, true);
+        let (domain, remaining) = (self.provider.domain(), self.remaining());
+        let taken = match self.session(authority) {
+            Ok(mut session) => {
+                let taken = within(remaining, sharing::take(&mut session, step)).await;
+                taken.unwrap_or_else(|error| Err(error.into()))
+            }
+            Err(error) => Err(error.into()),
         };
-        within(remaining, write::execute(&mut session, operation)).await?
+        self.in_doubt = !known || taken.as_ref().is_err_and(|it| leaves_in_doubt(it.error()));
+        self.failed |= taken.is_err();
+        taken.map_err(|refused| refused.into_status(domain))
     }
 
     /// The connection, for what belongs to the transaction itself: decision records, recorded answers.

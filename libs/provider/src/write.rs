@@ -2,14 +2,15 @@
 //! as few statements as do it.
 //!
 //! `given` takes the request's values apart and checks them, with what the database says of its tables
-//! (`table`, kept by `memory`). `rules` fills in defaults and judges the row. `create`, `update`,
-//! `upsert` and `delete` write it, in the order that `order` finds among the entity's sources, with
+//! (`table`, kept by `memory`). `rules` fills in defaults and judges the row. `create` (of many: `create_many`),
+//! `update`, `upsert` and `delete` write it, in the order that `order` finds among the entity's sources, with
 //! statements from `statement`. What the row then refers to is looked at by
 //! `references`. What the database refuses is told in the model's words by `violation`.
 //! Start with [`execute`].
 
 mod clear;
 mod create;
+mod create_many;
 mod delete;
 mod digits;
 mod entity;
@@ -34,7 +35,10 @@ use rpc::Caller;
 use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
+pub(crate) use create_many::create_many;
+pub(crate) use digits::Digits;
 pub(crate) use memory::Tables;
+pub(crate) use statement::run;
 
 use crate::authority::{Authority, Privilege};
 use crate::error::Error;
@@ -54,6 +58,8 @@ pub(crate) struct Session<'a> {
     pub(crate) caller: &'a Caller,
     /// After this moment nobody reads the answer.
     pub(crate) deadline: Instant,
+    /// No lock is waited for longer than this.
+    pub(crate) patience: Duration,
 }
 
 /// What a row is after it was written.
@@ -150,7 +156,7 @@ impl Session<'_> {
         // None at all would mean for ever.
         let least = Duration::from_millis(1);
         let patience = remaining.saturating_sub(answer);
-        match self.provider.pool().lock_timeout() {
+        match self.patience {
             Duration::ZERO => patience.max(least),
             most => patience.min(most).max(least),
         }
@@ -183,6 +189,7 @@ impl Session<'_> {
         let mut writer = Writer::new(request.format(), statement.outputs, statement.keys)?;
         let row = statement::fetch(self.connection, &statement.sql, statement.arguments).await;
         let row = row.map_err(|error| Error::of(name, error))?.ok_or(Error::RecordNotFound)?;
+        plan::check_sole(statement.guard, &row, grants.root().binding())?;
         writer.write(&row).map_err(Error::Row)?;
         Ok(pb::RetrieveResponse { batch: Some(writer.take()) })
     }

@@ -5,9 +5,12 @@ use std::time::{Duration, Instant};
 
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::{Code, Request, Status};
+use uuid::Uuid;
 
 use crate::assertion::CALLER_HEADER;
-use crate::caller::Caller;
+use crate::caller::{Caller, Identity, Principal};
+use crate::gate::CallingService;
+use crate::rights::{Companies, RoleDefinitions};
 use crate::status::{ErrorReason, status};
 
 /// Who is calling, and until when an answer is wanted.
@@ -32,8 +35,26 @@ impl CallContext {
     pub fn of<T>(request: &Request<T>) -> Result<Self, Status> {
         let extensions = request.extensions();
         let caller = extensions.get::<Arc<Caller>>().cloned().ok_or_else(no_caller)?;
-        let deadline = extensions.get::<Deadline>().map_or_else(default_deadline, |it| it.0);
-        Ok(Self { caller, deadline })
+        Ok(Self { caller, deadline: Self::deadline_of(request) })
+    }
+
+    /// Of a request that the service of this name made, as itself and for no user, or on behalf of one.
+    ///
+    /// # Errors
+    ///
+    /// UNAUTHENTICATED (NO_CALLER) when no user stands behind the call, and another service made it.
+    pub fn of_service<T>(request: &Request<T>, service: &str) -> Result<Self, Status> {
+        let is_it = CallingService::of(request).is_ok_and(|it| it.name() == service);
+        if request.extensions().get::<Arc<Caller>>().is_some() || !is_it {
+            return Self::of(request);
+        }
+        Ok(Self { caller: Arc::new(as_itself(service)), deadline: Self::deadline_of(request) })
+    }
+
+    /// Until when an answer to a request is wanted, whoever made it.
+    #[must_use]
+    pub fn deadline_of<T>(request: &Request<T>) -> Instant {
+        request.extensions().get::<Deadline>().map_or_else(default_deadline, |it| it.0)
     }
 
     /// What is left until the deadline.
@@ -54,6 +75,19 @@ pub fn request<T>(message: T, assertion: &str, timeout: Duration) -> Result<Requ
     let value = MetadataValue::<Ascii>::try_from(assertion).map_err(|_| no_caller())?;
     request.metadata_mut().insert(CALLER_HEADER, value);
     Ok(request)
+}
+
+/// A service, as stores name who acts. It holds no role, so it may do nothing that takes a user's rights.
+fn as_itself(service: &str) -> Caller {
+    let principal = Principal {
+        system_user_id: Uuid::nil(),
+        name: service.to_owned(),
+        erp_user: service.to_owned(),
+        roles: Vec::new(),
+        companies: Companies::All,
+        contact: None,
+    };
+    Identity::of(principal).into_caller(&RoleDefinitions::default())
 }
 
 pub(crate) fn default_deadline() -> Instant {

@@ -21,14 +21,18 @@ struct Permission {
 
 const WATCH_TRUST: &str = "tombolo.user_context.v1.UserContextService/WatchTrust";
 const PROVISIONING: &str = "tombolo.lifecycle.v1.ProvisioningService/";
-const ROWS: &str = "tombolo.query.v1.";
+const ROWS: &str = "tombolo.query.v1.DataProviderService/";
+const TRANSACTIONS: &str = "tombolo.query.v1.TransactionService/";
+const CHANGES: &str = "tombolo.query.v1.ChangeTrackingService/";
+const METADATA: &str = "tombolo.query.v1.MetadataProviderService/";
+const SHARING: &str = "tombolo.query.v1.SharingService/";
 
 #[rustfmt::skip]
 const PERMITTED: &[Permission] = &[
     // The front door: on behalf of users, and what it needs to know to serve them.
-    Permission { caller: "gateway", callee: "query", calls: &[ROWS] },
-    Permission { caller: "gateway", callee: "catalog", calls: &[ROWS, "tombolo.catalog.v1."] },
-    Permission { caller: "gateway", callee: "organization", calls: &[ROWS, "tombolo.organization.v1.OrganizationService/GetOrganization", "tombolo.organization.v1.BackgroundOperationService/"] },
+    Permission { caller: "gateway", callee: "query", calls: &[ROWS, TRANSACTIONS, CHANGES, METADATA] },
+    Permission { caller: "gateway", callee: "catalog", calls: &[ROWS, CHANGES, METADATA, "tombolo.catalog.v1."] },
+    Permission { caller: "gateway", callee: "organization", calls: &[ROWS, TRANSACTIONS, CHANGES, METADATA, "tombolo.organization.v1.OrganizationService/GetOrganization", "tombolo.organization.v1.BackgroundOperationService/"] },
     Permission { caller: "gateway", callee: "user-context", calls: &[WATCH_TRUST, "tombolo.user_context.v1.UserContextService/ResolveCaller", "tombolo.user_context.v1.UserContextService/GetCaller", "tombolo.user_context.v1.DirectoryService/"] },
     // The adapter follows the definitions it serves.
     Permission { caller: "query", callee: "catalog", calls: &["tombolo.catalog.v1.CatalogService/WatchDataEntities"] },
@@ -46,6 +50,12 @@ const PERMITTED: &[Permission] = &[
     Permission { caller: "lifecycle", callee: "user-context", calls: &[WATCH_TRUST, PROVISIONING, "tombolo.user_context.v1.UserContextService/LookupUser"] },
     Permission { caller: "capacity", callee: "user-context", calls: &[WATCH_TRUST, "tombolo.user_context.v1.UserContextService/LookupUser"] },
     Permission { caller: "lifecycle", callee: "data-export", calls: &["tombolo.add_in.v1."] },
+    // Dual-write keeps both stores the same: it sees and writes mapped rows, as itself and for no user.
+    Permission { caller: "gateway", callee: "dual-write", calls: &["tombolo.dual_write.v1."] },
+    Permission { caller: "dual-write", callee: "query", calls: &[SHARING, TRANSACTIONS] },
+    Permission { caller: "dual-write", callee: "organization", calls: &[SHARING, TRANSACTIONS, METADATA, "tombolo.organization.v1.OrganizationService/GetOrganization"] },
+    Permission { caller: "dual-write", callee: "catalog", calls: &["tombolo.catalog.v1.CatalogService/WatchDataEntities"] },
+    Permission { caller: "dual-write", callee: "user-context", calls: &[WATCH_TRUST, "tombolo.user_context.v1.UserContextService/LookupUser"] },
     // The command that sets an environment up.
     Permission { caller: "tombolo", callee: "query", calls: &["tombolo.query.v1.DataProviderService/"] },
     Permission { caller: "tombolo", callee: "catalog", calls: &["tombolo.catalog.v1."] },
@@ -53,6 +63,7 @@ const PERMITTED: &[Permission] = &[
     Permission { caller: "tombolo", callee: "user-context", calls: &["tombolo.user_context.v1."] },
     Permission { caller: "tombolo", callee: "lifecycle", calls: &["tombolo.lifecycle.v1."] },
     Permission { caller: "tombolo", callee: "capacity", calls: &["tombolo.capacity.v1."] },
+    Permission { caller: "tombolo", callee: "dual-write", calls: &["tombolo.dual_write.v1."] },
 ];
 
 /// Whether `caller` may call the method of `path` (`/package.Service/Method`) of `callee`.
@@ -144,8 +155,20 @@ mod tests {
     }
 
     #[test]
+    fn dual_write_reaches_no_row_but_by_sharing() {
+        for method in methods().iter().filter(|it| it.starts_with(ROWS) || it.starts_with(CHANGES))
+        {
+            for callee in ["query", "catalog", "organization"] {
+                assert!(!may_call("dual-write", callee, method), "{callee} {method}");
+            }
+        }
+        let share = "tombolo.query.v1.SharingService/ReadImages";
+        assert!(may_call("dual-write", "query", share) && !may_call("gateway", "query", share));
+    }
+
+    #[test]
     fn only_the_gateway_and_the_command_reach_rows() {
-        for method in methods().iter().filter(|it| it.starts_with(ROWS)) {
+        for method in methods().iter().filter(|it| it.starts_with("tombolo.query.v1.")) {
             for caller in
                 ["query", "catalog", "organization", "user-context", "capacity", "lifecycle"]
             {

@@ -83,6 +83,9 @@ const MOST_UNITED: usize = 1_000;
 
 static NOTHING: EntityRights = EntityRights::of(Privileges::NONE);
 static EVERYTHING: EntityRights = EntityRights::of(Privileges::ALL);
+static LOOKS: EntityRights = EntityRights::of(Privileges::READ);
+/// What every user of dual-write reads: companies and currencies.
+const SHARED_BASICS: [&str; 2] = ["cdm_company", "transactioncurrency"];
 
 // === impl Rights ===
 
@@ -312,6 +315,9 @@ impl RoleDefinitions {
         let mut defined: HashMap<String, RoleRights> = HashMap::new();
         let basic = defined.entry(role::BASIC_USER.to_ascii_lowercase()).or_default();
         Arc::make_mut(&mut basic.tables).insert(EVERY.to_owned(), EVERYTHING.clone());
+        let app_user = defined.entry(role::DUAL_WRITE_APP_USER.to_ascii_lowercase()).or_default();
+        let basics = SHARED_BASICS.map(|it| (it.to_owned(), LOOKS.clone()));
+        Arc::make_mut(&mut app_user.tables).extend(basics);
         for role in roles {
             let rights = defined.entry(role.role.to_ascii_lowercase()).or_default();
             for grant in &role.grants {

@@ -7,6 +7,13 @@ pub const SYSTEM_ADMINISTRATOR: &str = "System administrator";
 pub const SECURITY_ADMINISTRATOR: &str = "Security administrator";
 /// Works with the platform's own tables; every person has it (spec virtual-entities §5.2).
 pub const BASIC_USER: &str = "Finance and Operations Basic User";
+/// Changes what the platform is made of, maps of dual-write among it.
+pub const SYSTEM_CUSTOMIZER: &str = "System customizer";
+/// Without it nobody makes rows of a table that dual-write has a running map of (spec
+/// dual-write-and-events A22); teams that own such rows have it too.
+pub const DUAL_WRITE_RUNTIME_USER: &str = "Dual-write runtime user";
+/// Reads companies and currencies, as every user of dual-write has to (spec dual-write-and-events A22).
+pub const DUAL_WRITE_APP_USER: &str = "Dual-write app user";
 /// The service-to-service application's: the adapter and the catalog, and no row (spec
 /// virtual-entities §1.4).
 pub const VIRTUAL_ENTITY_APPLICATION: &str = "CDSVirtualEntityApplication";
@@ -31,10 +38,13 @@ pub const TENANT_ADMINISTRATORS: [&str; 3] =
     [POWER_PLATFORM_ADMINISTRATOR, DYNAMICS_365_ADMINISTRATOR, GLOBAL_ADMINISTRATOR];
 
 /// All of them.
-pub const BUILT_IN: [&str; 11] = [
+pub const BUILT_IN: [&str; 14] = [
     SYSTEM_ADMINISTRATOR,
     SECURITY_ADMINISTRATOR,
     BASIC_USER,
+    SYSTEM_CUSTOMIZER,
+    DUAL_WRITE_RUNTIME_USER,
+    DUAL_WRITE_APP_USER,
     VIRTUAL_ENTITY_APPLICATION,
     PORTAL_USER,
     PORTAL_USER_ALIAS,

@@ -6,13 +6,14 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::Targets;
 
 /// Our crates, as `tracing` names them.
-const OURS: [&str; 23] = [
+const OURS: [&str; 24] = [
     "capacity",
     "catalog",
     "change_log",
     "cluster",
     "commit",
     "data_export",
+    "dual_write",
     "demo_erp",
     "fetchxml",
     "gateway",

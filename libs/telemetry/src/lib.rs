@@ -1,12 +1,12 @@
-//! Logs and traces: one [`init`] per process.
+//! Logs, traces and metrics: one [`init`] per process.
 //!
 //! | variable | meaning |
 //! |---|---|
 //! | `RUST_LOG` | what is logged; default: our crates from the level in [`Options`], others' warnings |
 //! | `TOMBOLO_LOG_FORMAT` | `text` (default) or `json` |
 //! | `TOMBOLO_AUDIT_FILE` | a file to which the audit is appended, a JSON object per line; absent: only what was denied is logged |
-//! | `OTEL_EXPORTER_OTLP_ENDPOINT` | where spans go (gRPC); absent: nowhere |
-//! | `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES`, `OTEL_TRACES_SAMPLER(_ARG)`, `OTEL_BSP_*`, `OTEL_EXPORTER_OTLP_*` | as OpenTelemetry defines them |
+//! | `OTEL_EXPORTER_OTLP_ENDPOINT` | where spans and metrics go (gRPC); absent: nowhere |
+//! | `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES`, `OTEL_TRACES_SAMPLER(_ARG)`, `OTEL_BSP_*`, `OTEL_METRIC_EXPORT_*`, `OTEL_EXPORTER_OTLP_*` | as OpenTelemetry defines them |
 
 mod filter;
 
@@ -19,8 +19,9 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry::{Key, Value};
-use opentelemetry_otlp::SpanExporter;
+use opentelemetry_otlp::{MetricExporter, SpanExporter};
 use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::metrics::SdkMeterProvider;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use tracing::{Level, Subscriber};
@@ -42,11 +43,17 @@ pub struct Options {
     pub level: Level,
 }
 
-/// Spans that are not sent yet are sent when this is dropped, or shut down, within seconds.
+/// What is not sent yet is sent when this is dropped, or shut down, within seconds.
 #[derive(Debug)]
 #[must_use = "spans that are not sent yet are lost when the process ends without this"]
 pub struct Guard {
-    provider: Option<SdkTracerProvider>,
+    providers: Option<Providers>,
+}
+
+#[derive(Debug)]
+struct Providers {
+    spans: SdkTracerProvider,
+    metrics: SdkMeterProvider,
 }
 
 #[derive(Clone, Copy)]
@@ -68,51 +75,60 @@ impl Default for Options {
 impl Guard {
     /// Sends what is left without blocking the runtime.
     pub async fn shutdown(mut self) {
-        let Some(provider) = self.provider.take() else { return };
-        let flushed = tokio::task::spawn_blocking(move || flush(&provider)).await;
+        let Some(providers) = self.providers.take() else { return };
+        let flushed = tokio::task::spawn_blocking(move || flush(&providers)).await;
         if let Err(error) = flushed {
-            tracing::warn!(%error, "the last spans may be lost");
+            tracing::warn!(%error, "the last spans and metrics may be lost");
         }
     }
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        if let Some(provider) = self.provider.take() {
-            flush(&provider);
+        if let Some(providers) = self.providers.take() {
+            flush(&providers);
         }
     }
 }
 
-fn flush(provider: &SdkTracerProvider) {
-    if let Err(error) = provider.shutdown_with_timeout(FLUSH_TIMEOUT) {
-        tracing::warn!(%error, "the last spans may be lost");
-    }
+/// Both at a time: each may wait for the collector.
+fn flush(providers: &Providers) {
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            if let Err(error) = providers.metrics.shutdown_with_timeout(FLUSH_TIMEOUT) {
+                tracing::warn!(%error, "the last metrics may be lost");
+            }
+        });
+        if let Err(error) = providers.spans.shutdown_with_timeout(FLUSH_TIMEOUT) {
+            tracing::warn!(%error, "the last spans may be lost");
+        }
+    });
 }
 
-/// Installs the process's logs and traces. `service` is its name in traces unless the environment
-/// gives another. With an OTLP endpoint it must be called within a tokio runtime.
+/// Installs the process's logs, traces and metrics. `service` is its name in traces and metrics unless
+/// the environment gives another. With an OTLP endpoint it must be called within a tokio runtime.
 ///
 /// # Errors
 ///
 /// When an environment variable makes no sense, or logs are installed already.
 pub fn init(service: &str, options: Options) -> anyhow::Result<Guard> {
     opentelemetry::global::set_text_map_propagator(TraceContextPropagator::new());
-    let provider = match variable(ENDPOINT_VARIABLE)? {
+    let providers = match variable(ENDPOINT_VARIABLE)? {
         None => None,
-        Some(_) => Some(provider(service)?),
+        Some(_) => Some(providers(service)?),
     };
-    let traces = provider.as_ref().map(traces);
+    let traces = providers.as_ref().map(|it| traces(&it.spans));
     tracing_subscriber::registry()
         .with(logs(format()?, options)?)
         .with(audit_file()?.map(audit))
         .with(traces)
         .try_init()
         .context("logs are installed already")?;
-    if let Some(provider) = &provider {
-        opentelemetry::global::set_tracer_provider(provider.clone());
+    if let Some(providers) = &providers {
+        opentelemetry::global::set_tracer_provider(providers.spans.clone());
+        opentelemetry::global::set_meter_provider(providers.metrics.clone());
     }
-    Ok(Guard { provider })
+    Ok(Guard { providers })
 }
 
 fn logs<S>(format: Format, options: Options) -> anyhow::Result<impl Layer<S>>
@@ -162,15 +178,21 @@ where
         .with_filter(filter::traces())
 }
 
-fn provider(service: &str) -> anyhow::Result<SdkTracerProvider> {
-    let exporter = SpanExporter::builder()
-        .with_tonic()
-        .build()
-        .with_context(|| format!("{ENDPOINT_VARIABLE} cannot be used"))?;
-    Ok(SdkTracerProvider::builder()
-        .with_resource(resource(service))
-        .with_batch_exporter(exporter)
-        .build())
+fn providers(service: &str) -> anyhow::Result<Providers> {
+    let unusable = || format!("{ENDPOINT_VARIABLE} cannot be used");
+    let spans = SpanExporter::builder().with_tonic().build().with_context(unusable)?;
+    let metrics = MetricExporter::builder().with_tonic().build().with_context(unusable)?;
+    let resource = resource(service);
+    Ok(Providers {
+        spans: SdkTracerProvider::builder()
+            .with_resource(resource.clone())
+            .with_batch_exporter(spans)
+            .build(),
+        metrics: SdkMeterProvider::builder()
+            .with_resource(resource)
+            .with_periodic_exporter(metrics)
+            .build(),
+    })
 }
 
 /// What the environment says of this process; the SDK's placeholder where it says no name.

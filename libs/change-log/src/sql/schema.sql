@@ -23,6 +23,8 @@ CREATE TABLE IF NOT EXISTS tombolo.change_log (
 COMMENT ON TABLE tombolo.change_log IS
     'Changes of rows, written in the transactions that made them. Do not change.';
 CREATE INDEX IF NOT EXISTS change_log_relation_xid ON tombolo.change_log (relation, xid);
+-- What was written by anybody but dual-write: little, where much is being copied.
+CREATE INDEX IF NOT EXISTS change_log_own ON tombolo.change_log (relation, xid) WHERE origin IS NULL;
 
 CREATE TABLE IF NOT EXISTS tombolo.change_log_relation (
     relation text PRIMARY KEY,
@@ -47,6 +49,43 @@ CREATE TABLE IF NOT EXISTS tombolo.change_log_identity (
 );
 COMMENT ON TABLE tombolo.change_log_identity IS
     'Which log this is. Transaction ids of another server mean nothing here.';
+
+-- The side's part in dual-write, beside the rows that it shares: who reads the log for it must know it in
+-- the same transaction.
+CREATE TABLE IF NOT EXISTS tombolo.dual_write_map (
+    map text PRIMARY KEY,
+    epoch bigint NOT NULL,
+    link text NOT NULL,
+    phase smallint NOT NULL,
+    definition bytea NOT NULL,
+    relations text[] NOT NULL,
+    acknowledged text,
+    acknowledged_at timestamptz,
+    acknowledged_snapshot pg_snapshot
+);
+COMMENT ON TABLE tombolo.dual_write_map IS
+    'Maps that share rows of this database, and up to where the other side has taken its changes.';
+
+CREATE TABLE IF NOT EXISTS tombolo.dual_write_shared (
+    xid xid8 NOT NULL,
+    map text NOT NULL,
+    up_to bigint NOT NULL,
+    PRIMARY KEY (xid, map)
+);
+COMMENT ON TABLE tombolo.dual_write_shared IS
+    'Transactions whose entries, up to a number, were shared before they were committed.';
+
+CREATE TABLE IF NOT EXISTS tombolo.dual_write_conflict (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    map text NOT NULL,
+    record_id uuid NOT NULL,
+    occur_time timestamptz NOT NULL DEFAULT clock_timestamp(),
+    winner bytea NOT NULL,
+    loser bytea NOT NULL,
+    incoming_won boolean NOT NULL
+);
+COMMENT ON TABLE tombolo.dual_write_conflict IS
+    'What both sides changed at the same time, until dual-write has collected it.';
 
 -- The server and the database that transaction ids belong to.
 CREATE OR REPLACE FUNCTION tombolo.change_log_home() RETURNS text
@@ -99,7 +138,9 @@ BEGIN
         before,
         after,
         nullif(current_setting('tombolo.user', true), ''),
-        nullif(current_setting('tombolo.origin', true), '')
+        -- What the ERP's own rules make of an applied change was not applied.
+        CASE WHEN pg_trigger_depth() = 1
+            THEN nullif(current_setting('tombolo.origin', true), '') END
     );
     RETURN NULL;
 END
@@ -113,7 +154,9 @@ BEGIN
         DELETE FROM tombolo.change_log_identity;
         DELETE FROM tombolo.change_log_mark;
         DELETE FROM tombolo.change_log_relation;
-        TRUNCATE tombolo.change_log;
+        TRUNCATE tombolo.change_log, tombolo.dual_write_shared;
+        UPDATE tombolo.dual_write_map
+        SET acknowledged = NULL, acknowledged_at = NULL, acknowledged_snapshot = NULL;
     END IF;
 END
 $$;

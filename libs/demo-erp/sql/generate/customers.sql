@@ -6,7 +6,9 @@ SELECT 5637144576 + i, erp_gen.company(c), erp_gen.customer_account(i), 56371445
        CASE WHEN erp_gen.pick(i, 152, 25) = 0 THEN (ARRAY['EUR', 'USD', 'JPY', 'CHF'])[1 + erp_gen.pick(i, 153, 4)]
             ELSE (ARRAY['USD', 'USD', 'EUR', 'GBP'])[c + 1] END,
        (ARRAY['Net30', 'Net10', 'Net60', 'Cash', NULL])[1 + erp_gen.pick(i, 154, 5)],
-       CASE WHEN i % 5 = 1 AND erp_gen.pick(i, 155, 10) = 0 THEN erp_gen.customer_account(i - 1) END,
+       -- Between organizations, neither of which is a person.
+       CASE WHEN i % 5 = 1 AND erp_gen.pick(i, 155, 10) = 0 AND erp_gen.pick(i, 101, 6) > 0 AND erp_gen.pick(i - 1, 101, 6) > 0
+            THEN erp_gen.customer_account(i - 1) END,
        erp_gen.customer_blocked(i),
        -- Zero is no limit; the others are beyond what generated orders of one customer can add up to.
        (ARRAY[0, 0, 0, 0, 0, 750000, 1000000, 1500000.5, 2500000.000001])[1 + erp_gen.pick(i, 156, 9)],

@@ -45,7 +45,9 @@ impl Row {
         let query = sqlx::query_with(AssertSqlSafe(statement.sql), arguments);
         let connection = transaction.connection().map_err(of)?;
         let row = query.fetch_optional(connection).await.map_err(of)?;
-        writer.write(&row.ok_or(Error::RecordNotFound)?).map_err(Error::Row)?;
+        let row = row.ok_or(Error::RecordNotFound)?;
+        plan::check_sole(statement.guard, &row, &binding)?;
+        writer.write(&row).map_err(Error::Row)?;
         let (batch, _) = writer.take();
         let mut columns = batch.columns.into_iter();
         let id = columns.next().and_then(|it| match it.values {

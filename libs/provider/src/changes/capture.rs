@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use change_log::{Error as LogError, Relation, install, is_installed, reconcile, retain};
 
 use super::ChangeTracking;
+use crate::sharing::shared_tables;
 
 /// Tables may lose their triggers without our doing, and gain partitions.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
@@ -77,7 +78,8 @@ impl ChangeTracking {
                 return false;
             }
         };
-        let healthy = outcome.is_empty();
+        // What nobody can mend by trying is no reason to try again soon, nor to keep others waiting.
+        let healthy = outcome.iter().all(|(_, error)| is_final(error));
         let mut refused = HashMap::new();
         for (relation, error) in outcome {
             tracing::warn!(relation, %error, "changes of a table are not captured");
@@ -99,7 +101,11 @@ impl ChangeTracking {
             return Ok(Vec::new());
         }
         install(connection).await?;
-        let done = reconcile(connection, tables, GRACE).await?;
+        let shared = shared_tables(connection, self.authority()).await?;
+        let mut wanted: Vec<Relation> = tables.iter().cloned().chain(shared).collect();
+        wanted.sort();
+        wanted.dedup();
+        let done = reconcile(connection, &wanted, GRACE).await?;
         lease.finish();
         Ok(done.failed)
     }

@@ -17,9 +17,11 @@ use crate::plan::{self, Argument, Arguments};
 
 /// Why changes could not be listed.
 #[derive(Debug)]
-pub(super) enum Failure {
+pub(crate) enum Failure {
     Log(LogError),
     Provider(Error),
+    /// What cannot be captured until somebody does something about it.
+    Unmet(String),
 }
 
 /// A page of changes.
@@ -36,6 +38,12 @@ const TYPES: &str = "
     WHERE attnum > 0 AND NOT attisdropped AND atttypid <> 'bytea'::regtype
     ORDER BY 1, attnum";
 
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Provider(error)
+    }
+}
+
 impl From<LogError> for Failure {
     fn from(error: LogError) -> Self {
         Self::Log(error)
@@ -43,7 +51,7 @@ impl From<LogError> for Failure {
 }
 
 /// The entity's tables, as the log names them.
-pub(super) fn relations(binding: &Binding) -> Vec<String> {
+pub(crate) fn relations(binding: &Binding) -> Vec<String> {
     binding.sources.iter().map(|it| it.table.clone()).collect()
 }
 
@@ -119,7 +127,12 @@ async fn statement(
     arguments.push(Argument::Texts(allowed(grant)));
     let policies = grant.policies();
     let policy = policies.map(|it| (it.predicate(binding, &mut arguments), it.needs()));
-    let visibility = Visibility { decisive: grant.restricted_field(), policy };
+    let visibility = Visibility {
+        decisive: grant.restricted_field(),
+        policy,
+        // Every parameter is to have a type.
+        anything: "(true OR $4::text[] IS NULL)",
+    };
     let touched = touched(binding, &types, &visibility)
         .map_err(|NoColumn(name)| mismatch(sqlx::Error::ColumnNotFound(name)))?;
     Ok((touched, arguments))
@@ -142,7 +155,7 @@ async fn types(connection: &mut PgConnection, binding: &Binding) -> Result<Types
     Ok(types)
 }
 
-fn record_id(binding: &Binding, text: &str) -> Option<Uuid> {
+pub(crate) fn record_id(binding: &Binding, text: &str) -> Option<Uuid> {
     match &binding.identity {
         Identity::Integer { .. } => Some(record_guid(binding.entity_id, text.parse().ok()?)),
         Identity::Uuid { .. } => text.parse().ok(),

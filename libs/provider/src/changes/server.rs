@@ -125,10 +125,11 @@ impl ChangeTracking {
         found
     }
 
-    fn failed(&self, failure: Failure, entity: &str) -> Status {
+    pub(crate) fn failed(&self, failure: Failure, entity: &str) -> Status {
         let domain = self.inner.provider.domain();
         let error = match failure {
             Failure::Provider(error) => return error.into_status(domain, entity),
+            Failure::Unmet(why) => return self.requirement_unmet(&why),
             Failure::Log(error) => error,
         };
         let message = error.to_string();
@@ -155,14 +156,14 @@ impl ChangeTracking {
         status(Code::FailedPrecondition, domain, reason, message, metadata)
     }
 
-    fn invalid(&self, field: &'static str) -> Status {
+    pub(crate) fn invalid(&self, field: &'static str) -> Status {
         let metadata = [("column", field)];
         let (reason, message) = (ErrorReason::InvalidValue, format!("`{field}` was not given out"));
         status(Code::InvalidArgument, self.inner.provider.domain(), reason, message, metadata)
     }
 }
 
-async fn begin(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+pub(crate) async fn begin(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     sqlx::raw_sql(BEGIN).execute(connection).await.map(drop)
 }
 

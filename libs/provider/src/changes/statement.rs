@@ -13,18 +13,27 @@ use crate::binding::{Binding, Casing, Field, Identity, Join, Source, SourceSet};
 use crate::names::Ident;
 
 /// SQL types of a source's columns, in the table's order.
-pub(super) type Types = HashMap<usize, Vec<(String, String)>>;
+pub(crate) type Types = HashMap<usize, Vec<(String, String)>>;
 
 /// A column that the entity is made of, which its table does not have.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct NoColumn(pub(super) String);
+pub(crate) struct NoColumn(pub(crate) String);
 
 /// What decides whether the caller may see a row.
-pub(super) struct Visibility<'a> {
+pub(crate) struct Visibility<'a> {
     /// Holds what it may; absent where it may hold anything.
     pub(super) decisive: Option<&'a Field>,
     /// What the row policies that bind the caller demand, and the sources that they speak of.
     pub(super) policy: Option<(String, SourceSet)>,
+    /// The condition of a caller who may see anything.
+    pub(super) anything: &'static str,
+}
+
+impl Visibility<'_> {
+    /// Of who may see every row.
+    pub(crate) fn unrestricted() -> Self {
+        Self { decisive: None, policy: None, anything: "true" }
+    }
 }
 
 /// `$1` and `$2` are the window, `$3` the relations, `$4` what the decisive field holds in rows that
@@ -34,11 +43,30 @@ pub(super) fn touched(
     types: &Types,
     visibility: &Visibility<'_>,
 ) -> Result<String, NoColumn> {
+    let entries = format!(
+        "SELECT relation, old, new, seq, max(seq) OVER (PARTITION BY xid) AS transaction
+         FROM tombolo.change_log WHERE relation = ANY($3) AND {IN_WINDOW}"
+    );
+    let mut sql = touched_by(binding, types, visibility, &entries)?;
+    sql.push_str(
+        ", \"the changed\" AS (
+             SELECT id, max(ARRAY[transaction, seq]) AS last, bool_or(visible) AS visible
+             FROM \"the touched\" WHERE id IS NOT NULL GROUP BY id
+         ) ",
+    );
+    Ok(sql)
+}
+
+/// Rows that entries touch, each with the entry: `\"the touched\" (id, transaction, seq, visible)`. `entries` is a
+/// statement that selects `relation`, `old`, `new`, `seq` and `transaction`.
+pub(crate) fn touched_by(
+    binding: &Binding,
+    types: &Types,
+    visibility: &Visibility<'_>,
+    entries: &str,
+) -> Result<String, NoColumn> {
     let mut sql = format!(
-        "WITH \"the entries\" AS MATERIALIZED (
-             SELECT relation, old, new, seq, max(seq) OVER (PARTITION BY xid) AS transaction
-             FROM tombolo.change_log WHERE relation = ANY($3) AND {IN_WINDOW}
-         ), \"the images\" AS (
+        "WITH \"the entries\" AS MATERIALIZED ({entries}), \"the images\" AS (
              SELECT relation, old AS image, seq, transaction FROM \"the entries\"
              WHERE old IS NOT NULL
              UNION ALL
@@ -52,12 +80,7 @@ pub(super) fn touched(
         let branch = Branch { binding, index, source, visibility };
         branch.write(&mut sql, types)?;
     }
-    sql.push_str(
-        "), \"the changed\" AS (
-             SELECT id, max(ARRAY[transaction, seq]) AS last, bool_or(visible) AS visible
-             FROM \"the touched\" WHERE id IS NOT NULL GROUP BY id
-         ) ",
-    );
+    sql.push(')');
     Ok(sql)
 }
 
@@ -180,7 +203,7 @@ impl Branch<'_> {
     fn allowed(&self) -> String {
         match self.visibility.decisive {
             // Every parameter is to have a type.
-            None => "(true OR $4::text[] IS NULL)".to_owned(),
+            None => self.visibility.anything.to_owned(),
             Some(field) if field.casing == Casing::Exact => {
                 format!("({})::text = ANY($4::text[])", field.sql)
             }

@@ -79,6 +79,36 @@ impl Arguments {
 }
 
 impl Argument {
+    /// The type that it is bound as, where it is one value.
+    pub(crate) fn wire(&self) -> &'static str {
+        match self {
+            Self::Int(_) => "bigint",
+            Self::Bool(_) => "boolean",
+            Self::Guid(_) => "uuid",
+            _ => "text",
+        }
+    }
+
+    /// Values as one array of elements of the type; `None` where one is bound as another.
+    pub(crate) fn list(wire: &str, values: Vec<Option<Self>>) -> Option<Self> {
+        fn each<T>(
+            values: Vec<Option<Argument>>,
+            take: impl Fn(Argument) -> Option<T>,
+        ) -> Option<Vec<Option<T>>> {
+            values.into_iter().map(|it| it.map_or(Some(None), |it| take(it).map(Some))).collect()
+        }
+        match wire {
+            "bigint" => each(values, |it| if let Self::Int(it) = it { Some(it) } else { None })
+                .map(Self::NullableInts),
+            "boolean" => each(values, |it| if let Self::Bool(it) = it { Some(it) } else { None })
+                .map(Self::NullableBools),
+            "uuid" => each(values, |it| if let Self::Guid(it) = it { Some(it) } else { None })
+                .map(Self::NullableGuids),
+            _ => each(values, |it| if let Self::Text(it) = it { Some(it) } else { None })
+                .map(Self::NullableTexts),
+        }
+    }
+
     fn literal(&self) -> String {
         match self {
             Self::Int(it) => it.to_string(),

@@ -74,6 +74,14 @@ impl Column {
         Self { name, sql, kind, nullable, casing, null_date: None, rows: None }
     }
 
+    /// Values of both are compared with each other as they are stored.
+    pub(super) fn is_compared_as(&self, other: &Self) -> bool {
+        let is_exact = |it: &Self| !matches!((&it.kind, it.casing), (Kind::Text, Casing::Any));
+        std::mem::discriminant(&self.kind) == std::mem::discriminant(&other.kind)
+            && is_exact(self)
+            && is_exact(other)
+    }
+
     /// The same column, written otherwise.
     pub(super) fn at(&self, sql: String) -> Self {
         Self { sql, ..self.clone() }

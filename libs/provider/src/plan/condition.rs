@@ -263,7 +263,7 @@ pub(super) fn comparable(column: &Column) -> String {
 }
 
 /// The parameter as the column's values compare with it.
-fn comparand(column: &Column, parameter: &str, r#type: &str) -> String {
+pub(super) fn comparand(column: &Column, parameter: &str, r#type: &str) -> String {
     match (&column.kind, column.casing) {
         (Kind::Text, Casing::Any | Casing::Lower) => format!("lower({parameter}::text)"),
         (Kind::Text, Casing::Upper) => format!("upper({parameter}::text)"),

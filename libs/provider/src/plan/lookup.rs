@@ -6,7 +6,7 @@ use proto::query::v1::ConditionOperator as Operator;
 use uuid::Uuid;
 
 use super::column::{Column, GuidForm, Lookup, Named, RowGuid};
-use super::scope::{Body, Join, Place, Scope};
+use super::scope::{Body, Join, Place, ROOT, Scope};
 use super::{Planner, and_all};
 use crate::binding::{Binding, Field, Identity, Kind};
 use crate::error::Error;
@@ -79,6 +79,46 @@ impl Planner<'_> {
         let sql = format!("(SELECT {value} FROM {table}{filter} LIMIT 1)");
         let column = Column::raw(sql, guid.form.kind(), true);
         Ok(RowGuid { column, owner: None, ..guid })
+    }
+
+    /// The rows whose field leads, by a link on that field alone, to the row that has this value in a column
+    /// of the link: as an equation of the field. `None` for other links.
+    pub(super) fn led_to(
+        &mut self,
+        link: &pb::LinkEntity,
+        column: &pb::ColumnRef,
+        value: &pb::Value,
+    ) -> Result<Option<String>, Error> {
+        use pb::column_ref::Column::Field;
+        let Some(pb::link_entity::Target::EntityName(entity)) = &link.target else {
+            return Ok(None);
+        };
+        let (Ok(target), [pair], Some(Field(name))) =
+            (self.grants.of(entity), link.on.as_slice(), &column.column)
+        else {
+            return Ok(None);
+        };
+        let own = self.named(pair.parent.as_ref(), Place::within(ROOT))?;
+        let (number, place) = self.open_lookup(&target, Place::within(ROOT));
+        let theirs = match pair.column.as_ref().and_then(|it| it.column.as_ref()) {
+            Some(Field(theirs)) => Named::Field(self.field(number, theirs, place)?),
+            _ => Named::RecordId(self.record_guid(number, place)?),
+        };
+        let (own, theirs) = match (own, theirs) {
+            (Named::Field(own), Named::Field(theirs)) if own.is_compared_as(&theirs) => {
+                (own, theirs)
+            }
+            (Named::Field(own), Named::RecordId(theirs)) if theirs.form == GuidForm::Uuid => {
+                (own, theirs.column)
+            }
+            _ => return Ok(None),
+        };
+        let inside = self.field(number, name, Place::within(number))?;
+        let is_it = self.equal(&inside, value)?;
+        self.scopes[number].filter.push(is_it);
+        self.guard(number);
+        let table = self.derived(number);
+        Ok(Some(format!("{} = (SELECT {} FROM {table} LIMIT 1)", own.sql, theirs.sql)))
     }
 
     fn open_lookup(&mut self, target: &Grant, at: Place) -> (usize, Place) {

@@ -20,6 +20,8 @@ pub(crate) struct RowParts {
     pub(crate) from: String,
     /// Which row, of those that the caller may touch; nothing where no key was given.
     pub(crate) predicate: Option<String>,
+    /// How many such rows there are, counted to 2, where it may be several.
+    pub(crate) alike: Option<String>,
     /// Whether the caller may touch the row; nothing where that is so of every row.
     pub(crate) policy: Option<String>,
     /// What the row's GUID is made of.
@@ -36,15 +38,16 @@ pub(crate) fn row_parts(
     let grants = Grants::from(grant.clone());
     let mut planner = Planner::new(&grants, None);
     let binding = grant.shared_binding();
+    let named = key.map(|it| planner.key(it)).transpose()?;
+    let policy = planner.policy(ROOT);
+    let predicate = named.map(|named| match &policy {
+        Some(policy) => and(Some(named), policy.clone()),
+        None => named,
+    });
+    let alike = key.zip(predicate.as_ref()).and_then(|(key, it)| planner.alike(key, it));
     for index in 0..binding.sources.len() {
         planner.scopes[ROOT].need(SourceSet::of(index));
     }
-    let key = key.map(|it| planner.key(it)).transpose()?;
-    let policy = planner.policy(ROOT);
-    let predicate = key.map(|key| match &policy {
-        Some(policy) => and(Some(key), policy.clone()),
-        None => key,
-    });
     let versions = planner.version(ROOT, Place::within(ROOT))?;
     let versions = versions.into_iter().map(|it| it.sql).collect();
     let identity = match &binding.identity {
@@ -52,7 +55,8 @@ pub(crate) fn row_parts(
         Identity::Hash { expression, .. } => expression.clone(),
     };
     let from = planner.from(ROOT);
-    Ok(RowParts { arguments: planner.arguments, from, predicate, policy, identity, versions })
+    let arguments = planner.arguments;
+    Ok(RowParts { arguments, from, predicate, alike, policy, identity, versions })
 }
 
 /// The condition of a row with this identity, a text, that is there and that the caller may see; its

@@ -159,7 +159,10 @@ impl<'q> Planner<'q> {
     /// The FROM clause of a scope's query level.
     pub(super) fn from(&self, number: usize) -> String {
         let scope = &self.scopes[number];
-        let mut sql = scope.tables(number);
+        let mut sql = match &self.past {
+            Some(past) if number == ROOT => self.past_tables(past),
+            _ => scope.tables(number),
+        };
         if !scope.mirror.is_empty() {
             let columns = list(&scope.mirror);
             let _ = write!(sql, " CROSS JOIN LATERAL (SELECT {columns}) AS \"row {number}\"");

@@ -76,6 +76,7 @@ impl Provider {
             authority,
             caller: &context.caller,
             deadline: context.deadline,
+            patience: self.pool.lock_timeout(),
         };
         if write::is_one_statement(&mut session, &operation).await? {
             let done = write::execute(&mut session, operation).await;

@@ -83,6 +83,7 @@ pub(crate) struct Options {
 /// One option.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Choice {
+    pub(crate) symbol: String,
     pub(crate) value: i32,
     pub(crate) label: String,
 }
@@ -229,7 +230,11 @@ impl Options {
         use crate::binding::Stored;
         let mut options = Self { storage: members.storage, ints: Vec::new(), texts: Vec::new() };
         for member in &members.members {
-            let choice = Choice { value: member.option_value, label: member.label.clone() };
+            let choice = Choice {
+                symbol: member.symbol.clone(),
+                value: member.option_value,
+                label: member.label.clone(),
+            };
             match &member.stored {
                 Stored::Int(it) => options.ints.push((*it, choice)),
                 Stored::Bool(it) => options.ints.push((i64::from(*it), choice)),

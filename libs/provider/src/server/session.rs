@@ -23,9 +23,18 @@ const MAX_OPERATIONS: usize = 5_000;
 
 pub(super) type Answers = BoxStream<'static, Result<pb::TransactResponse, Status>>;
 
+/// Who is at the other end of the stream.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Peer {
+    pub(super) is_dual_write: bool,
+    /// A user stands behind it.
+    pub(super) is_user: bool,
+}
+
 struct Session {
     server: Server,
     context: CallContext,
+    peer: Peer,
     requests: Streaming<pb::TransactRequest>,
     state: State,
 }
@@ -49,9 +58,10 @@ struct Open {
 pub(super) fn answers(
     server: Server,
     context: CallContext,
+    peer: Peer,
     requests: Streaming<pb::TransactRequest>,
 ) -> Answers {
-    let session = Session { server, context, requests, state: State::New };
+    let session = Session { server, context, peer, requests, state: State::New };
     stream::try_unfold(session, Session::next).boxed()
 }
 
@@ -83,6 +93,13 @@ impl Session {
             (State::New, Some(Step::Begin(begin))) => self.begin(begin).await.map(Answer::Begun),
             (State::New, _) => {
                 Err(server.invalid_state("a transaction starts with `begin`", "new"))
+            }
+            (State::Open(_), Some(Step::Operations(_))) if !self.peer.is_user => Err(no_user()),
+            (State::Open(_), Some(Step::Hold(_))) if !self.peer.is_dual_write => {
+                Err(server.not_supported("hold rows for this service"))
+            }
+            (State::Open(open), Some(step @ (Step::Share(_) | Step::Hold(_) | Step::Apply(_)))) => {
+                self.share(open, step).await
             }
             (State::Open(mut open), Some(Step::Operations(operations))) => {
                 match open.run(&server, operations).await {
@@ -125,12 +142,34 @@ impl Session {
         }
     }
 
+    /// A step of dual-write.
+    async fn share(&mut self, mut open: Box<Open>, step: Step) -> Result<Answer, Status> {
+        let authority = self.server.authority.as_ref();
+        let transaction = &mut open.transaction;
+        let taken = match step {
+            Step::Share(it) => transaction.share(authority, it).await.map(Answer::Shared),
+            Step::Hold(it) => transaction.hold(authority, it).await.map(Answer::Held),
+            Step::Apply(it) => transaction.apply(authority, it).await.map(Answer::Applied),
+            _ => Err(self.server.invalid_state("this is no step of dual-write", "open")),
+        };
+        match taken {
+            Ok(answer) => {
+                self.state = State::Open(open);
+                Ok(answer)
+            }
+            Err(refused) => {
+                open.transaction.rollback().await;
+                Err(refused)
+            }
+        }
+    }
+
     async fn begin(&mut self, begin: pb::Begin) -> Result<pb::Begun, Status> {
         let server = &self.server;
         server.check_ready()?;
         if begin.idempotency_key.is_empty() {
             let transaction = server.begin(&self.context).await?;
-            self.state = State::Open(Box::new(Open { transaction, operations: 0, once: None }));
+            self.state = State::Open(Box::new(Open::new(transaction, None)));
             return Ok(pb::Begun { recorded: None });
         }
         let digest = begin.request_digest.to_vec();
@@ -145,7 +184,7 @@ impl Session {
             }
             None => {
                 let once = Some((request, Recorded::default()));
-                State::Open(Box::new(Open { transaction, operations: 0, once }))
+                State::Open(Box::new(Open::new(transaction, once)))
             }
         };
         Ok(pb::Begun { recorded })
@@ -155,6 +194,10 @@ impl Session {
 // === impl Open ===
 
 impl Open {
+    fn new(transaction: Transaction, once: Option<(idempotency::Request, Recorded)>) -> Self {
+        Self { transaction, operations: 0, once }
+    }
+
     async fn run(
         &mut self,
         server: &Server,
@@ -185,6 +228,11 @@ impl Open {
         }
         Ok(self.transaction)
     }
+}
+
+fn no_user() -> Status {
+    let message = "operations are done on behalf of a user; send the caller's assertion";
+    status(Code::Unauthenticated, "rpc", ErrorReason::NoCaller, message, [])
 }
 
 fn too_many(server: &Server, actual: usize) -> Status {

@@ -85,7 +85,7 @@ impl Server {
 }
 
 /// The same refusal, with the index of the operation at fault.
-pub(super) fn of_operation(refused: Status, index: usize) -> Status {
+pub(crate) fn of_operation(refused: Status, index: usize) -> Status {
     let mut details = refused.get_error_details();
     let Some(info) = details.error_info() else { return refused };
     let (reason, domain, mut metadata) =

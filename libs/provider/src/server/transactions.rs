@@ -7,11 +7,12 @@ use commit::participant::{self, Prepared};
 use commit::{Decision, last_resource};
 use proto::query::v1 as pb;
 use proto::query::v1::transaction_service_server::TransactionService;
-use rpc::CallContext;
+use rpc::{CallContext, CallingService};
 use tonic::{Request, Response, Status, Streaming};
 
-use super::session::{Answers, answers};
+use super::session::{Answers, Peer, answers};
 use super::{Role, Server};
+use crate::sharing::DUAL_WRITE;
 
 const DEFAULT_PAGE: i32 = 100;
 const LARGEST_PAGE: i32 = 1_000;
@@ -24,8 +25,13 @@ impl TransactionService for Server {
         &self,
         request: Request<Streaming<pb::TransactRequest>>,
     ) -> Result<Response<Answers>, Status> {
-        let context = CallContext::of(&request)?;
-        Ok(Response::new(answers(self.clone(), context, request.into_inner())))
+        let context = CallContext::of_service(&request, DUAL_WRITE)?;
+        let service = CallingService::of(&request).map(|it| it.name().to_owned());
+        let peer = Peer {
+            is_dual_write: service.is_ok_and(|it| it == DUAL_WRITE),
+            is_user: CallContext::of(&request).is_ok(),
+        };
+        Ok(Response::new(answers(self.clone(), context, peer, request.into_inner())))
     }
 
     async fn settle_transaction(

@@ -26,23 +26,7 @@ pub(super) async fn create(
     record_id: Option<Uuid>,
     values: &[pb::FieldValue],
 ) -> Result<Written, Error> {
-    let offered = entity.binding.fields.iter().any(|it| it.limits.on_create);
-    if !offered {
-        return Err(Error::NotOffered(format!("making rows of `{}`", entity.name())));
-    }
-    let mut given = Given::of(entity, Purpose::Create, values)?;
-    rules::add_defaults(session, entity, &mut given)?;
-    given.check_company(entity, session.caller)?;
-    let mut cells = given.cells(entity)?;
-    if let Some(id) = record_id
-        && let Some(identity) = identity(entity, id)?
-    {
-        put(entity, &mut cells, identity)?;
-    }
-    let sources = sources(entity, &cells);
-    given.check_complete(entity, |it| sources.contains(&it))?;
-    rules::check(session, entity, &given, None)?;
-
+    let (cells, sources) = checked(session, entity, record_id, values)?;
     let veiled = veiled(session, entity, values);
     let written = if entity.is_one_table() && !entity.is_judged_later() && veiled.is_empty() {
         let cells: Vec<&Cell> = cells.iter().collect();
@@ -67,6 +51,32 @@ pub(super) async fn create(
         }),
         _ => Ok(written),
     }
+}
+
+/// What is to be written, and to which sources: with its defaults, and as the model and its rules allow.
+pub(super) fn checked(
+    session: &Session<'_>,
+    entity: &Entity,
+    record_id: Option<Uuid>,
+    values: &[pb::FieldValue],
+) -> Result<(Vec<Cell>, HashSet<usize>), Error> {
+    let offered = entity.binding.fields.iter().any(|it| it.limits.on_create);
+    if !offered && !entity.grant.is_of_service() {
+        return Err(Error::NotOffered(format!("making rows of `{}`", entity.name())));
+    }
+    let mut given = Given::of(entity, Purpose::Create, values)?;
+    rules::add_defaults(session, entity, &mut given)?;
+    given.check_company(entity, session.caller)?;
+    let mut cells = given.cells(entity)?;
+    if let Some(id) = record_id
+        && let Some(identity) = identity(entity, id)?
+    {
+        put(entity, &mut cells, identity)?;
+    }
+    let sources = sources(entity, &cells);
+    given.check_complete(entity, |it| sources.contains(&it))?;
+    rules::check(session, entity, &given, None)?;
+    Ok((cells, sources))
 }
 
 /// Inserts the rows of the sources, one after the other; what became of them.

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 /// A number's digits, without zeros that say nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Digits<'a> {
+pub(crate) struct Digits<'a> {
     is_negative: bool,
     whole: &'a str,
     fraction: &'a str,
@@ -12,7 +12,7 @@ pub(super) struct Digits<'a> {
 
 impl<'a> Digits<'a> {
     /// Of digits with an optional sign and point.
-    pub(super) fn of(text: &'a str) -> Self {
+    pub(crate) fn of(text: &'a str) -> Self {
         let (is_negative, digits) = match text.strip_prefix('-') {
             Some(digits) => (true, digits),
             None => (false, text),

@@ -73,6 +73,8 @@ impl Given {
                 Purpose::Create => field.limits.on_create,
                 Purpose::Update => field.limits.on_update,
             };
+            let is_written = field.column.as_ref().is_some_and(|it| entity.writes(it.source));
+            let may = may || entity.grant.is_of_service() && is_written;
             let is_generated = column(entity, field)?.is_some_and(|it| it.is_generated);
             if !may || field.column.is_none() || is_generated {
                 return Err(Error::ReadOnly { column: name.clone() });

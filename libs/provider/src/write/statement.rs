@@ -19,6 +19,8 @@ use crate::plan::{self, Argument, Arguments, RowParts};
 
 /// Where the acting user is told ([`plan::settings`]).
 const ACTING: &str = "\"acting user\"";
+/// Where the values of several rows stand.
+const GIVEN: &str = "\"given\"";
 
 /// The first row that a statement answers.
 pub(super) async fn fetch(
@@ -78,6 +80,46 @@ pub(super) async fn insert(
     );
     let row = fetch(session.connection, &sql, arguments).await;
     row.map_err(|error| violation::told(session, entity, error, false))
+}
+
+/// Inserts rows into the only source of an entity, which have values for the same columns, in their order;
+/// answers what `returning` says of each.
+pub(super) async fn insert_many(
+    session: &mut Session<'_>,
+    entity: &Entity,
+    rows: &[&[Cell]],
+    (mut arguments, returning): (Arguments, &str),
+) -> Result<Vec<PgRow>, Error> {
+    let (table, facts) = entity.source(0)?;
+    let (name, alias) = (&table.table, &table.alias);
+    let with = acting(session, &mut arguments);
+    let first = rows.first().copied().unwrap_or_default();
+    let (mut columns, mut values) = (Vec::new(), Vec::new());
+    let (mut lists, mut names) = (Vec::new(), Vec::new());
+    for (at, cell) in first.iter().enumerate() {
+        let column = known(entity, facts.column(&cell.column.name), &cell.column.name)?;
+        let own: Vec<Option<Argument>> =
+            rows.iter().map(|it| it.get(at).and_then(|it| it.value.clone())).collect();
+        let wire = own.iter().flatten().next().map_or("text", Argument::wire);
+        let list = Argument::list(wire, own).ok_or(Error::Missing("value"))?;
+        let list = arguments.push(list);
+        columns.push(Ident(&column.name).to_string());
+        lists.push(format!("{list}::{wire}[]"));
+        names.push(format!("c{at}"));
+        values.push(cell.cast(column, &format!("{GIVEN}.c{at}"), wire));
+    }
+    if lists.is_empty() {
+        return Err(Error::Missing("value"));
+    }
+    let (columns, values) = (columns.join(", "), values.join(", "));
+    let (lists, names) = (lists.join(", "), names.join(", "));
+    let sql = format!(
+        "{with} INSERT INTO {name} AS {alias} ({columns}) SELECT {values} FROM {ACTING} CROSS JOIN \
+         unnest({lists}) WITH ORDINALITY AS {GIVEN}({names}, ord) ORDER BY ord RETURNING {returning}"
+    );
+    let arguments = arguments.encode().map_err(|error| Error::of(entity.name(), error))?;
+    let rows = sqlx::query_with(AssertSqlSafe(sql), arguments).fetch_all(&mut *session.connection);
+    rows.await.map_err(|error| violation::told(session, entity, error, false))
 }
 
 /// Updates the rows of a source that a condition finds.
@@ -150,7 +192,7 @@ pub(super) async fn delete_all(
 }
 
 /// A statement that has no answer.
-pub(super) async fn run(session: &mut Session<'_>, sql: &'static str) -> Result<(), Error> {
+pub(crate) async fn run(session: &mut Session<'_>, sql: &'static str) -> Result<(), Error> {
     sqlx::raw_sql(sql).execute(&mut *session.connection).await.map_err(Error::database)?;
     Ok(())
 }
@@ -217,21 +259,19 @@ fn guid(binding: &Binding, identity: &str) -> Option<Uuid> {
 impl Cell {
     /// The value as the column takes it.
     pub(super) fn sql(&self, column: &TableColumn, arguments: &mut Arguments) -> String {
-        let base = &column.base;
-        let Some(value) = &self.value else { return format!("NULL::{base}") };
+        let Some(value) = &self.value else { return format!("NULL::{}", column.base) };
         let parameter = arguments.push(value.clone());
-        let wire = match value {
-            Argument::Int(_) => "bigint",
-            Argument::Bool(_) => "boolean",
-            Argument::Guid(_) => "uuid",
-            _ => "text",
-        };
+        self.cast(column, &parameter, value.wire())
+    }
+
+    /// What is bound as `wire`, as the column takes it.
+    fn cast(&self, column: &TableColumn, parameter: &str, wire: &str) -> String {
         let value = match (self.casing, wire) {
             (Casing::Upper, "text") => format!("upper({parameter}::text)"),
             (Casing::Lower, "text") => format!("lower({parameter}::text)"),
             _ => format!("{parameter}::{wire}"),
         };
-        format!("{value}::{base}")
+        format!("{value}::{}", column.base)
     }
 }
 

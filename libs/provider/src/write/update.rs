@@ -15,7 +15,12 @@ use super::same::without_own_key;
 use super::{Session, Written, rules, statement};
 use crate::binding::Column;
 use crate::error::Error;
-use crate::plan::{Argument, Arguments, RowParts, row_parts};
+use crate::plan::{self, Argument, Arguments, Guard, RowParts, row_parts};
+
+/// What [`lock`] and [`missed`] select first: how many rows have the key.
+const SOLE: Guard = Guard { column: 0, limit: 1 };
+/// Behind it, what [`statement::outcome`] begins with.
+const FIRST_VERSION: usize = 3;
 
 /// A row that nobody else can change until the transaction ends.
 pub(super) struct Locked {
@@ -106,9 +111,13 @@ async fn at_once(
     }
 }
 
-/// The row's condition, with the version that it must still have.
+/// The row's condition, with the version that it must still have. Of several with its key it is none.
 pub(super) fn unchanged(parts: &mut RowParts, etag: &str) -> String {
     let predicate = parts.predicate.take().unwrap_or_else(|| "false".to_owned());
+    let predicate = match parts.alike.take() {
+        Some(alike) => format!("({predicate}) AND {alike} < 2"),
+        None => predicate,
+    };
     if etag.is_empty() {
         return predicate;
     }
@@ -131,11 +140,13 @@ pub(super) async fn missed<T>(
     let predicate = parts.predicate.unwrap_or_else(|| "false".to_owned());
     let versions: Vec<String> = parts.versions.iter().map(|it| format!(", {it}")).collect();
     let versions = versions.concat();
-    let sql = format!("SELECT ''{versions} FROM {} WHERE {predicate} LIMIT 1", parts.from);
+    let alike = parts.alike.as_deref().unwrap_or("1::bigint");
+    let sql = format!("SELECT {alike}{versions} FROM {} WHERE {predicate} LIMIT 1", parts.from);
     let row = statement::fetch(session.connection, &sql, parts.arguments).await;
     let Some(row) = row.map_err(|error| Error::of(entity.name(), error))? else {
         return Ok(None);
     };
+    plan::check_sole(Some(SOLE), &row, &entity.binding)?;
     if !etag.is_empty() && statement::etag(&entity.binding, &row, 1)? != etag {
         return Err(Error::VersionMismatch);
     }
@@ -184,11 +195,13 @@ pub(super) async fn lock(
     };
     let predicate = parts.predicate.unwrap_or_else(|| "false".to_owned());
     let (columns, from) = (columns.join(", "), parts.from);
-    let sql = format!("SELECT {columns} FROM {from} WHERE {predicate}{locking}");
+    let alike = parts.alike.as_deref().unwrap_or("1::bigint");
+    let sql = format!("SELECT {alike}, {columns} FROM {from} WHERE {predicate} LIMIT 1{locking}");
     let row = statement::fetch(session.connection, &sql, parts.arguments).await;
     let Some(row) = row.map_err(|error| Error::of(entity.name(), error))? else {
         return Ok(None);
     };
+    plan::check_sole(Some(SOLE), &row, &entity.binding)?;
     let locked = read(session, entity, &row, purpose)?;
     if !etag.is_empty() {
         if locked.etag != etag {
@@ -206,8 +219,8 @@ fn read(
     row: &PgRow,
     purpose: Purposes,
 ) -> Result<Locked, Error> {
-    let written = statement::written(session, entity, row, 0)?;
-    let mut at = 2 + versions(entity).count();
+    let written = statement::written(session, entity, row, 1)?;
+    let mut at = FIRST_VERSION + versions(entity).count();
     let (mut present, mut links) = (Vec::new(), Links::new());
     for (index, ..) in entity.sources() {
         present.push(statement::boolean(row, at)? == Some(true));
@@ -252,7 +265,7 @@ async fn lock_optional(
         let found = statement::fetch(session.connection, &sql, arguments).await;
         let found = found.map_err(|error| Error::of(entity.name(), error))?;
         let version = found.as_ref().map(|it| statement::text(it, 0)).transpose()?.flatten();
-        if version != statement::text(row, 2 + at)? {
+        if version != statement::text(row, FIRST_VERSION + at)? {
             return Err(Error::VersionMismatch);
         }
     }

@@ -13,6 +13,7 @@ mod patience;
 mod random;
 mod rights;
 mod rows;
+mod sharing;
 mod shop;
 mod values;
 mod who;

@@ -95,8 +95,14 @@ fn the_roles_that_always_exist_grant_what_they_are_for() {
     assert_eq!(administrator.companies, Companies::All);
     assert_eq!(rights(role::BASIC_USER).table("account").privileges, Privileges::ALL);
     assert!(rights(role::BASIC_USER).entity("A").privileges.is_empty());
+    let app_user = rights(role::DUAL_WRITE_APP_USER);
+    assert_eq!(app_user.table("cdm_company").privileges, Privileges::READ);
+    assert_eq!(app_user.table("transactioncurrency").privileges, Privileges::READ);
     for role in [
         role::SECURITY_ADMINISTRATOR,
+        role::SYSTEM_CUSTOMIZER,
+        role::DUAL_WRITE_RUNTIME_USER,
+        role::DUAL_WRITE_APP_USER,
         role::VIRTUAL_ENTITY_APPLICATION,
         role::PORTAL_USER,
         role::PORTAL_USER_ALIAS,

@@ -6,6 +6,12 @@
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 
+use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_server::{
+    MetricsService, MetricsServiceServer,
+};
+use opentelemetry_proto::tonic::collector::metrics::v1::{
+    ExportMetricsServiceRequest, ExportMetricsServiceResponse,
+};
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
     TraceService, TraceServiceServer,
 };
@@ -20,6 +26,7 @@ use tonic::{Request, Response, Status};
 #[derive(Clone, Default)]
 struct Collector {
     received: Arc<Mutex<Vec<ExportTraceServiceRequest>>>,
+    measured: Arc<Mutex<Vec<ExportMetricsServiceRequest>>>,
 }
 
 #[tonic::async_trait]
@@ -33,16 +40,27 @@ impl TraceService for Collector {
     }
 }
 
+#[tonic::async_trait]
+impl MetricsService for Collector {
+    async fn export(
+        &self,
+        request: Request<ExportMetricsServiceRequest>,
+    ) -> Result<Response<ExportMetricsServiceResponse>, Status> {
+        self.measured.lock().unwrap().push(request.into_inner());
+        Ok(Response::new(ExportMetricsServiceResponse::default()))
+    }
+}
+
 impl Collector {
     async fn start() -> (Self, String) {
         let collector = Self::default();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         let incoming = tokio_stream::wrappers::TcpListenerStream::new(listener);
-        let service = TraceServiceServer::new(collector.clone());
-        tokio::spawn(
-            tonic::transport::Server::builder().add_service(service).serve_with_incoming(incoming),
-        );
+        let server = tonic::transport::Server::builder()
+            .add_service(TraceServiceServer::new(collector.clone()))
+            .add_service(MetricsServiceServer::new(collector.clone()));
+        tokio::spawn(server.serve_with_incoming(incoming));
         (collector, address)
     }
 
@@ -51,6 +69,13 @@ impl Collector {
         let scopes =
             received.iter().flat_map(|it| &it.resource_spans).flat_map(|it| &it.scope_spans);
         scopes.flat_map(|it| &it.spans).map(|it| it.name.clone()).collect()
+    }
+
+    fn metrics(&self) -> Vec<String> {
+        let measured = self.measured.lock().unwrap();
+        let scopes =
+            measured.iter().flat_map(|it| &it.resource_metrics).flat_map(|it| &it.scope_metrics);
+        scopes.flat_map(|it| &it.metrics).map(|it| it.name.clone()).collect()
     }
 
     fn services(&self) -> Vec<String> {
@@ -89,6 +114,7 @@ async fn child() {
         let _ours = tracing::info_span!(target: "rpc::server", "ours").entered();
         let _transport = tracing::error_span!(target: "h2::client", "frame").entered();
         let _detail = tracing::debug_span!(target: "query", "detail").entered();
+        opentelemetry::global::meter("query").u64_counter("rows").build().add(1, &[]);
         tracing::info!(target: "query", "said by us");
         tracing::info!(target: "hyper", "said by another");
         tracing::info!(target: "audit", operation = "read", decision = "allowed");
@@ -104,6 +130,7 @@ async fn only_our_spans_are_exported_and_none_is_lost_at_the_end() {
     let variables = [("OTEL_EXPORTER_OTLP_ENDPOINT", address.as_str()), ("RUST_LOG", "trace")];
     run_child(&variables).await;
     assert_eq!(collector.spans(), ["ours"]);
+    assert_eq!(collector.metrics(), ["rows"]);
     assert_eq!(collector.services(), ["query"]);
 }
 

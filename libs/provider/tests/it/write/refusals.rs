@@ -171,3 +171,74 @@ async fn a_schema_that_changed_is_learnt_anew() {
     assert_eq!(why(&refused, "column"), ("INVALID_VALUE".into(), "note".into()));
     world.create("Numbers", &[("note", text("x"))]).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_key_that_several_rows_have_names_none_of_them() {
+    let mut world = World::new().await;
+    // The model says that they are keys; the database does not.
+    world.run("ALTER TABLE items DROP CONSTRAINT items_company_code_key").await;
+    world.run("ALTER TABLE customers DROP CONSTRAINT customers_company_account_key").await;
+    for name in ["One", "Two"] {
+        let values = [("company", text("A1")), ("code", text("I1")), ("name", text(name))];
+        world.create("Items", &values).await.unwrap();
+        let values = [("company", text("A1")), ("account", text("I1")), ("name", text(name))];
+        world.create("Customers", &values).await.unwrap();
+    }
+    for (entity, field) in [("Items", "code"), ("Ruled", "code"), ("Customers", "account")] {
+        let key = [("company", text("A1")), (field, text("I1"))];
+        for kind in by_the_key(entity, &key, "Three") {
+            let refused = world.write(kind.clone()).await.unwrap_err();
+            assert_eq!(refused.code(), Code::FailedPrecondition, "{kind:?}: {refused:?}");
+            let columns = format!("company,{field}");
+            assert_eq!(why(&refused, "columns"), ("KEY_NOT_UNIQUE".into(), columns), "{kind:?}");
+            assert!(refused.message().contains("by its id"), "{refused:?}");
+        }
+        let once = upsert(entity, &key, true);
+        let refused = world.write(once).await.unwrap_err();
+        assert_eq!(why(&refused, "columns").0, "RECORD_EXISTS");
+    }
+    let items = "SELECT string_agg(name, ',' ORDER BY id) FROM items";
+    assert_eq!(world.one(items).await.unwrap(), "One,Two");
+    let parties = "SELECT string_agg(name, ',' ORDER BY id) FROM parties";
+    assert_eq!(world.one(parties).await.unwrap(), "One,Two");
+
+    world.run("UPDATE items SET code = 'I2' WHERE name = 'Two'").await;
+    world.run("UPDATE customers SET account = 'I2' WHERE id = 2").await;
+    for (entity, field) in [("Items", "code"), ("Customers", "account")] {
+        for kind in by_the_key(entity, &[("company", text("A1")), (field, text("I1"))], "Three") {
+            world.write(kind).await.unwrap();
+        }
+    }
+    assert_eq!(world.one(items).await.unwrap(), "Two");
+    assert_eq!(world.one(parties).await.unwrap(), "Two");
+}
+
+/// Every operation on a row that is there, by its key; the last one takes it away.
+fn by_the_key(entity: &str, key: &[(&str, Value)], name: &str) -> Vec<Kind> {
+    let mut retrieve = retrieve(entity, &[], &["name"]);
+    if let Kind::Retrieve(request) = &mut retrieve {
+        request.key = Some(by_key(key));
+    }
+    let update = pb::UpdateRequest {
+        entity_name: entity.to_owned(),
+        key: Some(by_key(key)),
+        values: fields(&[("name", text(name))]),
+        ..Default::default()
+    };
+    let delete = pb::DeleteRequest {
+        entity_name: entity.to_owned(),
+        key: Some(by_key(key)),
+        ..Default::default()
+    };
+    vec![retrieve, Kind::Update(update), upsert(entity, key, false), Kind::Delete(delete)]
+}
+
+fn upsert(entity: &str, key: &[(&str, Value)], create_only: bool) -> Kind {
+    Kind::Upsert(pb::UpsertRequest {
+        entity_name: entity.to_owned(),
+        key: Some(by_key(key)),
+        values: fields(&[("name", text("Four"))]),
+        create_only,
+        ..Default::default()
+    })
+}

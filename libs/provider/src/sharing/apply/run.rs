@@ -1,0 +1,288 @@
+//! Rows of one map and one shape.
+
+mod find;
+mod make;
+
+use std::collections::{HashMap, HashSet};
+
+use proto::query::v1 as pb;
+use proto::query::v1::operation::Operation as Kind;
+use proto::query::v1::operation_result::Result as Outcome;
+use uuid::Uuid;
+
+use super::Applying;
+use super::correct::correct;
+use super::differ::{Difference, Wanted, difference};
+use super::pending::{Conflict, Pending, keep};
+use super::refer::Resolved;
+use crate::error::Error;
+use crate::sharing::Refused;
+use crate::sharing::images::{self, Seen};
+use crate::sharing::map::Map;
+use crate::sharing::rights::Unrestricted;
+use crate::sharing::value::{fitting, is_same};
+use crate::write::{self, Session};
+use make::Made;
+
+/// A run, and what is known of its rows.
+struct Run {
+    map: Map,
+    /// Of each row, the row that its key found.
+    found: Vec<Option<Uuid>>,
+    seen: HashMap<Uuid, Seen>,
+    /// Absent where the map is not configured here: then nobody follows, and nothing waits.
+    pending: Option<Pending>,
+    /// How many rows of the entity had been made when they were looked for.
+    made: u64,
+    /// The keys of those that this run made.
+    keys_made: HashSet<Vec<u8>>,
+    /// A row has another key than when they were looked for.
+    keys_moved: bool,
+    /// Rows that were written since.
+    written: HashSet<Uuid>,
+    /// What they were to hold.
+    applied: Vec<(Uuid, Vec<(String, pb::Value)>)>,
+}
+
+/// Applies the rows, and tells what became of each.
+pub(super) async fn apply(
+    session: &mut Session<'_>,
+    applying: &mut Applying,
+    rows: &[pb::ApplyRow],
+    applied: &mut Vec<pb::AppliedRow>,
+) -> Result<(), Refused> {
+    let Some(first) = rows.first() else { return Ok(()) };
+    let start = applied.len();
+    let of = |error| Refused::of(error, &first.entity_name, start);
+    let mut run = Run::prepare(session, applying, rows).await.map_err(of)?;
+    let mut at = 0;
+    while let Some(rest) = rows.get(at..).filter(|it| !it.is_empty()) {
+        let together = run.new_together(rest, at);
+        let (new, _) = rest.split_at(together);
+        if together > 1
+            && let Made::All(made) = run.create_all(session, applying, new).await.map_err(of)?
+        {
+            applied.extend(made);
+            at += together;
+            continue;
+        }
+        for row in rest.iter().take(together.max(1)) {
+            let done = run.row(session, applying, row, at).await;
+            let done = done.map_err(|error| Refused::of(error, &row.entity_name, start + at))?;
+            applied.push(done);
+            at += 1;
+        }
+    }
+    if run.pending.is_some() && !applying.is_correction {
+        run.correct(session).await.map_err(of)?;
+    }
+    Ok(())
+}
+
+// === impl Run ===
+
+impl Run {
+    async fn row(
+        &mut self,
+        session: &mut Session<'_>,
+        applying: &mut Applying,
+        row: &pb::ApplyRow,
+        at: usize,
+    ) -> Result<pb::AppliedRow, Error> {
+        use pb::ApplyKind::{CreateOnly, Delete, Unspecified, UpdateOnly, Upsert};
+        let found = self.find(session, applying, row, at).await?;
+        match (row.kind(), found) {
+            (Unspecified, _) => Err(Error::Missing("kind")),
+            (Delete, Some(id)) => self.delete(session, applying, row, id).await,
+            (Delete | UpdateOnly, None) => Ok(told(pb::AppliedKind::Unchanged, None)),
+            (CreateOnly, Some(id)) => Ok(told(pb::AppliedKind::Unchanged, Some(id))),
+            (Upsert | UpdateOnly, Some(id)) => self.update(session, applying, row, id).await,
+            (Upsert | CreateOnly, None) => self.create(session, applying, row).await,
+        }
+    }
+
+    async fn wanted(
+        &self,
+        session: &mut Session<'_>,
+        applying: &mut Applying,
+        row: &pb::ApplyRow,
+    ) -> Result<Wanted, Error> {
+        let mut wanted = Wanted { key: Vec::new(), values: Vec::new(), unresolved: Vec::new() };
+        let parts = row.key.iter().map(|it| (it, true));
+        for (value, is_key) in parts.chain(row.values.iter().map(|it| (it, false))) {
+            let resolved = applying.referred.resolve(session, &self.map.binding, value).await?;
+            let Resolved::Value(resolved) = resolved else {
+                wanted.unresolved.push(value.column.clone());
+                continue;
+            };
+            let given = pb::FieldValue {
+                field: value.column.clone(),
+                value: Some(fitting(self.map.field(&value.column)?, resolved)),
+            };
+            match is_key {
+                true => wanted.key.push(given),
+                false => wanted.values.push((given, value.changed)),
+            }
+        }
+        Ok(wanted)
+    }
+
+    async fn update(
+        &mut self,
+        session: &mut Session<'_>,
+        applying: &mut Applying,
+        row: &pb::ApplyRow,
+        id: Uuid,
+    ) -> Result<pb::AppliedRow, Error> {
+        let wanted = self.wanted(session, applying, row).await?;
+        let is_key = |it: &pb::FieldValue| row.key.iter().any(|key| key.column == it.field);
+        let Difference { values, conflict } = self.difference(&wanted, id, row.wins)?;
+        let conflicting: Vec<String> = conflict.loser.iter().map(|it| it.field.clone()).collect();
+        if !conflicting.is_empty() {
+            keep(session, &row.map, id, conflict, row.wins).await?;
+        }
+        let kind = match values.is_empty() {
+            true => pb::AppliedKind::Unchanged,
+            false => pb::AppliedKind::Updated,
+        };
+        if !values.is_empty() {
+            let moves = values.iter().any(is_key);
+            let request = pb::UpdateRequest {
+                entity_name: row.entity_name.clone(),
+                key: Some(by_id(id)),
+                values: values.clone(),
+                ..Default::default()
+            };
+            write(session, Kind::Update(request)).await?;
+            if moves {
+                self.keys_moved = true;
+                applying.referred.forget(&row.entity_name);
+            }
+            let own = self.pending_columns(id);
+            let kept = wanted.values.into_iter().map(|(it, _)| it).filter(|it| {
+                !own.contains(&it.field) && values.iter().all(|value| value.field != it.field)
+            });
+            // A row of another table that comes with it brings what nobody wrote.
+            let given = kept.chain(values.iter().cloned()).collect();
+            self.note(id, given);
+        }
+        Ok(pb::AppliedRow {
+            conflicting_columns: conflicting,
+            unresolved_columns: wanted.unresolved,
+            ..told(kind, Some(id))
+        })
+    }
+
+    /// What differs from what the row holds, and may be written.
+    fn difference(&self, wanted: &Wanted, id: Uuid, wins: bool) -> Result<Difference, Error> {
+        let Some(seen) = self.seen.get(&id) else { return Ok(Difference::default()) };
+        difference(&self.map, &seen.image, &self.pending_columns(id), wanted, wins)
+    }
+
+    /// Columns that this side has changed itself, of which the other has not heard.
+    fn pending_columns(&self, id: Uuid) -> Vec<String> {
+        let changed = self.pending.as_ref().and_then(|it| it.get(&id));
+        changed.map(|it| self.map.names(&self.map.changed(it))).unwrap_or_default()
+    }
+
+    async fn delete(
+        &mut self,
+        session: &mut Session<'_>,
+        applying: &mut Applying,
+        row: &pb::ApplyRow,
+        id: Uuid,
+    ) -> Result<pb::AppliedRow, Error> {
+        let request = pb::DeleteRequest {
+            entity_name: row.entity_name.clone(),
+            key: Some(by_id(id)),
+            ..Default::default()
+        };
+        let pending = match self.seen.contains_key(&id) {
+            true => self.pending_columns(id),
+            false => Vec::new(),
+        };
+        if !pending.is_empty() {
+            let held = self.held(id, &pending);
+            // Of a row that is deleted all values lose; of one that stays, nothing was given that could.
+            let conflict = match row.wins {
+                true => Conflict { winner: Vec::new(), loser: held },
+                false => Conflict { winner: held, loser: Vec::new() },
+            };
+            keep(session, &row.map, id, conflict, row.wins).await?;
+            if !row.wins {
+                let done = told(pb::AppliedKind::Unchanged, Some(id));
+                return Ok(pb::AppliedRow { conflicting_columns: pending, ..done });
+            }
+        }
+        write(session, Kind::Delete(request)).await?;
+        applying.referred.forget(&row.entity_name);
+        self.written.insert(id);
+        let done = told(pb::AppliedKind::Deleted, Some(id));
+        Ok(pb::AppliedRow { conflicting_columns: pending, ..done })
+    }
+
+    fn held(&self, id: Uuid, columns: &[String]) -> Vec<pb::FieldValue> {
+        let Some(seen) = self.seen.get(&id) else { return Vec::new() };
+        let held = self.map.side.columns.iter().zip(&seen.image.values);
+        let held = held.filter(|it| columns.contains(it.0));
+        let value = |(field, value): (&String, &pb::Value)| pb::FieldValue {
+            field: field.clone(),
+            value: Some(value.clone()),
+        };
+        held.map(value).collect()
+    }
+
+    fn note(&mut self, id: Uuid, values: Vec<pb::FieldValue>) {
+        self.written.insert(id);
+        let values = values.into_iter().filter_map(|it| Some((it.field, it.value?)));
+        self.applied.push((id, values.collect()));
+    }
+
+    /// Looks at what the rows became, and leaves an entry where that is something else.
+    async fn correct(&self, session: &mut Session<'_>) -> Result<(), Error> {
+        let ids: Vec<Uuid> = self.applied.iter().map(|it| it.0).collect();
+        let rights = Unrestricted(session.authority);
+        let now = images::now(session.connection, &rights, &self.map, &ids).await?;
+        for (id, values) in &self.applied {
+            let Some(seen) = now.get(id) else { continue };
+            let mut differing = Vec::new();
+            for (name, value) in values {
+                let at = self.map.side.columns.iter().position(|it| it == name);
+                let held = at.and_then(|it| seen.image.values.get(it));
+                let field = self.map.field(name)?;
+                if held.is_some_and(|it| !is_same(field, it, value)) {
+                    differing.push((field, value));
+                }
+            }
+            if !differing.is_empty() {
+                correct(session, &self.map, *id, &differing).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Does one operation, with leave to do it.
+async fn write(session: &mut Session<'_>, kind: Kind) -> Result<Outcome, Error> {
+    let rights = Unrestricted(session.authority);
+    let mut unrestricted = Session {
+        connection: &mut *session.connection,
+        provider: session.provider,
+        authority: &rights,
+        caller: session.caller,
+        deadline: session.deadline,
+        patience: session.patience,
+    };
+    let operation = pb::Operation { operation: Some(kind) };
+    let done = Box::pin(write::execute(&mut unrestricted, operation)).await?;
+    done.result.ok_or(Error::Missing("operation"))
+}
+
+fn told(kind: pb::AppliedKind, id: Option<Uuid>) -> pb::AppliedRow {
+    let record_id = id.map(|it| it.into_bytes().to_vec().into()).unwrap_or_default();
+    pb::AppliedRow { kind: kind.into(), record_id, ..Default::default() }
+}
+
+fn by_id(id: Uuid) -> pb::RecordKey {
+    pb::RecordKey { key: Some(pb::record_key::Key::RecordId(id.into_bytes().to_vec().into())) }
+}

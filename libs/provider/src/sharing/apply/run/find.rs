@@ -1,0 +1,163 @@
+//! Which rows are there, and what they hold.
+
+use std::collections::HashMap;
+
+use proto::query::v1 as pb;
+use uuid::Uuid;
+
+use super::Run;
+use crate::error::Error;
+use crate::plan::Which;
+use crate::sharing::apply::Applying;
+use crate::sharing::apply::refer::Resolved;
+use crate::sharing::images;
+use crate::sharing::map::Map;
+use crate::sharing::rights::Unrestricted;
+use crate::write::Session;
+
+impl Run {
+    /// Looks for everything at once.
+    pub(super) async fn prepare(
+        session: &mut Session<'_>,
+        applying: &mut Applying,
+        rows: &[pb::ApplyRow],
+    ) -> Result<Self, Error> {
+        let first = rows.first().ok_or(Error::Missing("rows"))?;
+        if first.key.is_empty() {
+            return Err(Error::Missing("key"));
+        }
+        let rights = Unrestricted(session.authority);
+        let names = |it: &'_ [pb::ApplyValue]| -> Vec<String> {
+            it.iter().map(|it| it.column.clone()).collect()
+        };
+        let (columns, key) = (names(&first.values), names(&first.key));
+        let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
+        let key: Vec<&str> = key.iter().map(String::as_str).collect();
+        let map = Map::of_columns(&rights, &first.entity_name, &columns, &key)?;
+        let values =
+            rows.iter().flat_map(|it| it.key.iter().chain(&it.previous_key).chain(&it.values));
+        let values: Vec<&pb::ApplyValue> = values.collect();
+        applying.referred.prepare(session, &values).await?;
+        let made = applying.referred.made(&first.entity_name);
+        let (found, seen, written, applied, keys_made) = Default::default();
+        let mut run = Self {
+            map,
+            found,
+            seen,
+            pending: None,
+            made,
+            keys_made,
+            keys_moved: false,
+            written,
+            applied,
+        };
+        run.find_all(session, applying, rows).await?;
+        let ids: Vec<Uuid> = run.found.iter().flatten().copied().collect();
+        let rights = Unrestricted(session.authority);
+        run.seen = images::now(session.connection, &rights, &run.map, &ids).await?;
+        run.pending = applying.waiting.of(session, &first.map, &ids).await?;
+        Ok(run)
+    }
+
+    async fn find_all(
+        &mut self,
+        session: &mut Session<'_>,
+        applying: &mut Applying,
+        rows: &[pb::ApplyRow],
+    ) -> Result<(), Error> {
+        self.found = vec![None; rows.len()];
+        for previous in [false, true] {
+            let (mut places, mut keys) = (Vec::new(), Vec::new());
+            for (at, row) in rows.iter().enumerate() {
+                let key = if previous { &row.previous_key } else { &row.key };
+                if self.found.get(at).copied().flatten().is_some() || key.is_empty() {
+                    continue;
+                }
+                // One that refers to nothing yet is looked for when it is its turn.
+                if let Ok(values) = self.key(session, applying, key).await {
+                    places.push(at);
+                    keys.push(values);
+                }
+            }
+            for (place, id) in self.lock(session, &keys).await? {
+                if let Some(found) = places.get(place).and_then(|it| self.found.get_mut(*it)) {
+                    *found = Some(id);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The values of a key, in the order of the map's.
+    async fn key(
+        &self,
+        session: &mut Session<'_>,
+        applying: &mut Applying,
+        key: &[pb::ApplyValue],
+    ) -> Result<pb::ImageKey, Error> {
+        let mut values = Vec::with_capacity(key.len());
+        for column in self.map.key_names() {
+            let part = key.iter().find(|it| it.column == column).ok_or(Error::Missing("key"))?;
+            let resolved = applying.referred.resolve(session, &self.map.binding, part).await?;
+            values.push(match resolved {
+                Resolved::Value(value) => value,
+                Resolved::Nothing => return Err(Error::Missing("key")),
+            });
+        }
+        Ok(pb::ImageKey { company: String::new(), values })
+    }
+
+    async fn lock(
+        &self,
+        session: &mut Session<'_>,
+        keys: &[pb::ImageKey],
+    ) -> Result<Vec<(usize, Uuid)>, Error> {
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let rights = Unrestricted(session.authority);
+        let which = Which { keys: Some(keys), ..Which::default() };
+        let locked = images::lock(session.connection, &rights, &self.map, &which).await?;
+        let mut found: Vec<(usize, Uuid)> = Vec::with_capacity(locked.len());
+        let mut ids: HashMap<usize, Uuid> = HashMap::with_capacity(locked.len());
+        for (id, place) in locked {
+            let Some(place) = place else { continue };
+            match ids.insert(place, id) {
+                None => found.push((place, id)),
+                Some(other) if other == id => {}
+                Some(_) => return Err(self.map.not_unique()),
+            }
+        }
+        Ok(found)
+    }
+
+    /// The row, as it is now.
+    pub(super) async fn find(
+        &mut self,
+        session: &mut Session<'_>,
+        applying: &mut Applying,
+        row: &pb::ApplyRow,
+        at: usize,
+    ) -> Result<Option<Uuid>, Error> {
+        let mut id = self.found.get(at).copied().flatten();
+        if id.is_none() && applying.referred.made(&row.entity_name) != self.made {
+            for key in [&row.key, &row.previous_key].into_iter().filter(|it| !it.is_empty()) {
+                let key = self.key(session, applying, key).await?;
+                id = self.lock(session, &[key]).await?.first().map(|it| it.1);
+                if id.is_some() {
+                    break;
+                }
+            }
+        }
+        if let Some(known) = id
+            && (self.written.contains(&known) || !self.seen.contains_key(&known))
+        {
+            let rights = Unrestricted(session.authority);
+            let now = images::now(session.connection, &rights, &self.map, &[known]).await?;
+            self.seen.remove(&known);
+            id = now.contains_key(&known).then_some(known);
+            self.seen.extend(now);
+        }
+        Ok(id)
+    }
+}

@@ -1,0 +1,30 @@
+//! Rows that nobody changes while the other side follows.
+
+use proto::query::v1 as pb;
+use uuid::Uuid;
+
+use super::images;
+use super::map::Map;
+use super::rights::Unrestricted;
+use super::select::{Selected, check_size};
+use crate::error::Error;
+use crate::plan::Which;
+use crate::write::Session;
+
+/// Locks the rows, then reads them: what is read is what nobody changes.
+pub(crate) async fn hold(
+    session: &mut Session<'_>,
+    selection: pb::ImageSelection,
+) -> Result<Vec<pb::Image>, Error> {
+    let rights = Unrestricted(session.authority);
+    let selected = Selected::of(selection)?;
+    check_size(&selected)?;
+    let map = Map::compile(&rights, selected.side.clone())?;
+    let which = Which { unfiltered: true, unlinked: true, ..selected.which() };
+    let locked = images::lock(session.connection, &rights, &map, &which).await?;
+    let mut ids: Vec<Uuid> = locked.into_iter().map(|it| it.0).collect();
+    ids.dedup();
+    let which = Which { ids: Some(&ids), unfiltered: selected.unfiltered, ..Which::default() };
+    let seen = images::read(session.connection, &rights, &map, &which).await?;
+    Ok(seen.into_iter().map(|it| it.image).collect())
+}

@@ -1,0 +1,169 @@
+//! The maps that are configured on this side, beside its rows.
+
+use std::sync::atomic::Ordering;
+
+use change_log::Position;
+use prost::Message as _;
+use proto::query::v1 as pb;
+use sqlx::postgres::{PgConnection, PgRow};
+use sqlx::{Row as _, postgres::PgQueryResult};
+
+use super::map::Map;
+use crate::provider::Provider;
+
+const STORE: &str = "
+    INSERT INTO tombolo.dual_write_map AS known
+        (map, epoch, link, phase, definition, relations)
+    VALUES ($1, $2, $3, $4, $5, $6)
+    ON CONFLICT (map) DO UPDATE SET epoch = excluded.epoch, link = excluded.link,
+        phase = excluded.phase, definition = excluded.definition, relations = excluded.relations
+    WHERE known.epoch <= excluded.epoch";
+
+const RELATE: &str = "
+    UPDATE tombolo.dual_write_map SET relations = $2 WHERE map = $1 AND relations <> $2";
+
+/// Whatever was changed before is the business of who reads rows, not of who reads changes.
+const BEGIN: &str = "
+    UPDATE tombolo.dual_write_map
+    SET acknowledged = $2, acknowledged_at = $3, acknowledged_snapshot = $4::pg_snapshot
+    WHERE map = $1 AND acknowledged IS NULL";
+
+const REMOVE: &str = "DELETE FROM tombolo.dual_write_map WHERE map = $1";
+
+const LIST: &str = "
+    SELECT definition FROM tombolo.dual_write_map WHERE map > $1 ORDER BY map LIMIT $2";
+
+const FIND: &str = "SELECT definition FROM tombolo.dual_write_map WHERE map = $1";
+
+/// Not with every look, where nothing came in between.
+const ACKNOWLEDGE: &str = "
+    UPDATE tombolo.dual_write_map
+    SET acknowledged = $2, acknowledged_at = $3, acknowledged_snapshot = $4::pg_snapshot
+    WHERE map = $1 AND (acknowledged_at IS NULL OR acknowledged_at < $3 - interval '10 seconds'
+        OR (acknowledged_at < $3 AND EXISTS (
+            SELECT FROM tombolo.change_log WHERE relation = ANY(relations)
+                AND xid >= pg_snapshot_xmin(acknowledged_snapshot)
+                AND xid < pg_snapshot_xmax($4::pg_snapshot)
+                AND NOT pg_visible_in_snapshot(xid, acknowledged_snapshot)
+        )))";
+
+/// Live maps of which this transaction has changed something by itself, and up to which entry.
+const LIVE: &str = "
+    SELECT definition, up_to FROM tombolo.dual_write_map AS map CROSS JOIN LATERAL (
+        SELECT max(seq) AS up_to FROM tombolo.change_log
+        WHERE relation = ANY(map.relations) AND xid = pg_current_xact_id_if_assigned()
+            AND origin IS NULL AND seq > $2
+    ) AS own
+    WHERE link = $1 AND phase = 1 AND up_to IS NOT NULL ORDER BY map";
+
+const MARK: &str = "
+    INSERT INTO tombolo.dual_write_shared (xid, map, up_to)
+    SELECT pg_current_xact_id(), map, up_to
+    FROM unnest($1::text[], $2::bigint[]) AS shared(map, up_to)
+    ON CONFLICT (xid, map) DO UPDATE SET up_to = excluded.up_to";
+
+pub(crate) async fn store(
+    connection: &mut PgConnection,
+    map: &Map,
+) -> Result<PgQueryResult, sqlx::Error> {
+    let side = &map.side;
+    let query = sqlx::query(STORE).bind(&side.map).bind(side.epoch).bind(&side.link);
+    let phase = i16::try_from(side.phase).unwrap_or_default();
+    let query = query.bind(phase).bind(side.encode_to_vec()).bind(map.relations());
+    query.execute(connection).await
+}
+
+/// The map's entity is made of these tables now.
+pub(crate) async fn relate(connection: &mut PgConnection, map: &Map) -> Result<(), sqlx::Error> {
+    let query = sqlx::query(RELATE).bind(&map.side.map).bind(map.relations());
+    query.execute(connection).await.map(drop)
+}
+
+/// The map's changes are followed from this position on, unless they are already.
+pub(crate) async fn begin(
+    connection: &mut PgConnection,
+    map: &str,
+    position: &Position,
+) -> Result<(), sqlx::Error> {
+    at(BEGIN, connection, map, position).await
+}
+
+/// The other side has taken everything up to this position.
+pub(crate) async fn acknowledge(
+    connection: &mut PgConnection,
+    map: &str,
+    position: &Position,
+) -> Result<(), sqlx::Error> {
+    at(ACKNOWLEDGE, connection, map, position).await
+}
+
+async fn at(
+    sql: &'static str,
+    connection: &mut PgConnection,
+    map: &str,
+    position: &Position,
+) -> Result<(), sqlx::Error> {
+    let query = sqlx::query(sql).bind(map).bind(position.encode()).bind(position.at());
+    query.bind(position.snapshot()).execute(connection).await.map(drop)
+}
+
+pub(crate) async fn remove(connection: &mut PgConnection, map: &str) -> Result<(), sqlx::Error> {
+    sqlx::query(REMOVE).bind(map).execute(connection).await.map(drop)
+}
+
+/// Those whose names come behind `after`.
+pub(crate) async fn list(
+    connection: &mut PgConnection,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<pb::MapSide>, sqlx::Error> {
+    let rows = sqlx::query(LIST).bind(after).bind(limit).fetch_all(connection).await?;
+    rows.iter().map(definition).collect()
+}
+
+pub(crate) async fn find(
+    connection: &mut PgConnection,
+    map: &str,
+) -> Result<Option<pb::MapSide>, sqlx::Error> {
+    let row = sqlx::query(FIND).bind(map).fetch_optional(connection).await?;
+    row.as_ref().map(definition).transpose()
+}
+
+/// Live maps of the link that this transaction's entries behind `after` concern, with the last of these.
+pub(crate) async fn live(
+    connection: &mut PgConnection,
+    link: &str,
+    after: i64,
+) -> Result<Vec<(pb::MapSide, i64)>, sqlx::Error> {
+    let rows = sqlx::query(LIVE).bind(link).bind(after).fetch_all(connection).await?;
+    rows.iter().map(|it| Ok((definition(it)?, it.try_get(1)?))).collect()
+}
+
+/// Marks this transaction's entries, up to a number, as shared.
+pub(crate) async fn mark(
+    connection: &mut PgConnection,
+    maps: &[(String, i64)],
+) -> Result<(), sqlx::Error> {
+    let (names, numbers): (Vec<&str>, Vec<i64>) = maps.iter().map(|it| (&*it.0, it.1)).unzip();
+    sqlx::query(MARK).bind(names).bind(numbers).execute(connection).await.map(drop)
+}
+
+/// Whether there are tables for maps at all. In an open transaction, nothing that is not there may be named.
+pub(crate) async fn are_there(
+    connection: &mut PgConnection,
+    provider: &Provider,
+) -> Result<bool, sqlx::Error> {
+    const THERE: &str = "SELECT to_regclass('tombolo.dual_write_map') IS NOT NULL";
+    let known = provider.has_maps();
+    if known.load(Ordering::Relaxed) {
+        return Ok(true);
+    }
+    let there: bool = sqlx::query_scalar(THERE).fetch_one(connection).await?;
+    known.store(there, Ordering::Relaxed);
+    Ok(there)
+}
+
+fn definition(row: &PgRow) -> Result<pb::MapSide, sqlx::Error> {
+    let bytes: Vec<u8> = row.try_get(0)?;
+    pb::MapSide::decode(bytes.as_slice()).map_err(|it| sqlx::Error::Decode(it.into()))
+}

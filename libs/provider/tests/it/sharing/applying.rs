@@ -1,0 +1,187 @@
+//! What is written for the other side.
+
+use pb::AppliedKind::{Created, Deleted, Unchanged, Updated};
+use pb::SharePhase::{Live, Queued};
+use proto::query::v1 as pb;
+use proto::query::v1::sharing_service_server::SharingService as _;
+use rpc::ErrorReason;
+use tonic::{Code, Request};
+use tonic_types::StatusExt as _;
+
+use super::world::{
+    ACCOUNTS, LINK, World, account, accounts, brief, company, customer, customers, given, refer,
+    string, text,
+};
+
+fn kinds(applied: &[pb::AppliedRow]) -> Vec<pb::AppliedKind> {
+    applied.iter().map(pb::AppliedRow::kind).collect()
+}
+
+fn name(it: &str) -> Vec<pb::ApplyValue> {
+    vec![given("name", string(it))]
+}
+
+#[tokio::test]
+async fn rows_are_made_changed_left_and_deleted() {
+    let mut world = World::new().await;
+    let rows = vec![customer("C1", name("Ann")), customer("C2", name("Bob"))];
+    assert_eq!(kinds(&world.applied(rows.clone()).await), [Created, Created]);
+    assert_eq!(kinds(&world.applied(rows).await), [Unchanged, Unchanged]);
+    let renamed = pb::ApplyRow {
+        previous_key: vec![given("account", string("C1")), given("company", string("USMF"))],
+        ..customer("C9", name("Anna"))
+    };
+    let kept = pb::ApplyRow { kind: pb::ApplyKind::CreateOnly.into(), ..customer("C2", name("X")) };
+    let none = pb::ApplyRow { kind: pb::ApplyKind::UpdateOnly.into(), ..customer("C7", name("X")) };
+    let twice =
+        vec![renamed, kept, none, customer("c2", name("Robert")), customer("C2", name("Bert"))];
+    let applied = world.applied(twice).await;
+    assert_eq!(kinds(&applied), [Updated, Unchanged, Unchanged, Updated, Updated]);
+    let all = "SELECT string_agg(account || '=' || name, ',' ORDER BY account)
+        FROM customers JOIN parties ON parties.id = party";
+    assert_eq!(world.one(all).await, "C2=Bert,C9=Anna");
+    let gone = pb::ApplyRow { kind: pb::ApplyKind::Delete.into(), ..customer("C9", Vec::new()) };
+    assert_eq!(kinds(&world.applied(vec![gone.clone(), gone]).await), [Deleted, Unchanged]);
+    assert_eq!(world.one(all).await, "C2=Bert");
+}
+
+#[tokio::test]
+async fn what_users_only_read_is_written_and_only_new_rows_get_some() {
+    let mut world = World::new().await;
+    let fixed = |it: &str| vec![given("fixed", string(it))];
+    let row = pb::ApplyRow { create_values: name("first"), ..account("A", fixed("one")) };
+    world.applied(vec![row]).await;
+    let row = pb::ApplyRow { create_values: name("second"), ..account("A", fixed("two")) };
+    world.applied(vec![row]).await;
+    assert_eq!(world.one("SELECT name || fixed FROM accounts").await, "firsttwo");
+}
+
+#[tokio::test]
+async fn references_find_rows_by_their_keys() {
+    let mut world = World::new().await;
+    let parent = |number: &str, optional| {
+        let key = vec![given("number", string(number)), company("USMF")];
+        vec![refer("parent", "accounts", key, optional)]
+    };
+    let rows = vec![
+        account("A", Vec::new()),
+        account("B", parent("A", false)),
+        account("C", parent("D", true)),
+        account("D", parent("", false)),
+    ];
+    let applied = world.applied(rows).await;
+    assert_eq!(kinds(&applied), [Created; 4]);
+    assert_eq!(applied[2].unresolved_columns, ["parent"]);
+    let applied = world.applied(vec![account("C", parent("D", true))]).await;
+    assert_eq!((kinds(&applied), applied[0].unresolved_columns.len()), (vec![Updated], 0));
+    let tree = "SELECT string_agg(c.number || p.number, ',' ORDER BY c.number)
+        FROM accounts AS c JOIN accounts AS p ON p.id = c.parent";
+    assert_eq!(world.one(tree).await, "BA,CD");
+    let mut transaction = world.begin().await;
+    let rows = vec![account("A", Vec::new()), account("B", parent("Z", false))];
+    let refused = world.apply(&mut transaction, rows).await.unwrap_err();
+    assert_eq!(rpc::reason(&refused), Some(ErrorReason::ReferenceNotFound));
+    let info = refused.get_details_error_info().unwrap();
+    let told = ["operation", "column", "entity", "key"].map(|it| info.metadata[it].as_str());
+    assert_eq!(told, ["1", "parent", "accounts", "number=Z,company=(code=USMF)"]);
+    transaction.rollback().await;
+}
+
+#[tokio::test]
+async fn who_holds_a_row_is_waited_for_only_so_long() {
+    let world = World::new().await;
+    world.applied(vec![customer("C1", name("Ann"))]).await;
+    let mut holder = world.begin().await;
+    let selection = pb::ImageSelection {
+        keys: vec![pb::ImageKey { company: "USMF".into(), values: vec![string("C1")] }],
+        map_side: Some(customers(Queued)),
+        ..Default::default()
+    };
+    let hold = pb::Hold { selection: Some(selection) };
+    let held = holder.hold(&*world.rights, hold.clone()).await.unwrap();
+    assert_eq!(held.images.len(), 1);
+    let mut other = world.begin().await;
+    let refused = world.apply(&mut other, vec![customer("C1", name("X"))]).await.unwrap_err();
+    assert_eq!(
+        (refused.code(), rpc::reason(&refused)),
+        (Code::Aborted, Some(ErrorReason::WriteConflict))
+    );
+    other.rollback().await;
+    let mut other = world.begin().await;
+    let refused = other.hold(&*world.rights, hold).await.unwrap_err();
+    assert_eq!(rpc::reason(&refused), Some(ErrorReason::WriteConflict));
+    other.rollback().await;
+    holder.rollback().await;
+}
+
+#[tokio::test]
+async fn what_rules_make_of_it_goes_back_once() {
+    let world = World::new().await;
+    world.configure(accounts(Live)).await;
+    let share = pb::Share { link: LINK.to_owned() };
+    let town = |it: &str| account("A", vec![given("town", string(it))]);
+    let mut transaction = world.begin().await;
+    world.apply(&mut transaction, vec![town("Paris")]).await.unwrap();
+    let shared = transaction.share(&*world.rights, share.clone()).await.unwrap();
+    let shared: Vec<String> = shared.rows.iter().map(brief).collect();
+    assert_eq!(shared, ["CHANGED USMF A|-|PARIS [2] !"]);
+    transaction.commit().await.unwrap();
+    // The other side's rules write it otherwise, and say so: it stays.
+    let mut transaction = world.begin().await;
+    let origin = "correction:other".to_owned();
+    let apply = pb::Apply { rows: vec![town("paris")], origin, ..Default::default() };
+    let applied = transaction.apply(&*world.rights, apply).await.unwrap();
+    assert_eq!(kinds(&applied.rows), [Updated]);
+    assert!(transaction.share(&*world.rights, share).await.unwrap().rows.is_empty());
+    transaction.commit().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_both_sides_changed_is_decided_column_by_column() {
+    let mut world = World::new().await;
+    let start = world.configure(accounts(Queued)).await;
+    world
+        .applied(vec![account(
+            "A",
+            vec![given("name", string("old")), given("town", string("OLD"))],
+        )])
+        .await;
+    world.touched(ACCOUNTS, &start).await;
+    world.run("UPDATE accounts SET name = 'own'").await;
+    let values = |changed| {
+        let name = pb::ApplyValue { changed, ..given("name", string("theirs")) };
+        vec![name, given("town", string("NEW"))]
+    };
+    let apply = async |changed, wins| {
+        let row = pb::ApplyRow { wins, ..account("A", values(changed)) };
+        world.applied(vec![row]).await.remove(0)
+    };
+    let not_theirs = apply(false, true).await;
+    assert_eq!((not_theirs.kind(), not_theirs.conflicting_columns.len()), (Updated, 0));
+    let lost = apply(true, false).await;
+    assert_eq!((lost.kind(), lost.conflicting_columns), (Unchanged, vec!["name".to_owned()]));
+    let won = apply(true, true).await;
+    assert_eq!((won.kind(), won.conflicting_columns), (Updated, vec!["name".to_owned()]));
+    let take = async |after_id| {
+        let request = pb::TakeConflictsRequest { after_id, page_size: 0 };
+        let taken = world.sharing.take_conflicts(Request::new(request)).await.unwrap();
+        taken.into_inner().conflicts
+    };
+    let conflicts = take(0).await;
+    let brief: Vec<_> = conflicts
+        .iter()
+        .map(|it| {
+            let value = |it: &[pb::FieldValue]| text(it[0].value.as_ref().unwrap());
+            (value(&it.winner), value(&it.loser), it.incoming_won)
+        })
+        .collect();
+    let (own, theirs) = ("own".to_owned(), "theirs".to_owned());
+    assert_eq!(brief, [(own.clone(), theirs.clone(), false), (theirs, own, true)]);
+    assert_eq!(take(conflicts[0].id).await.len(), 1);
+    assert_eq!(take(0).await.len(), 1, "the first was stored");
+    // What the other side has taken waits no more.
+    let taken = world.touched(ACCOUNTS, &start).await.position;
+    world.touched(ACCOUNTS, &taken).await;
+    let gone = pb::ApplyRow { kind: pb::ApplyKind::Delete.into(), ..account("A", Vec::new()) };
+    assert_eq!(kinds(&world.applied(vec![gone]).await), [Deleted]);
+}
