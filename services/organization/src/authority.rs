@@ -3,7 +3,8 @@
 //! Roles say so, table by table. Whatever they say, the tables that tell who users are, and what the
 //! organization and its companies are, what is installed and how it is configured, and the views that everybody
 //! has, are written by System administrators only; views of one's own are their owners'; the mappings of portal users belong to
-//! System and Security administrators; and who stands for a portal contact has no native table at all.
+//! System and Security administrators; rows of tables that dual-write has maps of are made by its users only;
+//! and who stands for a portal contact has no native table at all.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,16 +17,18 @@ use proto::query::v1::value::Kind as Value;
 use proto::user_context::v1::CheckPortalUserRequest;
 use proto::user_context::v1::user_context_service_client::UserContextServiceClient;
 use provider::{Authority, Denied, Grant, Privilege, Refused};
-use rpc::{Caller, Channel, ErrorReason, unavailable};
+use rpc::{Caller, Channel, ErrorReason, role, unavailable};
 use tonic::{Request, Status};
 
 use crate::error::DOMAIN;
+use crate::mapped::Mapped;
 use crate::native::NativeTables;
 
 /// Written by System administrators only.
-const SYSTEM_TABLES: [&str; 10] = [
+const SYSTEM_TABLES: [&str; 11] = [
     "organization",
     "businessunit",
+    "team",
     "systemuser",
     "cdm_company",
     "savedquery",
@@ -48,12 +51,13 @@ const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(crate) struct PlatformRights {
     tables: Arc<NativeTables>,
+    mapped: Mapped,
     user_context: Channel,
 }
 
 impl PlatformRights {
-    pub(crate) fn new(tables: Arc<NativeTables>, user_context: Channel) -> Self {
-        Self { tables, user_context }
+    pub(crate) fn new(tables: Arc<NativeTables>, mapped: Mapped, user_context: Channel) -> Self {
+        Self { tables, mapped, user_context }
     }
 
     /// The refusal of an ERP user who may not serve a portal contact.
@@ -82,7 +86,8 @@ impl PlatformRights {
 impl Authority for PlatformRights {
     fn grant(&self, caller: &Caller, entity: &str, privilege: Privilege) -> Result<Grant, Refused> {
         let binding = self.tables.binding(entity).ok_or(Refused::Unknown)?;
-        if !may_touch(caller, entity, privilege) {
+        let is_shared = privilege == Privilege::Create && self.mapped.contains(entity);
+        if !may_touch(caller, entity, privilege) || is_shared && !may_share(caller) {
             return Err(Refused::Denied(Denied::new(caller, entity, privilege)));
         }
         if caller.rights.administrator || entity == PORTAL_TABLE {
@@ -98,6 +103,10 @@ impl Authority for PlatformRights {
         grant.limited_to(caller, &rights, privilege).map_err(Refused::Denied)
     }
 
+    fn lookup(&self, entity: &str, column: &str) -> Option<String> {
+        self.tables.lookup(entity, column)
+    }
+
     fn review<'a>(
         &'a self,
         caller: &'a Caller,
@@ -108,6 +117,13 @@ impl Authority for PlatformRights {
         may_touch(caller, PORTAL_TABLE, Privilege::Update)
             .then(|| self.check_portal_user(erp_user.to_owned()).boxed())
     }
+}
+
+/// Whether the caller may make rows that dual-write takes to the ERP.
+fn may_share(caller: &Caller) -> bool {
+    const ROLES: [&str; 3] =
+        [role::DUAL_WRITE_RUNTIME_USER, role::SYSTEM_ADMINISTRATOR, role::SYSTEM_CUSTOMIZER];
+    caller.principals().all(|it| ROLES.iter().any(|role| it.holds(role)))
 }
 
 /// What holds whatever roles grant.

@@ -62,6 +62,9 @@ pub enum StartError {
     /// The store cannot be brought up to date.
     #[error("the organization's store cannot be migrated: {0}")]
     Migrate(#[from] sqlx::migrate::MigrateError),
+    /// What came with an installed package cannot be installed.
+    #[error("what comes with installed packages: {0}")]
+    Packages(#[from] Error),
     /// The database's URL is malformed.
     #[error("the organization's store: {0}")]
     Url(#[from] provider::Error),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::MissedTickBehavior;
 
+use crate::error::Error;
 use crate::native::NativeTables;
 use crate::packages::Packages;
 use crate::store::Store;
@@ -30,6 +31,12 @@ impl Installed {
     /// What there is to install.
     pub(crate) fn packages(&self) -> &Packages {
         self.tables.packages()
+    }
+
+    /// Installs what comes with installed packages today and did not when they were installed.
+    pub(crate) async fn complete(&self) -> Result<(), Error> {
+        let installed = self.store.installed_packages().await?;
+        self.store.install_packages(&self.packages().missing(&installed)).await
     }
 
     /// Looks for what was installed.

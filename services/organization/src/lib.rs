@@ -12,6 +12,7 @@ mod error;
 mod grpc;
 mod installed;
 mod language;
+mod mapped;
 mod native;
 mod packages;
 mod portal;
@@ -24,6 +25,7 @@ pub use config::Config;
 use environments::Environments;
 pub use error::{Error, StartError};
 use installed::Installed;
+use mapped::Mapped;
 use native::NativeTables;
 use portal::PortalMappings;
 use proto::lifecycle::v1::provisioning_service_server::ProvisioningServiceServer;
@@ -31,7 +33,7 @@ use proto::organization::v1::background_operation_service_server::BackgroundOper
 use proto::organization::v1::organization_service_server::OrganizationServiceServer;
 use proto::organization::v1::portal_service_server::PortalServiceServer;
 use proto::query::v1::metadata_provider_service_server::MetadataProviderServiceServer;
-use provider::{ChangeTracking, Pool, PoolOptions, Provider, Role};
+use provider::{ChangeTracking, Pool, PoolOptions, Provider, Role, Sharing};
 use rpc::Channel;
 use store::Store;
 use tokio::task::JoinHandle;
@@ -45,7 +47,7 @@ pub struct Organization {
     rows: provider::Server,
     changes: ChangeTracking,
     provisioning: Arc<grpc::Provisioning>,
-    tasks: [JoinHandle<()>; 4],
+    tasks: [JoinHandle<()>; 5],
 }
 
 impl Organization {
@@ -58,9 +60,13 @@ impl Organization {
         let tables = Arc::new(NativeTables::new()?);
         let store = Store::open(&config.database_url).await?;
         let installed = Installed::new(store.clone(), Arc::clone(&tables));
+        installed.complete().await?;
         installed.catch_up().await?;
         let pool = Pool::new(&config.database_url, &PoolOptions::default())?;
-        let rights = Arc::new(PlatformRights::new(Arc::clone(&tables), user_context));
+        let mapped = Mapped::new(store.clone());
+        mapped.catch_up().await?;
+        let rights = PlatformRights::new(Arc::clone(&tables), mapped.clone(), user_context);
+        let rights = Arc::new(rights);
         let provider = Provider::new(pool, error::DOMAIN);
         let retention = config.change_retention();
         let changes = ChangeTracking::new(provider.clone(), rights.clone(), retention);
@@ -71,6 +77,7 @@ impl Organization {
         let provisioning = Arc::new(grpc::Provisioning::new(environments, installed.clone()));
         let tasks = [
             tokio::spawn(installed.follow()),
+            tokio::spawn(mapped.follow()),
             tokio::spawn(rows.clone().sweep()),
             tokio::spawn(changes.clone().run()),
             tokio::spawn(Arc::clone(&portal).follow()),
@@ -89,6 +96,7 @@ impl Organization {
             .with(OrganizationServiceServer::new(grpc::Directory::new(self.store.clone())))
             .with(MetadataProviderServiceServer::new(metadata))
             .with(PortalServiceServer::new(grpc::Portal::new(Arc::clone(&self.portal))));
+        let server = Sharing::new(self.changes.clone()).register(server);
         self.changes.register(self.rows.register(server))
     }
 }

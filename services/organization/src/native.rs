@@ -1,6 +1,8 @@
 //! The native tables: what they look like, where their rows are, and which of them there are in this
 //! organization: a package brings its tables when it is installed.
 
+mod listed;
+
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -10,57 +12,10 @@ use proto::query::v1::{AttributeType, DateTimeBehavior, TableDefinition, WatchTa
 use provider::Binding;
 use tokio::sync::watch;
 
+use self::listed::{LOOKUPS, MODEL, TABLES};
 use crate::error::StartError;
 use crate::packages::Packages;
 
-const MODEL: &str = include_str!("../model/model.toml");
-/// Each table, and the column that names its rows for people.
-const TABLES: [(&str, &str, &str); 14] = [
-    ("organization.toml", include_str!("../model/organization.toml"), "name"),
-    ("businessunit.toml", include_str!("../model/businessunit.toml"), "name"),
-    ("systemuser.toml", include_str!("../model/systemuser.toml"), "fullname"),
-    ("cdm_company.toml", include_str!("../model/cdm_company.toml"), "cdm_companycode"),
-    ("account.toml", include_str!("../model/account.toml"), "name"),
-    ("contact.toml", include_str!("../model/contact.toml"), "fullname"),
-    ("savedquery.toml", include_str!("../model/savedquery.toml"), "name"),
-    ("userquery.toml", include_str!("../model/userquery.toml"), "name"),
-    (
-        "msdyn_externalportalusermapping.toml",
-        include_str!("../model/msdyn_externalportalusermapping.toml"),
-        "msdyn_name",
-    ),
-    ("solution.toml", include_str!("../model/solution.toml"), "friendlyname"),
-    (
-        "msdyn_financeandoperationsvirtualentity.toml",
-        include_str!("../model/msdyn_financeandoperationsvirtualentity.toml"),
-        "msdyn_name",
-    ),
-    ("tombolo_addin.toml", include_str!("../model/tombolo_addin.toml"), "tombolo_displayname"),
-    (
-        "msdyn_dualwriteruntimeconfig.toml",
-        include_str!("../model/msdyn_dualwriteruntimeconfig.toml"),
-        "msdyn_name",
-    ),
-    (
-        "msdyn_dualwriteentitymap.toml",
-        include_str!("../model/msdyn_dualwriteentitymap.toml"),
-        "msdyn_name",
-    ),
-];
-/// Each lookup: its table and column, its navigation property, the table it leads to, and the
-/// relationship's name, which is also that of the target's collection.
-#[rustfmt::skip]
-const LOOKUPS: [(&str, &str, &str, &str, &str); 8] = [
-    ("systemuser", "businessunitid", "businessunitid", "businessunit", "business_unit_system_users"),
-    ("account", "parentaccountid", "parentaccountid", "account", "account_parent_account"),
-    ("account", "primarycontactid", "primarycontactid", "contact", "account_primary_contact"),
-    ("account", "ownerid", "ownerid", "systemuser", "owner_accounts"),
-    // It may lead to another contact one day.
-    ("contact", "parentcustomerid", "parentcustomerid_account", "account", "contact_customer_accounts"),
-    ("contact", "ownerid", "ownerid", "systemuser", "owner_contacts"),
-    ("userquery", "ownerid", "ownerid", "systemuser", "owner_userqueries"),
-    ("msdyn_externalportalusermapping", "msdyn_contactid", "msdyn_contactid", "contact", "contact_msdyn_externalportalusermappings"),
-];
 /// Rows of installed add-ins.
 pub(crate) const ADD_INS: &str = "tombolo_addin";
 /// Where no package is installed.
@@ -136,6 +91,12 @@ impl NativeTables {
         is_shown.then(|| Arc::clone(binding))
     }
 
+    /// The table that a lookup leads to.
+    pub(crate) fn lookup(&self, table: &str, column: &str) -> Option<String> {
+        let lookup = LOOKUPS.iter().find(|it| it.0 == table && it.1 == column)?;
+        Some(lookup.3.to_owned())
+    }
+
     /// Of every table that there can be.
     pub(crate) fn bindings(&self) -> impl Iterator<Item = &Binding> {
         self.bindings.values().map(AsRef::as_ref)
@@ -146,7 +107,7 @@ impl NativeTables {
         let tables = tables.filter(|it| !shown.hidden.contains(&it.logical_name));
         WatchTablesResponse {
             revision: shown.revision,
-            tables: tables.cloned().collect(),
+            tables: tables.map(|it| shown.part_of(it)).collect(),
             option_sets: self.option_sets.clone(),
             ..WatchTablesResponse::default()
         }
@@ -160,6 +121,15 @@ impl Shown {
             revision: FIRST_REVISION.saturating_add(count),
             hidden: Arc::new(packages.hidden_tables(installed)),
         }
+    }
+
+    /// A table without what leads to tables that are not shown: that comes with them.
+    fn part_of(&self, table: &TableDefinition) -> TableDefinition {
+        let is_shown = |target: &str| target.is_empty() || !self.hidden.contains(target);
+        let mut table = table.clone();
+        table.columns.retain(|it| is_shown(&it.target));
+        table.relationships.retain(|it| is_shown(&it.target));
+        table
     }
 }
 
@@ -245,6 +215,8 @@ mod tests {
     #[test]
     fn every_lookup_leads_from_a_column_to_a_table() {
         let (_, published) = everything();
+        let names: BTreeSet<_> = LOOKUPS.iter().map(|it| it.4).collect();
+        assert_eq!(names.len(), LOOKUPS.len());
         let table =
             |name: &str| published.tables.iter().find(|it| it.logical_name == name).unwrap();
         for (from, column, _, target, name) in LOOKUPS {

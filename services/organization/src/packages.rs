@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::error::StartError;
 
-const FILES: [(&str, &str); 7] = [
+const FILES: [(&str, &str); 11] = [
     (
         "MicrosoftOperationsVEAnchor.toml",
         include_str!("../packages/MicrosoftOperationsVEAnchor.toml"),
@@ -28,6 +28,19 @@ const FILES: [(&str, &str); 7] = [
         include_str!("../packages/Dynamics365FinanceAndOperationsAnchor.toml"),
     ),
     ("ProjectOperations_Anchor.toml", include_str!("../packages/ProjectOperations_Anchor.toml")),
+    ("CurrencyExchangeRates.toml", include_str!("../packages/CurrencyExchangeRates.toml")),
+    (
+        "Dynamics365FinanceAndOperationsCommon.toml",
+        include_str!("../packages/Dynamics365FinanceAndOperationsCommon.toml"),
+    ),
+    (
+        "Dynamics365FinanceExtended.toml",
+        include_str!("../packages/Dynamics365FinanceExtended.toml"),
+    ),
+    (
+        "Dynamics365SupplyChainExtended.toml",
+        include_str!("../packages/Dynamics365SupplyChainExtended.toml"),
+    ),
 ];
 
 /// Something to install; its solution says that it is.
@@ -42,6 +55,9 @@ pub(crate) struct Package {
     pub(crate) description: String,
     /// Unique names of those that have to be there before.
     pub(crate) requires: Vec<String>,
+    /// Unique names of those that come with it, in the order in which they are installed. They include none.
+    #[serde(default)]
+    pub(crate) includes: Vec<String>,
     /// Native tables that are shown where it is installed.
     pub(crate) tables: Vec<String>,
     #[serde(default)]
@@ -73,6 +89,28 @@ impl Packages {
 
     pub(crate) fn get(&self, unique_name: &str) -> Option<&Package> {
         self.0.iter().find(|it| it.unique_name == unique_name)
+    }
+
+    /// What comes with a package, in order.
+    pub(crate) fn included<'p>(
+        &'p self,
+        package: &'p Package,
+    ) -> impl Iterator<Item = &'p Package> {
+        package.includes.iter().filter_map(|it| self.get(it))
+    }
+
+    /// What came with installed packages and is not there: it came with them later.
+    pub(crate) fn missing(&self, installed: &[String]) -> Vec<&Package> {
+        let there = |it: &str| installed.iter().any(|name| name == it);
+        let packages = self.0.iter().filter(|it| there(&it.unique_name));
+        let mut missing: Vec<&Package> = Vec::new();
+        for it in packages.flat_map(|it| self.included(it)) {
+            let is_known = missing.iter().any(|known| known.unique_name == it.unique_name);
+            if !is_known && !there(&it.unique_name) {
+                missing.push(it);
+            }
+        }
+        missing
     }
 
     /// Unique names of those that bring a table.
@@ -133,6 +171,14 @@ mod tests {
                     assert!(installed.contains(required), "{name} before {required}");
                 }
                 installed.push((*name).to_owned());
+                for included in packages.included(package) {
+                    assert!(included.includes.is_empty(), "{name}");
+                    for required in &included.requires {
+                        assert!(installed.contains(required), "{name} with {required}");
+                    }
+                    installed.push(included.unique_name.clone());
+                }
+                assert!(packages.missing(&installed).is_empty(), "{name}");
             }
             assert!(packages.hidden_tables(&installed).is_empty(), "{template:?}");
         }
@@ -142,8 +188,15 @@ mod tests {
     fn a_table_is_shown_where_one_of_its_packages_is() {
         let packages = Packages::load().unwrap();
         let hidden = packages.hidden_tables(&[]);
-        assert_eq!(hidden.len(), 4, "{hidden:?}");
-        let hidden = packages.hidden_tables(&["DualWriteCoreAnchor".into(), "Other".into()]);
+        assert_eq!(hidden.len(), 16, "{hidden:?}");
+        let installed = ["DualWriteCoreAnchor".to_owned(), "Other".to_owned()];
+        let without = packages.hidden_tables(&installed);
+        let brought: Vec<_> = hidden.difference(&without).collect();
+        assert_eq!(brought, ["msdyn_dualwriteentitymap", "msdyn_dualwriteruntimeconfig"]);
+        let missing = packages.missing(&installed);
+        let names: Vec<_> = missing.iter().map(|it| it.unique_name.clone()).collect();
+        assert_eq!(names.len(), 4, "{names:?}");
+        let hidden = packages.hidden_tables(&[&installed[..], &names].concat());
         let expected = ["msdyn_financeandoperationsvirtualentity", "tombolo_addin"];
         assert_eq!(hidden, expected.map(str::to_owned).into());
         let bring = ["MsDyn_FnOIntegrationMDLApp_Anchor", "Dynamics365FinanceAndOperationsAnchor"];

@@ -28,6 +28,9 @@ const SCHEMA: Schema = Schema {
         (5, "background operations", include_str!("../migrations/0005_background_operations.sql")),
         (6, "portal users", include_str!("../migrations/0006_portal_users.sql")),
         (7, "environments", include_str!("../migrations/0007_environments.sql")),
+        (8, "companies", include_str!("../migrations/0008_companies.sql")),
+        (9, "tables of dual-write", include_str!("../migrations/0009_dual_write_tables.sql")),
+        (10, "runtime configuration", include_str!("../migrations/0010_runtime_configuration.sql")),
     ],
     statement_timeout: STATEMENT_TIMEOUT,
     lock_timeout: None,
@@ -104,7 +107,7 @@ impl Store {
             "INSERT INTO systemuser AS old (systemuserid, azureactivedirectoryobjectid, domainname,
                  fullname, applicationid, businessunitid)
              SELECT given.*, (
-                 SELECT businessunitid FROM businessunit ORDER BY createdon, businessunitid LIMIT 1
+                 SELECT businessunitid FROM businessunit WHERE parentbusinessunitid IS NULL
              )
              FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::uuid[]) AS given
              ON CONFLICT (systemuserid) DO UPDATE SET
@@ -155,6 +158,13 @@ impl Store {
         Ok(Imported::of(&created))
     }
 
+    /// External names of tables that dual-write has maps of here.
+    pub(crate) async fn mapped_tables(&self) -> Result<Vec<String>, sqlx::Error> {
+        sqlx::query_scalar("SELECT DISTINCT msdyn_entityname FROM msdyn_dualwriteruntimeconfig")
+            .fetch_all(&self.pool)
+            .await
+    }
+
     /// Makes the sample rows that are not there yet.
     pub(crate) async fn install_sample_data(&self) -> Result<(), sqlx::Error> {
         // One simple query is one transaction.
@@ -168,7 +178,7 @@ impl Store {
                  extract(month FROM fiscalcalendarstart)::integer,
                  extract(day FROM fiscalcalendarstart)::integer, fiscalperiodtype
              FROM organization, businessunit
-             ORDER BY businessunit.createdon, businessunitid LIMIT 1",
+             WHERE parentbusinessunitid IS NULL",
         )
         .fetch_one(&self.pool)
         .await?;

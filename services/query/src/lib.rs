@@ -15,7 +15,7 @@ use std::sync::Arc;
 use authority::ErpRights;
 pub use config::Config;
 use definitions::Definitions;
-use provider::{BusinessLogic, ChangeTracking, Pool, PoolOptions, Provider, Role};
+use provider::{BusinessLogic, ChangeTracking, Pool, PoolOptions, Provider, Role, Sharing};
 use rpc::ServiceIdentity;
 use tokio::task::JoinHandle;
 
@@ -63,6 +63,7 @@ impl Query {
     /// Adds the adapter's services to a server.
     #[must_use]
     pub fn register(&self, server: rpc::Server) -> rpc::Server {
+        let server = Sharing::new(self.changes.clone()).register(server);
         self.changes.register(self.server.register(server))
     }
 

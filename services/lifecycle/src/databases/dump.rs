@@ -11,12 +11,14 @@ use super::{DatabaseError, Server};
 
 /// Whose rows are customizations or what these hang on: all of a schema, or one of its tables. A copy without
 /// users could be entered by nobody.
-const CUSTOMIZATIONS: [(&str, &str); 9] = [
+const CUSTOMIZATIONS: [(&str, &str); 11] = [
     ("catalog", "*"),
     ("user_context", "*"),
     ("*", "_sqlx_migrations"),
     ("organization", "organization"),
     ("organization", "businessunit"),
+    ("organization", "team"),
+    ("organization", "cdm_company"),
     ("organization", "systemuser"),
     ("organization", "savedquery"),
     ("organization", "solution"),

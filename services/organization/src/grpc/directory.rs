@@ -89,7 +89,7 @@ fn period_type(stored: i32) -> FiscalPeriodType {
 fn companies(companies: Vec<pb::Company>) -> Result<Vec<Company>, Error> {
     let mut codes = HashSet::new();
     let company = |it: pb::Company| {
-        check_name("code", &it.code)?;
+        check_name("code", it.code.trim())?;
         check_text("display_name", &it.display_name)?;
         if !codes.insert(it.code.to_uppercase()) {
             return Err(Error::InvalidValue { field: "code", reason: "stands there twice" });

@@ -100,10 +100,12 @@ impl ProvisioningService for Provisioning {
             field: "package",
             reason: "is no package that can be installed",
         })?;
+        let packages: Vec<_> =
+            std::iter::once(package).chain(self.packages().included(package)).collect();
         let record = &package.unique_name;
         let subject = Subject { operation: "InstallPackage", table: "solution", record };
         let installed = self.write(subject, database, async |store| {
-            store.install_package(package).await?;
+            store.install_packages(&packages).await?;
             Ok(pb::InstallPackageResponse { version: package.version.clone() })
         });
         let installed = installed.await?;

@@ -1,5 +1,6 @@
 //! What an environment is set up with. All of it may be written again, and is then as it was.
 
+use sqlx::postgres::PgConnection;
 use sqlx::types::Uuid;
 
 use super::Store;
@@ -69,39 +70,11 @@ impl Store {
         sqlx::query_scalar("SELECT uniquename FROM solution").fetch_all(&self.pool).await
     }
 
-    pub(crate) async fn install_package(&self, package: &Package) -> Result<(), Error> {
+    /// Installs packages, one after the other: all of them or none.
+    pub(crate) async fn install_packages(&self, packages: &[&Package]) -> Result<(), Error> {
         let mut transaction = self.pool.begin().await?;
-        let missing: Option<String> = sqlx::query_scalar(
-            "SELECT name FROM unnest($1::text[]) WITH ORDINALITY AS required (name, place)
-             WHERE name NOT IN (SELECT uniquename FROM solution) ORDER BY place LIMIT 1",
-        )
-        .bind(&package.requires)
-        .fetch_optional(&mut *transaction)
-        .await?;
-        if let Some(missing) = missing {
-            let package = package.unique_name.clone();
-            return Err(Error::RequirementUnmet { what: package, missing });
-        }
-        sqlx::query(
-            "INSERT INTO solution AS old
-                 (uniquename, friendlyname, version, publisheridname, description)
-             VALUES ($1, $2, $3, $4, $5)
-             ON CONFLICT (uniquename) DO UPDATE SET friendlyname = excluded.friendlyname,
-                 version = excluded.version, publisheridname = excluded.publisheridname,
-                 description = excluded.description, installedon = excluded.installedon
-             WHERE (old.friendlyname, old.version, old.publisheridname, old.description)
-                 IS DISTINCT FROM (excluded.friendlyname, excluded.version,
-                     excluded.publisheridname, excluded.description)",
-        )
-        .bind(&package.unique_name)
-        .bind(&package.friendly_name)
-        .bind(&package.version)
-        .bind(&package.publisher)
-        .bind(&package.description)
-        .execute(&mut *transaction)
-        .await?;
-        for view in &package.views {
-            insert_view(view).execute(&mut *transaction).await?;
+        for package in packages {
+            install(&mut transaction, package).await?;
         }
         Ok(transaction.commit().await?)
     }
@@ -162,7 +135,7 @@ impl Store {
             "INSERT INTO systemuser (systemuserid, azureactivedirectoryobjectid, domainname, fullname,
                  applicationid, businessunitid)
              SELECT id, client_id, client_id::text, name, client_id, (
-                 SELECT businessunitid FROM businessunit ORDER BY createdon, businessunitid LIMIT 1
+                 SELECT businessunitid FROM businessunit WHERE parentbusinessunitid IS NULL
              )
              FROM unnest($1::uuid[], $2::uuid[], $3::text[]) AS given (id, client_id, name)
              WHERE NOT EXISTS (SELECT FROM systemuser WHERE applicationid = client_id)
@@ -218,6 +191,42 @@ impl Store {
             .await?;
         Ok(())
     }
+}
+
+async fn install(connection: &mut PgConnection, package: &Package) -> Result<(), Error> {
+    let missing: Option<String> = sqlx::query_scalar(
+        "SELECT name FROM unnest($1::text[]) WITH ORDINALITY AS required (name, place)
+         WHERE name NOT IN (SELECT uniquename FROM solution) ORDER BY place LIMIT 1",
+    )
+    .bind(&package.requires)
+    .fetch_optional(&mut *connection)
+    .await?;
+    if let Some(missing) = missing {
+        let package = package.unique_name.clone();
+        return Err(Error::RequirementUnmet { what: package, missing });
+    }
+    sqlx::query(
+        "INSERT INTO solution AS old
+             (uniquename, friendlyname, version, publisheridname, description)
+         VALUES ($1, $2, $3, $4, $5)
+         ON CONFLICT (uniquename) DO UPDATE SET friendlyname = excluded.friendlyname,
+             version = excluded.version, publisheridname = excluded.publisheridname,
+             description = excluded.description, installedon = excluded.installedon
+         WHERE (old.friendlyname, old.version, old.publisheridname, old.description)
+             IS DISTINCT FROM (excluded.friendlyname, excluded.version,
+                 excluded.publisheridname, excluded.description)",
+    )
+    .bind(&package.unique_name)
+    .bind(&package.friendly_name)
+    .bind(&package.version)
+    .bind(&package.publisher)
+    .bind(&package.description)
+    .execute(&mut *connection)
+    .await?;
+    for view in &package.views {
+        insert_view(view).execute(&mut *connection).await?;
+    }
+    Ok(())
 }
 
 /// One that was changed since stays changed.

@@ -3,9 +3,12 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod background;
+mod companies;
+mod mapped;
 mod portal;
 mod provisioning;
 mod replaced;
+mod sharing;
 mod transact;
 mod transactions;
 mod user_context;

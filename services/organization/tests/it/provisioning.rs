@@ -96,7 +96,7 @@ impl World {
     }
 
     /// One text per row.
-    async fn texts(&self, database: &str, sql: &str) -> Vec<String> {
+    pub(crate) async fn texts(&self, database: &str, sql: &str) -> Vec<String> {
         let mut store = self.connect(database).await;
         let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(&mut store).await.unwrap();
         rows.iter().map(|it| it.get(0)).collect()
@@ -144,7 +144,8 @@ async fn a_new_database_is_set_up_under_its_owner_and_twice_is_as_once() {
         world.provisioning().register_applications(applications("env_a")).await.unwrap();
         world.provisioning().write_add_in(add_in("env_a", "Installed")).await.unwrap();
         let written = world.texts("env_a", WRITTEN).await;
-        assert_eq!(written.len(), 1 + 4 + 4 + 2 + 1 + 1, "{written:#?}");
+        // With what comes with dual-write.
+        assert_eq!(written.len(), 1 + (4 + 4) + 4 + 2 + 1 + 1, "{written:#?}");
         if round == 1 {
             assert_eq!(written, before);
         }
@@ -239,6 +240,30 @@ async fn watchers_hear_of_a_packages_tables_and_rows_are_reached_from_then_on() 
     let (_, tables) = next(&mut world.watch_tables().await).await;
     assert!(tables.contains(&"msdyn_dualwriteentitymap".to_owned()));
     assert!(!tables.contains(&"tombolo_addin".to_owned()));
+    // So is what comes with it today and did not come with it there.
+    assert!(tables.contains(&"msdyn_customergroup".to_owned()));
+}
+
+#[tokio::test]
+async fn columns_come_with_the_tables_that_they_lead_to() {
+    let world = World::new().await;
+    let columns = async || {
+        let set = world.watch_tables().await.message().await.unwrap().unwrap();
+        let account = set.tables.into_iter().find(|it| it.logical_name == "account").unwrap();
+        let columns: Vec<_> = account.columns.into_iter().map(|it| it.logical_name).collect();
+        let targets: Vec<_> = account.relationships.into_iter().map(|it| it.target).collect();
+        (columns, targets)
+    };
+    let group = "msdyn_customergroup".to_owned();
+    let lookup = "msdyn_customergroupid".to_owned();
+    let (before, targets) = columns().await;
+    assert!(before.contains(&"msdyn_company".to_owned()), "{before:?}");
+    assert!(!before.contains(&lookup) && !targets.contains(&group));
+    for package in [VE, "DualWriteCoreAnchor"] {
+        world.install("platform", package).await.unwrap();
+    }
+    let (after, targets) = columns().await;
+    assert!(after.contains(&lookup) && targets.contains(&group));
 }
 
 #[tokio::test]

@@ -11,7 +11,10 @@ use crate::World;
 use crate::transact::{account, text};
 
 impl World {
-    async fn create(&self, request: pb::CreateRequest) -> Result<pb::CreateResponse, Status> {
+    pub(crate) async fn create(
+        &self,
+        request: pb::CreateRequest,
+    ) -> Result<pb::CreateResponse, Status> {
         let request = rpc::request(request, &self.assertion, Duration::from_secs(10)).unwrap();
         let mut client = DataProviderServiceClient::new(self.channel.clone());
         Ok(client.create(request).await?.into_inner())

@@ -1,0 +1,120 @@
+//! Who makes rows of tables that dual-write has maps of.
+
+use std::time::Duration;
+
+use prost::Message as _;
+use proto::query::v1 as pb;
+use rpc::{ErrorReason, role};
+use tonic::Code;
+
+use crate::World;
+use crate::transact::account;
+
+const MAP: &str = "maps/customers-v3-accounts";
+
+/// As it is configured where rows are shared.
+async fn configure(world: &World, table: &str) {
+    let side = pb::MapSide {
+        map: MAP.into(),
+        epoch: 300,
+        phase: pb::SharePhase::Queued.into(),
+        entity_name: table.into(),
+        columns: vec!["accountnumber".into(), "name".into()],
+        key_columns: vec![0],
+        company_column: "msdyn_company.cdm_companycode".into(),
+        companies: vec!["USMF".into()],
+        filter: Some(pb::FilterExpression::default()),
+        tracked_columns: vec![0, 1],
+        link: "erp|platform".into(),
+    };
+    let mut store = world.connect("platform").await;
+    // The table comes with the capture of changes, a moment after the start.
+    let there = "SELECT to_regclass('tombolo.dual_write_map') IS NOT NULL";
+    let wait = async {
+        while !sqlx::query_scalar::<_, bool>(there).fetch_one(&mut store).await.unwrap() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), wait).await.unwrap();
+    let insert =
+        "INSERT INTO tombolo.dual_write_map (map, epoch, link, phase, definition, relations)
+        VALUES ($1, $2, $3, $4, $5, ARRAY['organization.' || $6])";
+    sqlx::query(insert)
+        .bind(MAP)
+        .bind(side.epoch)
+        .bind(&side.link)
+        .bind(i16::try_from(side.phase).unwrap())
+        .bind(side.encode_to_vec())
+        .bind(table)
+        .execute(&mut store)
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn rows_of_mapped_tables_are_made_by_users_of_dual_write_only() {
+    let mut world = World::new().await;
+    world.create(account("before")).await.unwrap();
+    configure(&world, "account").await;
+    // It looks when it starts.
+    world = world.restarted().await;
+    let refused = world.create(account("refused")).await.unwrap_err();
+    assert_eq!(refused.code(), Code::PermissionDenied, "{refused:?}");
+    assert_eq!(rpc::reason(&refused), Some(ErrorReason::PrivilegeDenied), "{refused:?}");
+    // Others than accounts are as before, and so is what is there.
+    let contact = pb::CreateRequest {
+        entity_name: "contact".into(),
+        values: vec![crate::transact::text("lastname", "A")],
+        ..Default::default()
+    };
+    world.create(contact).await.unwrap();
+    let runtime = [role::BASIC_USER, role::DUAL_WRITE_RUNTIME_USER];
+    let customizer = [role::BASIC_USER, role::SYSTEM_CUSTOMIZER];
+    let app = [role::BASIC_USER, role::DUAL_WRITE_APP_USER];
+    let administrator = [role::SYSTEM_ADMINISTRATOR];
+    let users: [(&str, &[&str], bool); 4] = [
+        ("runtime", &runtime, true),
+        ("customizer", &customizer, true),
+        ("app", &app, false),
+        ("administrator", &administrator, true),
+    ];
+    for (name, roles, may) in users {
+        world.assertion = world.assertion_of(&crate::principal(8, roles));
+        assert_eq!(world.create(account(name)).await.is_ok(), may, "{name}");
+    }
+    let expected = ["administrator", "before", "customizer", "runtime"];
+    assert_eq!(world.column("account", "name").await, expected);
+
+    // Once the map is stopped everybody may again.
+    world.run("platform", "DELETE FROM tombolo.dual_write_map").await;
+    world = world.restarted().await;
+    world.create(account("after")).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_runtime_configuration_is_what_is_configured_here() {
+    let mut world = World::new().await;
+    for package in ["MicrosoftOperationsVEAnchor", "DualWriteCoreAnchor"] {
+        world.install("platform", package).await.unwrap();
+    }
+    world.assertion = world.assertion_of(&crate::principal(8, &[role::SYSTEM_ADMINISTRATOR]));
+    let table = "msdyn_dualwriteruntimeconfig";
+    assert!(world.column(table, "msdyn_name").await.is_empty());
+    configure(&world, "account").await;
+    for (column, value) in [
+        ("msdyn_name", MAP),
+        ("msdyn_entityname", "account"),
+        ("msdyn_columns", "accountnumber, name"),
+        ("msdyn_companycolumn", "msdyn_company.cdm_companycode"),
+        ("msdyn_link", "erp|platform"),
+    ] {
+        assert_eq!(world.column(table, column).await, [value]);
+    }
+    let made = pb::CreateRequest {
+        entity_name: table.into(),
+        values: vec![crate::transact::text("msdyn_name", "x")],
+        ..Default::default()
+    };
+    let refused = world.create(made).await.unwrap_err();
+    assert_eq!(refused.code(), Code::Unimplemented, "{refused:?}");
+}
