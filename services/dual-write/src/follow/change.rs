@@ -1,0 +1,190 @@
+//! A change of a row on its way to the other side.
+
+use std::sync::Arc;
+
+use prost::Message as _;
+use proto::dual_write::v1 as pb;
+use proto::dual_write::v1::Side;
+use proto::query::v1::{self as wire, SharedKind};
+use sha2::{Digest as _, Sha256};
+
+use crate::map::CompiledMap;
+use crate::maps::ActiveMap;
+
+/// One change of one row, or all that became of a row in a stretch of the log.
+#[derive(Clone, Debug)]
+pub(super) struct Change {
+    pub(super) map: Arc<ActiveMap>,
+    pub(super) compiled: Arc<CompiledMap>,
+    pub(super) row: wire::SharedRow,
+    pub(super) before: Option<wire::Image>,
+    /// Grows in the order of the side's commits.
+    pub(super) number: i64,
+    pub(super) time: Option<prost_types::Timestamp>,
+    pub(super) user: String,
+    pub(super) images: Images,
+}
+
+/// Which state of the row goes over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Images {
+    /// The present one, held until the other side has it.
+    Current,
+    /// The one after the change, whatever came later.
+    OfTheChange,
+}
+
+/// What tells a row of a map from the others: its id, and as well its key, as a row that was deleted and
+/// created anew is the same to the other side.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct RowIdentity {
+    pub(crate) map: String,
+    pub(crate) record_id: Vec<u8>,
+    pub(crate) key_digest: Vec<u8>,
+}
+
+/// Names of what an image holds.
+#[derive(Clone, Debug)]
+pub(crate) struct FieldNames {
+    side: Side,
+    map_side: wire::MapSide,
+}
+
+// === impl Change ===
+
+impl Change {
+    pub(super) fn is_delete(&self) -> bool {
+        self.row.kind() == SharedKind::Deleted
+    }
+
+    /// Its row is there, and goes over as it is.
+    pub(super) fn is_upsert(&self) -> bool {
+        matches!(self.row.kind(), SharedKind::Created | SharedKind::Changed)
+    }
+
+    pub(super) fn record_id(&self) -> &[u8] {
+        self.row.image.as_ref().map(|it| &*it.record_id).unwrap_or_default()
+    }
+
+    pub(super) fn identity(&self, source: Side) -> RowIdentity {
+        let key = self.key(source);
+        RowIdentity {
+            map: self.map.name.clone(),
+            record_id: self.record_id().to_vec(),
+            key_digest: key_digest(&key),
+        }
+    }
+
+    /// Company and key of its row.
+    pub(super) fn key(&self, source: Side) -> wire::ImageKey {
+        let image = self.row.image.clone().unwrap_or_default();
+        image_key(&self.map.side(source), &image)
+    }
+
+    /// As it is shown.
+    pub(super) fn pending(&self, source: Side) -> pb::PendingChange {
+        let names = FieldNames::new(source, self.map.side(source));
+        let change = wire::RowChangeImage {
+            change: self.number,
+            row: Some(self.row.clone()),
+            before: self.before.clone(),
+            user: self.user.clone(),
+            change_time: self.time,
+        };
+        pending_of_change(&names, &change)
+    }
+}
+
+/// A change of the log, as it is shown.
+pub(crate) fn pending_of_change(
+    names: &FieldNames,
+    change: &wire::RowChangeImage,
+) -> pb::PendingChange {
+    let row = change.row.clone().unwrap_or_default();
+    let image = row.image.clone().unwrap_or_default();
+    let operation = match row.kind() {
+        SharedKind::Created => pb::ChangeOperation::Create,
+        SharedKind::Deleted => pb::ChangeOperation::Delete,
+        SharedKind::Changed | SharedKind::Left | SharedKind::Unspecified => {
+            pb::ChangeOperation::Update
+        }
+    };
+    let gone = operation == pb::ChangeOperation::Delete;
+    let before = change.before.as_ref().or(gone.then_some(&image));
+    let before = before.map(|it| names.values(it)).unwrap_or_default();
+    let after = if gone { Vec::new() } else { names.values(&image) };
+    pb::PendingChange {
+        position: change.change,
+        record: Some(names.record(&image)),
+        operation: operation.into(),
+        before,
+        after,
+        user: change.user.clone(),
+        commit_time: change.change_time,
+    }
+}
+
+/// Key of an image's row.
+pub(super) fn image_key(map_side: &wire::MapSide, image: &wire::Image) -> wire::ImageKey {
+    let value = |index: &i32| {
+        let value = usize::try_from(*index).ok().and_then(|it| image.values.get(it));
+        value.cloned().unwrap_or_default()
+    };
+    let values = map_side.key_columns.iter().map(value).collect();
+    wire::ImageKey { company: image.company.clone(), values }
+}
+
+/// What is stored of a key to find it again.
+pub(crate) fn key_digest(key: &wire::ImageKey) -> Vec<u8> {
+    Sha256::digest(key.encode_to_vec()).to_vec()
+}
+
+// === impl FieldNames ===
+
+impl FieldNames {
+    pub(crate) fn new(side: Side, map_side: wire::MapSide) -> Self {
+        Self { side, map_side }
+    }
+
+    /// Values of an image, by column.
+    pub(crate) fn values(&self, image: &wire::Image) -> Vec<wire::FieldValue> {
+        let named = self.map_side.columns.iter().zip(&image.values);
+        named
+            .map(|(field, value)| wire::FieldValue {
+                field: field.clone(),
+                value: Some(value.clone()),
+            })
+            .collect()
+    }
+
+    /// Names an image's row.
+    pub(crate) fn record(&self, image: &wire::Image) -> pb::Record {
+        let all = self.values(image);
+        let key = self
+            .map_side
+            .key_columns
+            .iter()
+            .filter_map(|it| usize::try_from(*it).ok().and_then(|it| all.get(it)).cloned());
+        pb::Record {
+            side: self.side.into(),
+            entity_name: self.map_side.entity_name.clone(),
+            record_id: image.record_id.clone(),
+            key: key.collect(),
+            company: image.company.clone(),
+        }
+    }
+
+    /// The image that [`Self::values`] and [`Self::record`] were made of, as far as they tell.
+    pub(crate) fn image(&self, record: &pb::Record, values: &[wire::FieldValue]) -> wire::Image {
+        let value = |column: &String| {
+            let all = values.iter().chain(&record.key);
+            let found = all.into_iter().find(|it| it.field == *column);
+            found.and_then(|it| it.value.clone()).unwrap_or_default()
+        };
+        wire::Image {
+            record_id: record.record_id.clone(),
+            company: record.company.clone(),
+            values: self.map_side.columns.iter().map(value).collect(),
+        }
+    }
+}

@@ -1,0 +1,360 @@
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+mod fake;
+
+use proto::dual_write::v1::{FindingKind, MapState};
+use proto::query::v1 as wire;
+
+use super::deliver::Stop;
+use super::look::{CaughtUp, Follower};
+use super::{change, conflicts, explain, failures, queue, queued, retries};
+use crate::map::fixture::{ERP, PLATFORM};
+use fake::{CUSTOMERS, OTHERS, World};
+
+/// One look at the ERP's log, by somebody who has just begun.
+async fn look(world: &World, state: MapState) -> Result<(), Stop> {
+    let maps = [world.map(CUSTOMERS, state), world.map(OTHERS, state)];
+    let caught_up = CaughtUp::default();
+    Box::pin(Follower::new(&world.core, ERP, &caught_up).look(&maps)).await
+}
+
+async fn follow(world: &World) {
+    look(world, MapState::Running).await.unwrap();
+}
+
+#[tokio::test]
+async fn changes_of_all_maps_go_over_in_the_order_of_their_commits() {
+    let world = World::new().await;
+    for (map, account) in [(OTHERS, "a"), (CUSTOMERS, "b"), (OTHERS, "c"), (CUSTOMERS, "d")] {
+        world.erp.write(map, account, "x");
+    }
+    follow(&world).await;
+    let (history, commits) = world.platform.history();
+    assert_eq!((history, commits), (["a=x", "b=x", "c=x", "d=x"].map(str::to_owned).to_vec(), 1));
+    assert_eq!(world.position(CUSTOMERS, ERP).await, "4");
+    follow(&world).await;
+    assert_eq!(world.platform.history().1, 1, "what is over does not go over again");
+}
+
+#[tokio::test]
+async fn a_refused_row_blocks_itself_and_nobody_else() {
+    let world = World::new().await;
+    world.platform.refuse(&["b"]);
+    for account in ["a", "b", "c"] {
+        world.erp.write(CUSTOMERS, account, "x");
+    }
+    follow(&world).await;
+    assert_eq!(world.platform.rows(CUSTOMERS), ["a=x", "c=x"]);
+    assert_eq!(world.failed().await, ["b Application None 1"]);
+    world.erp.write(CUSTOMERS, "b", "y");
+    world.erp.write(CUSTOMERS, "a", "y");
+    follow(&world).await;
+    assert_eq!(world.platform.rows(CUSTOMERS), ["a=y", "c=x"]);
+    assert_eq!(world.failed().await, ["b Application None 2"], "it waits once");
+    world.platform.refuse(&[]);
+    world.erp.write(CUSTOMERS, "b", "z");
+    follow(&world).await;
+    assert_eq!(world.platform.rows(CUSTOMERS), ["a=y", "b=z", "c=x"]);
+    assert_eq!(world.failed().await, ["b Application Completed 2"]);
+}
+
+#[tokio::test]
+async fn a_row_that_somebody_holds_is_tried_until_it_is_free() {
+    let world = World::new().await;
+    world.platform.hold(&["a"]);
+    world.erp.write(CUSTOMERS, "a", "x");
+    world.erp.write(CUSTOMERS, "b", "x");
+    follow(&world).await;
+    assert_eq!(world.platform.rows(CUSTOMERS), ["b=x"]);
+    assert_eq!((world.failed().await, world.position(CUSTOMERS, ERP).await), (vec![], "0".into()));
+    world.platform.hold(&[]);
+    follow(&world).await;
+    assert_eq!(world.platform.rows(CUSTOMERS), ["a=x", "b=x"]);
+    assert_eq!(world.position(CUSTOMERS, ERP).await, "2");
+}
+
+#[tokio::test]
+async fn a_row_that_is_gone_goes_unless_it_is_created_anew_meanwhile() {
+    let world = World::new().await;
+    for account in ["a", "b"] {
+        world.erp.write(CUSTOMERS, account, "x");
+    }
+    follow(&world).await;
+    world.erp.remove(CUSTOMERS, "a");
+    world.erp.remove(CUSTOMERS, "b");
+    let erp = world.erp.clone();
+    // Behind the deletion's back, before it is committed.
+    world.platform.on_apply(move || erp.write(CUSTOMERS, "b", "new"));
+    follow(&world).await;
+    assert_eq!(world.platform.rows(CUSTOMERS), ["b=x"], "b was not deleted");
+    follow(&world).await;
+    assert_eq!(world.platform.rows(CUSTOMERS), ["b=new"]);
+    assert!(!world.platform.history().0.contains(&"-b".to_owned()));
+}
+
+#[tokio::test]
+async fn a_queue_is_replayed_change_by_change() {
+    let world = World::new().await;
+    for name in ["NameA", "NameB", "NameC"] {
+        world.erp.write(CUSTOMERS, "a", name);
+    }
+    world.erp.write(CUSTOMERS, "b", "x");
+    look(&world, MapState::Resuming).await.unwrap();
+    let (history, _) = world.platform.history();
+    assert_eq!(history, ["a=NameA", "a=NameB", "a=NameC", "b=x"]);
+    assert_eq!(world.position(CUSTOMERS, ERP).await, "4");
+}
+
+#[tokio::test]
+async fn what_the_other_side_deleted_meanwhile_is_not_made_again_by_a_replay() {
+    let world = World::new().await;
+    world.erp.write(CUSTOMERS, "a", "x");
+    world.erp.write(CUSTOMERS, "b", "x");
+    world.erp.lose(CUSTOMERS, "a");
+    look(&world, MapState::Resuming).await.unwrap();
+    assert_eq!(world.platform.rows(CUSTOMERS), ["b=x"]);
+}
+
+#[tokio::test]
+async fn a_queue_behind_an_initial_sync_goes_over_as_it_is_now() {
+    let world = World::new().await;
+    world
+        .run(
+            "INSERT INTO initial_sync (map, name, version, state, mode, master, companies, actor, end_time)
+             VALUES ('maps/customers', 'one', '1', 4, 1, 1, '{}', '', now())",
+        )
+        .await;
+    for name in ["NameA", "NameB"] {
+        world.erp.write(CUSTOMERS, "a", name);
+    }
+    look(&world, MapState::Resuming).await.unwrap();
+    assert_eq!(world.platform.history().0, ["a=NameB"]);
+}
+
+#[tokio::test]
+async fn in_a_replay_later_changes_of_a_refused_row_wait_behind_it() {
+    let world = World::new().await;
+    world.platform.refuse(&["a"]);
+    for (account, name) in [("a", "1"), ("b", "1"), ("a", "2"), ("b", "2"), ("a", "3")] {
+        world.erp.write(CUSTOMERS, account, name);
+    }
+    look(&world, MapState::Resuming).await.unwrap();
+    assert_eq!(world.platform.history().0, ["b=1", "b=2"]);
+    let waiting = ["a Application None 1", "a Application None 0", "a Application None 0"];
+    assert_eq!(world.failed().await, waiting);
+    world.platform.refuse(&[]);
+    let choice = failures::Choice { map: CUSTOMERS.to_owned(), ..Default::default() };
+    let mut transaction = world.core.store.begin().await.unwrap();
+    let asked = failures::ask(&mut transaction, &choice).await.unwrap();
+    transaction.commit().await.unwrap();
+    assert_eq!((asked.queued, asked.skipped), (3, 0));
+    let maps = [world.map(CUSTOMERS, MapState::Running)];
+    while retries::round(&world.core, &maps).await.unwrap() {}
+    assert_eq!(world.platform.rows(CUSTOMERS), ["a=3", "b=2"]);
+    let states: Vec<_> = world.failed().await;
+    assert!(states.iter().all(|it| it.contains("Completed")), "{states:?}");
+}
+
+#[tokio::test]
+async fn a_retry_in_vain_says_so_and_at_most_five_wait() {
+    let world = World::new().await;
+    world.platform.refuse(&["a"]);
+    world.erp.write(CUSTOMERS, "a", "x");
+    follow(&world).await;
+    let choice = failures::Choice { map: CUSTOMERS.to_owned(), ..Default::default() };
+    let mut connection = world.core.store.pool().acquire().await.unwrap();
+    failures::ask(&mut connection, &choice).await.unwrap();
+    assert_eq!(world.failed().await, ["a Application Queued 1"]);
+    let maps = [world.map(CUSTOMERS, MapState::Running)];
+    while retries::round(&world.core, &maps).await.unwrap() {}
+    assert_eq!(world.failed().await, ["a Application Failed 2"]);
+    world
+        .run("INSERT INTO retry_request (map) SELECT 'maps/customers' FROM generate_series(1, 5)")
+        .await;
+    assert!(failures::ask(&mut connection, &choice).await.is_err());
+}
+
+#[tokio::test]
+async fn a_side_that_is_away_loses_nothing() {
+    let world = World::new().await;
+    world.erp.write(CUSTOMERS, "a", "x");
+    world.platform.go_away(true);
+    assert!(matches!(
+        look(&world, MapState::Running).await,
+        Err(Stop::Away { side: PLATFORM, .. })
+    ));
+    assert_eq!(world.failed().await, Vec::<String>::new());
+    world.platform.go_away(false);
+    follow(&world).await;
+    assert_eq!(world.platform.rows(CUSTOMERS), ["a=x"]);
+}
+
+/// Whoever follows dies at every step of the way; the next one finishes it.
+async fn dies_at_every_step(state: MapState, expected: &[&str]) {
+    for questions in 0.. {
+        let world = World::new().await;
+        for (account, name) in [("a", "1"), ("b", "1"), ("a", "2")] {
+            world.erp.write(CUSTOMERS, account, name);
+        }
+        world.platform.refuse(&["b"]);
+        world.platform.die_after(Some(questions));
+        let died = tokio::select! {
+            () = world.platform.died() => true,
+            done = look(&world, state) => { done.unwrap(); false }
+        };
+        world.platform.die_after(None);
+        look(&world, state).await.unwrap();
+        assert_eq!(world.platform.rows(CUSTOMERS), ["a=2"], "after {questions}");
+        assert_eq!(world.failed().await.len(), 1, "after {questions}");
+        let (mut history, _) = world.platform.history();
+        history.dedup();
+        assert_eq!(history, expected, "after {questions}");
+        assert_eq!(world.position(CUSTOMERS, ERP).await, "3");
+        if !died {
+            return;
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_dies_while_following_loses_and_doubles_nothing() {
+    dies_at_every_step(MapState::Running, &["a=2"]).await;
+}
+
+#[tokio::test]
+async fn who_dies_while_replaying_repeats_no_older_state() {
+    dies_at_every_step(MapState::Resuming, &["a=1", "a=2"]).await;
+}
+
+#[tokio::test]
+async fn a_queue_that_is_skipped_is_kept_or_counted() {
+    let world = World::new().await;
+    for account in ["a", "b", "c", "d"] {
+        world.erp.write(CUSTOMERS, account, "x");
+    }
+    world.platform.write(CUSTOMERS, "e", "x");
+    assert_eq!(queue::queue_length(&world.core, CUSTOMERS).await.unwrap(), 5);
+    let mut connection = world.core.store.pool().acquire().await.unwrap();
+    let kept = queue::preserve_queue(&world.core, CUSTOMERS, &mut connection).await.unwrap();
+    assert_eq!(kept.to_string(), "5 (4 of the ERP, 1 of the platform)");
+    assert_eq!(world.failed().await.len(), 5);
+    assert_eq!(queue::queue_length(&world.core, CUSTOMERS).await.unwrap(), 0);
+    world.erp.write(CUSTOMERS, "f", "x");
+    let lost = queue::discard_queue(&world.core, CUSTOMERS, &mut connection).await.unwrap();
+    assert_eq!((lost.finance_and_operations, lost.platform), (1, 0));
+    assert_eq!(world.failed().await.len(), 5);
+    assert_eq!(queue::queue_length(&world.core, CUSTOMERS).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_conflict_is_told_once() {
+    let world = World::new().await;
+    world.platform.conflict(7, CUSTOMERS, "a");
+    for _ in 0..2 {
+        conflicts::collect(&world.core, PLATFORM).await.unwrap();
+    }
+    world.platform.conflict(8, CUSTOMERS, "a");
+    conflicts::collect(&world.core, PLATFORM).await.unwrap();
+    assert_eq!(world.failed().await, [" Conflict None 1", " Conflict None 1"]);
+}
+
+#[tokio::test]
+async fn a_log_that_no_longer_tells_is_not_passed_over_in_silence() {
+    let world = World::new().await;
+    world.erp.write(CUSTOMERS, "a", "x");
+    world.erp.expire(true);
+    look(&world, MapState::Running).await.unwrap();
+    assert_eq!(world.position(CUSTOMERS, ERP).await, "1");
+    assert_eq!(world.activities(CUSTOMERS).await, ["ChangesLost"]);
+    world.erp.expire(false);
+    world.erp.write(CUSTOMERS, "b", "x");
+    follow(&world).await;
+    assert_eq!(world.platform.rows(CUSTOMERS), ["b=x"]);
+}
+
+#[tokio::test]
+async fn a_map_that_has_changed_meanwhile_is_left_alone() {
+    let world = World::new().await;
+    world.erp.write(CUSTOMERS, "a", "x");
+    let maps = [world.map(CUSTOMERS, MapState::Running)];
+    world.run("UPDATE map SET epoch = epoch + 1").await;
+    let caught_up = CaughtUp::default();
+    let looked = Box::pin(Follower::new(&world.core, ERP, &caught_up).look(&maps)).await;
+    assert!(matches!(looked, Err(Stop::Changed)));
+    assert_eq!(world.platform.history().1, 0);
+}
+
+#[tokio::test]
+async fn a_map_runs_when_both_sides_have_caught_up() {
+    let world = World::new().await;
+    world.run("UPDATE map SET state = 'RESUMING', revision = revision + 1").await;
+    world.core.maps.refresh(&world.core.store).await.unwrap();
+    world.erp.write(CUSTOMERS, "a", "x");
+    world.platform.write(CUSTOMERS, "b", "x");
+    let maps = [world.map(CUSTOMERS, MapState::Resuming)];
+    let caught_up = CaughtUp::default();
+    for (side, expected) in [(ERP, MapState::Resuming), (PLATFORM, MapState::Running)] {
+        Box::pin(Follower::new(&world.core, side, &caught_up).look(&maps)).await.unwrap();
+        assert_eq!(world.core.maps.get(CUSTOMERS).unwrap().state(), expected);
+    }
+    assert_eq!(world.erp.rows(CUSTOMERS), ["a=x", "b=x"]);
+    assert_eq!(world.activities(CUSTOMERS).await, ["CaughtUp"]);
+}
+
+#[tokio::test]
+async fn a_queue_is_listed_page_by_page_in_the_order_of_time() {
+    let world = World::new().await;
+    for account in ["a", "b", "c", "d", "e"] {
+        world.erp.write(CUSTOMERS, account, "x");
+        world.platform.write(CUSTOMERS, &account.to_uppercase(), "x");
+    }
+    let map = world.map(CUSTOMERS, MapState::Paused);
+    let (mut place, mut seen) = (None, Vec::new());
+    loop {
+        let listed = queued::list(&world.core, &map, place.as_ref(), &[], 3).await.unwrap();
+        let (page, total) = listed;
+        assert_eq!(total, 10);
+        let Some((_, last)) = page.last() else { break };
+        place = Some(last.clone());
+        seen.extend(page.into_iter().map(|(it, _)| {
+            let key = it.record.unwrap().key;
+            crate::map::value::display(key[0].value.as_ref().unwrap())
+        }));
+        world.erp.write(CUSTOMERS, "later", "x");
+    }
+    assert_eq!(seen, ["a", "A", "b", "B", "c", "C", "d", "D", "e", "E"]);
+}
+
+#[tokio::test]
+async fn why_a_row_is_not_on_the_other_side_is_told() {
+    let world = World::new().await;
+    world.platform.refuse(&["a"]);
+    world.erp.write(CUSTOMERS, "a", "x");
+    world.erp.write(CUSTOMERS, "b", "x");
+    follow(&world).await;
+    let maps = [world.map(CUSTOMERS, MapState::Running)];
+    let blocking = async |account: &str| {
+        let key = wire::RecordKey {
+            key: Some(wire::record_key::Key::RecordId(world.erp.record_id(account))),
+        };
+        let found = explain::explain_in(&world.core, &maps, ERP, "Customer", &key).await?;
+        let blocking = found.into_iter().filter(|it| it.blocking);
+        Ok::<_, tonic::Status>(blocking.map(|it| it.kind()).collect::<Vec<_>>())
+    };
+    assert_eq!(blocking("a").await.unwrap(), [FindingKind::Error]);
+    assert_eq!(blocking("b").await.unwrap(), []);
+    assert_eq!(blocking("c").await.unwrap_err().code(), tonic::Code::NotFound);
+    world.platform.refuse(&[]);
+    // As by a hand that the log does not see.
+    world.erp.scribble(CUSTOMERS, "b", "y");
+    assert_eq!(blocking("b").await.unwrap(), [FindingKind::Tracking]);
+}
+
+#[test]
+fn keys_tell_rows_apart() {
+    let key = |company: &str| proto::query::v1::ImageKey {
+        company: company.to_owned(),
+        values: Vec::new(),
+    };
+    assert_ne!(change::key_digest(&key("a")), change::key_digest(&key("b")));
+}

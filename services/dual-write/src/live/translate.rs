@@ -1,0 +1,221 @@
+//! What one side has changed, in the words of the other.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use prost::Message as _;
+use proto::dual_write::v1::Side;
+use proto::query::v1::{ApplyKind, ApplyRow, SharedRow};
+
+use crate::core::Core;
+use crate::error::Error;
+use crate::map::depend::in_order;
+use crate::map::{CompiledMap, Owner, TranslateContext, TranslateError};
+use crate::maps::ActiveMap;
+use crate::peers::other;
+
+/// For the side that was not written, in order: parents before children, and what is gone last, children first
+/// (spec DW-16).
+///
+/// # Errors
+///
+/// [`Error::Limit`] for too much, [`Error::WriteConflict`] when a map is not what it was when its
+/// rows were shared, [`Error::Untranslatable`] for a row that the other side cannot have.
+pub(crate) fn translate(
+    core: &Core,
+    source: Side,
+    rows: &[SharedRow],
+) -> Result<Vec<ApplyRow>, Error> {
+    check_size(rows, core.config.transaction_rows, core.config.transaction_bytes)?;
+    let mut maps: HashMap<&str, Shared> = HashMap::new();
+    for row in rows {
+        if !maps.contains_key(row.map.as_str()) {
+            maps.insert(&row.map, Shared::of(core, &row.map)?);
+        }
+    }
+    let mut translated = Vec::with_capacity(rows.len());
+    for row in rows {
+        let Some(map) = maps.get(row.map.as_str()) else { continue };
+        translated.extend(map.translate(source, row)?);
+    }
+    let translated = ordered(translated, &ranks(core, &maps));
+    for (map, count) in counts(&translated) {
+        core.maps.count(map, other(source), count);
+    }
+    Ok(translated)
+}
+
+/// A map that shares rows.
+struct Shared {
+    map: Arc<ActiveMap>,
+    compiled: Arc<CompiledMap>,
+    context: TranslateContext,
+}
+
+impl Shared {
+    fn of(core: &Core, name: &str) -> Result<Self, Error> {
+        let changed = || Error::WriteConflict { entity: name.to_owned() };
+        let map = core.maps.get(name).ok_or_else(changed)?;
+        let Some(compiled) = map.compiled.clone() else {
+            let message = map.problem.clone().unwrap_or_else(|| {
+                format!("the map `{}` does not fit the present tables", map.display_name)
+            });
+            return Err(Error::Untranslatable {
+                map: map.name.clone(),
+                field: String::new(),
+                message,
+            });
+        };
+        let context = TranslateContext {
+            primary_side: map.table_map.primary_side(),
+            owning_team: Owner::parse(&map.table_map.owning_team),
+            ..TranslateContext::default()
+        };
+        Ok(Self { map, compiled, context })
+    }
+
+    fn translate(&self, source: Side, row: &SharedRow) -> Result<Option<ApplyRow>, Error> {
+        if row.epoch != self.map.epoch {
+            return Err(Error::WriteConflict { entity: row.map.clone() });
+        }
+        self.compiled.translate(source, row, &self.context).map_err(|error| self.refused(&error))
+    }
+
+    /// The value itself may be of a column that the user must not see.
+    fn refused(&self, error: &TranslateError) -> Error {
+        let message = match error {
+            TranslateError::Value { source_field, field, misfit, .. } => format!(
+                "the value of the field `{source_field}` cannot be written to the field \
+                 `{field}`: {misfit}"
+            ),
+            TranslateError::NoKey(_) | TranslateError::NoCompany | TranslateError::Shape => {
+                error.to_string()
+            }
+        };
+        let field = error.field().to_owned();
+        Error::Untranslatable { map: self.map.name.clone(), field, message }
+    }
+}
+
+fn check_size(rows: &[SharedRow], most_rows: usize, most_bytes: usize) -> Result<(), Error> {
+    if rows.len() > most_rows {
+        let (allowed, actual) = (most_rows, rows.len());
+        let message = format!(
+            "the transaction changes {actual} records that are kept on both sides, and {allowed} \
+             is the most; split the transaction"
+        );
+        return Err(Error::Limit { limit: "rows", allowed, actual, message });
+    }
+    let actual: usize = rows.iter().map(prost::Message::encoded_len).sum();
+    if actual > most_bytes {
+        let message = format!(
+            "the transaction changes {actual} bytes that are kept on both sides, and {most_bytes} \
+             is the most; split the transaction"
+        );
+        return Err(Error::Limit { limit: "bytes", allowed: most_bytes, actual, message });
+    }
+    Ok(())
+}
+
+/// Where each map comes in the order of all.
+fn ranks(core: &Core, shared: &HashMap<&str, Shared>) -> HashMap<String, usize> {
+    if shared.len() < 2 {
+        return HashMap::new();
+    }
+    let all: Vec<_> = core.maps.all().into_iter().filter_map(|it| it.compiled.clone()).collect();
+    let order = in_order(all.iter().map(|it| &**it));
+    order.into_iter().enumerate().map(|(rank, name)| (name.to_owned(), rank)).collect()
+}
+
+fn ordered(rows: Vec<ApplyRow>, ranks: &HashMap<String, usize>) -> Vec<ApplyRow> {
+    let rank = |it: &ApplyRow| ranks.get(&it.map).copied().unwrap_or_default();
+    let (mut gone, mut rows): (Vec<_>, Vec<_>) =
+        rows.into_iter().partition(|it| it.kind() == ApplyKind::Delete);
+    rows.sort_by_key(rank);
+    // Another row has its key by now, and the other side's row becomes that one.
+    let keys: HashSet<_> = rows.iter().map(key).collect();
+    gone.retain(|it| !keys.contains(&key(it)));
+    gone.sort_by_key(|it| std::cmp::Reverse(rank(it)));
+    rows.append(&mut gone);
+    rows
+}
+
+fn key(row: &ApplyRow) -> (String, Vec<Vec<u8>>) {
+    let mut values: Vec<_> = row
+        .key
+        .iter()
+        .map(|it| {
+            let it = proto::query::v1::ApplyValue { changed: false, ..it.clone() };
+            it.encode_to_vec()
+        })
+        .collect();
+    values.sort_unstable();
+    (row.entity_name.clone(), values)
+}
+
+fn counts(rows: &[ApplyRow]) -> HashMap<&str, u64> {
+    let mut counts = HashMap::new();
+    for row in rows {
+        *counts.entry(row.map.as_str()).or_default() += 1;
+    }
+    counts
+}
+
+#[cfg(test)]
+mod tests {
+    use proto::query::v1::apply_value::Content;
+    use proto::query::v1::value::Kind;
+    use proto::query::v1::{ApplyValue, Image, Value};
+
+    use super::*;
+
+    fn row(map: &str, key: &str, kind: ApplyKind) -> ApplyRow {
+        let value = Value { kind: Some(Kind::StringValue(key.to_owned())) };
+        let content = Some(Content::Value(value));
+        let key = vec![ApplyValue { column: "number".to_owned(), content, changed: true }];
+        let entity_name = map.to_owned();
+        ApplyRow { map: map.to_owned(), entity_name, key, kind: kind.into(), ..ApplyRow::default() }
+    }
+
+    fn told(rows: Vec<ApplyRow>, order: &[&str]) -> Vec<String> {
+        let ranks = order.iter().enumerate().map(|(rank, it)| ((*it).to_owned(), rank)).collect();
+        let rows = ordered(rows, &ranks);
+        let key = |it: &ApplyRow| match &it.key[0].content {
+            Some(Content::Value(Value { kind: Some(Kind::StringValue(it)) })) => it.clone(),
+            _ => String::new(),
+        };
+        rows.iter().map(|it| format!("{:?} {} {}", it.kind(), it.map, key(it))).collect()
+    }
+
+    #[test]
+    fn parents_come_first_and_go_last() {
+        use ApplyKind::{Delete, Upsert};
+        let rows = vec![
+            row("child", "1", Upsert),
+            row("parent", "2", Delete),
+            row("parent", "1", Upsert),
+            row("child", "2", Delete),
+        ];
+        let expected = ["Upsert parent 1", "Upsert child 1", "Delete child 2", "Delete parent 2"];
+        assert_eq!(told(rows, &["parent", "child"]), expected);
+    }
+
+    #[test]
+    fn a_key_that_another_row_took_over_is_not_deleted() {
+        use ApplyKind::{Delete, Upsert};
+        let rows = vec![row("m", "1", Delete), row("m", "1", Upsert), row("m", "2", Delete)];
+        assert_eq!(told(rows, &[]), ["Upsert m 1", "Delete m 2"]);
+    }
+
+    #[test]
+    fn too_much_is_refused_by_what_it_is_too_much_of() {
+        let image = Some(Image { company: "x".repeat(100), ..Image::default() });
+        let rows = vec![SharedRow { image, ..SharedRow::default() }; 3];
+        let limit = |rows_allowed, bytes| match check_size(&rows, rows_allowed, bytes) {
+            Ok(()) => "",
+            Err(Error::Limit { limit, .. }) => limit,
+            Err(other) => panic!("{other}"),
+        };
+        assert_eq!([limit(3, 400), limit(2, 400), limit(3, 300)], ["", "rows", "bytes"]);
+    }
+}

@@ -1,0 +1,3 @@
+mod running;
+mod shipped;
+mod validation;
