@@ -1,14 +1,17 @@
 //! Every way the gateway can say no, with the platform's status, code and text
 //! (spec lifecycle-and-web-api §2.12). `of_status` is the one place that turns a service's status into it,
-//! and `into_status` the one that makes it a status again for gRPC's clients.
+//! `into_status` the one that makes it a status again for gRPC's clients, and `peer` says that the other side
+//! of dual-write did not follow.
 
 mod into_status;
 mod of_status;
+mod peer;
 
 use axum::http::StatusCode;
 use fetchxml::{FetchXmlError, JsonError, PrintError};
 use odata::{BatchError, InvalidEncoding, OptionError, PageTokenError, PathError, SyntaxError};
 
+pub(crate) use self::peer::{PeerProblem, PeerRefusal};
 use crate::limits::{Exceeded, Limit};
 use crate::metadata::Table;
 
@@ -85,6 +88,9 @@ pub(crate) enum GatewayError {
     /// [`Self::RecordExists`] where an alternate key is taken.
     #[error("A record with matching key values already exists: {columns}.")]
     KeyTaken { columns: String },
+    /// Several records have the key that is to name one.
+    #[error("More than one record has the key given: {columns}. Address the record by its id.")]
+    KeyNotUnique { columns: String },
     /// The ERP's own rules say no, in their own words.
     #[error("{0}")]
     BusinessRule(String),
@@ -159,6 +165,9 @@ pub(crate) enum GatewayError {
     TooMany(String),
     #[error("{0}")]
     Unavailable(String),
+    /// The other side of dual-write did not follow, and nothing was done.
+    #[error("{message}")]
+    Peer { problem: PeerProblem, message: String },
     #[error("The request was not answered in time.")]
     Timeout,
     #[error("An unexpected error occurred.")]
@@ -223,7 +232,9 @@ impl GatewayError {
             | Self::MetadataNotFound(_) => (StatusCode::NOT_FOUND, "0x80040217"),
             Self::RecordNotFoundByKey { .. } => (StatusCode::NOT_FOUND, "0x80060891"),
             Self::RecordExists => (StatusCode::PRECONDITION_FAILED, "0x80040237"),
-            Self::KeyTaken { .. } => (StatusCode::PRECONDITION_FAILED, "0x80060892"),
+            Self::KeyTaken { .. } | Self::KeyNotUnique { .. } => {
+                (StatusCode::PRECONDITION_FAILED, "0x80060892")
+            }
             Self::BusinessRule(_) | Self::ReadOnly { .. } => {
                 (StatusCode::BAD_REQUEST, "0x80048d0b")
             }
@@ -264,6 +275,7 @@ impl GatewayError {
             Self::InvalidModel(_) | Self::NotLinked => (StatusCode::BAD_REQUEST, "0x80048d0b"),
             Self::Conflict(_) => (StatusCode::CONFLICT, "0x80040203"),
             Self::TooMany(_) => (StatusCode::TOO_MANY_REQUESTS, "0x80072326"),
+            Self::Peer { problem, .. } => problem.platform(),
             Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "0x80048d0b"),
             Self::Timeout => (StatusCode::GATEWAY_TIMEOUT, "0x80044151"),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "0x80040216"),

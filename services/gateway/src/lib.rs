@@ -5,7 +5,8 @@
 //! provider's, joins across providers and reads the rows; `serve` puts the finished rows between
 //! brackets. What clients want written becomes one change set in `write`, whichever dialect says it, and
 //! is executed there: all of it or nothing. `grpc` takes such trees and changes as they are. Tables are
-//! known from `metadata`, held in memory and pushed by those who own them. `callers` recognises users, and
+//! known from `metadata`, held in memory and pushed by those who own them; what is shared live with the other
+//! store, from `dual_write`. `callers` recognises users, and
 //! `limits` counts what they do; [`EntryPoint`] names every way in. Start with [`Gateway`].
 //!
 //! Invariant: this crate, `odata` and `fetchxml` are the only ones that know the Web API's dialect.
@@ -14,6 +15,7 @@
 
 mod callers;
 mod companies;
+mod dual_write;
 mod entry_point;
 mod error;
 #[cfg(test)]
@@ -43,6 +45,7 @@ use tokio::task::JoinHandle;
 
 use crate::callers::Callers;
 use crate::companies::Companies;
+use crate::dual_write::DualWrite;
 pub use crate::entry_point::EntryPoint;
 pub use crate::http::serve_http;
 use crate::integration::Integration;
@@ -52,6 +55,7 @@ use crate::metadata::Metadata;
 use crate::organization::Organization;
 use crate::providers::Providers;
 use crate::recovery::BothStores;
+use crate::write::Ways;
 
 /// What an operator decides.
 #[derive(Clone)]
@@ -97,6 +101,8 @@ pub struct Clients {
     pub lifecycle: Channel,
     /// What the tenant may use.
     pub capacity: Channel,
+    /// What keeps both stores the same; `None` where nothing does.
+    pub dual_write: Option<Channel>,
 }
 
 /// The gateway, watching metadata, and transactions that nobody ended, for as long as it lives.
@@ -119,8 +125,10 @@ pub(crate) struct Core {
     pub(crate) organization: Organization,
     pub(crate) integration: Integration,
     pub(crate) page_tokens: PageTokens,
-    /// Where transactions over both end.
-    pub(crate) both_stores: BothStores,
+    /// What keeps both stores the same, for administrators.
+    pub(crate) dual_write: Option<Channel>,
+    /// Where whatever is written goes.
+    pub(crate) ways: Ways,
     pub(crate) bulk_deletes: serve::Jobs,
     pub(crate) background: serve::Background,
 }
@@ -169,16 +177,23 @@ impl Gateway {
         let mut watchers = metadata.watch();
         let both_stores = BothStores::new(&clients);
         watchers.push(tokio::spawn(recovery::recover(both_stores.clone(), config.alone)));
+        let providers = Providers::new(&clients);
+        let dual_write = Arc::new(DualWrite::new(clients.dual_write.clone()));
+        if dual_write.is_there() {
+            watchers.push(tokio::spawn(Arc::clone(&dual_write).follow()));
+        }
+        let ways = Ways::new(providers.clone(), both_stores, dual_write);
         let core = Arc::new(Core {
             metadata,
-            providers: Providers::new(&clients),
+            providers,
             callers: Arc::new(Callers::new(clients.user_context.clone())),
             limiter: Limiter::new(&config),
             companies: Companies::new(),
             organization: Organization::new(clients.organization.clone()),
             integration: Integration::new(clients.lifecycle.clone()),
             page_tokens: PageTokens::new(&config.page_token_secret),
-            both_stores,
+            dual_write: clients.dual_write.clone(),
+            ways,
             bulk_deletes: serve::Jobs::new(),
             background: serve::Background::new(&clients, &config),
             config,

@@ -15,6 +15,8 @@ use crate::metadata::Source;
 
 /// A batch of rows may be larger than gRPC's default limit.
 const MAX_MESSAGE: usize = 64 << 20;
+/// And what a transaction changed larger than dual-write takes, which says so.
+const MAX_IMAGES: usize = 256 << 20;
 
 type Client = DataProviderServiceClient<Channel>;
 
@@ -69,7 +71,7 @@ impl Providers {
         let client =
             |channel: &Channel| Client::new(channel.clone()).max_decoding_message_size(MAX_MESSAGE);
         let transactions = |channel: &Channel| {
-            TransactionServiceClient::new(channel.clone()).max_decoding_message_size(MAX_MESSAGE)
+            TransactionServiceClient::new(channel.clone()).max_decoding_message_size(MAX_IMAGES)
         };
         Self {
             organization_transactions: transactions(&clients.organization),
@@ -233,6 +235,13 @@ impl Store {
             Source::Organization => Some(Self::Organization),
             Source::Erp => Some(Self::Erp),
             Source::Catalog => None,
+        }
+    }
+
+    pub(crate) fn other(self) -> Self {
+        match self {
+            Self::Organization => Self::Erp,
+            Self::Erp => Self::Organization,
         }
     }
 }

@@ -28,6 +28,7 @@ pub(crate) enum Service {
     UserContext,
     Lifecycle,
     Capacity,
+    DualWrite,
 }
 
 /// What user-context said of a user, by the service that believes it.
@@ -51,13 +52,14 @@ pub(crate) struct Session {
 // === impl Service ===
 
 impl Service {
-    pub(super) const ALL: [Self; 6] = [
+    pub(super) const ALL: [Self; 7] = [
         Self::Query,
         Self::Organization,
         Self::Catalog,
         Self::UserContext,
         Self::Lifecycle,
         Self::Capacity,
+        Self::DualWrite,
     ];
 
     pub(super) fn name(self) -> &'static str {
@@ -68,6 +70,7 @@ impl Service {
             Self::UserContext => "user-context",
             Self::Lifecycle => "lifecycle",
             Self::Capacity => "capacity",
+            Self::DualWrite => "dual-write",
         }
     }
 }

@@ -5,7 +5,7 @@ use rpc::ErrorReason;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
-use super::GatewayError;
+use super::{GatewayError, PeerProblem};
 use crate::limits::Exceeded;
 
 impl From<GatewayError> for Status {
@@ -48,6 +48,20 @@ impl From<GatewayError> for Status {
             GatewayError::Unavailable(_) => {
                 rpc::unavailable("gateway", ErrorReason::StoreUnavailable, message)
             }
+            GatewayError::Peer { problem, .. } => match problem {
+                PeerProblem::Refused | PeerProblem::RefusedForErp | PeerProblem::TooLarge => {
+                    refuse(Code::FailedPrecondition, ErrorReason::PeerRefused)
+                }
+                PeerProblem::NotPermitted => {
+                    refuse(Code::PermissionDenied, ErrorReason::PrivilegeDenied)
+                }
+                PeerProblem::BadGateway | PeerProblem::Unavailable => {
+                    rpc::unavailable("gateway", ErrorReason::PeerUnavailable, message)
+                }
+                PeerProblem::Timeout => {
+                    refuse(Code::DeadlineExceeded, ErrorReason::DeadlineExceeded)
+                }
+            },
             GatewayError::Timeout => refuse(Code::DeadlineExceeded, ErrorReason::DeadlineExceeded),
             GatewayError::Internal => refuse(Code::Internal, ErrorReason::StoreFailed),
             GatewayError::InvalidValue(_)
@@ -65,6 +79,9 @@ impl From<GatewayError> for Status {
             }
             GatewayError::RecordExists | GatewayError::KeyTaken { .. } => {
                 refuse(Code::AlreadyExists, ErrorReason::RecordExists)
+            }
+            GatewayError::KeyNotUnique { .. } => {
+                refuse(Code::FailedPrecondition, ErrorReason::KeyNotUnique)
             }
             GatewayError::BusinessRule(_) => {
                 refuse(Code::FailedPrecondition, ErrorReason::BusinessRule)

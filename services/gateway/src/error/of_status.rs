@@ -61,6 +61,12 @@ impl GatewayError {
                 }
                 _ => Self::RecordExists,
             },
+            Some(ErrorReason::KeyNotUnique) => {
+                let columns = metadata(status, "columns").unwrap_or_default();
+                let columns: Vec<_> =
+                    columns.split(',').map(|it| logical(table, it.trim())).collect();
+                Self::KeyNotUnique { columns: columns.join(", ") }
+            }
             _ => Self::of_service(status),
         }
     }
@@ -109,6 +115,9 @@ impl GatewayError {
             Some(ErrorReason::LimitExceeded) => Self::AggregateLimit,
             Some(ErrorReason::VersionMismatch) => Self::VersionMismatch,
             Some(ErrorReason::RecordExists) => Self::RecordExists,
+            Some(ErrorReason::KeyNotUnique) => Self::KeyNotUnique {
+                columns: metadata(status, "columns").unwrap_or_default().replace(',', ", "),
+            },
             Some(ErrorReason::BusinessRule) => Self::BusinessRule(message()),
             Some(ErrorReason::InUse) => Self::InUse(message()),
             Some(ErrorReason::WriteConflict | ErrorReason::TransactionAborted) => Self::conflict(),

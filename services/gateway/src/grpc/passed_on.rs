@@ -10,6 +10,19 @@ use proto::capacity::v1::licence_service_server::LicenceService;
 use proto::catalog::v1 as catalog;
 use proto::catalog::v1::catalog_service_client::CatalogServiceClient;
 use proto::catalog::v1::catalog_service_server::CatalogService;
+use proto::dual_write::v1 as dual_write;
+use proto::dual_write::v1::alert_service_client::AlertServiceClient;
+use proto::dual_write::v1::alert_service_server::AlertService;
+use proto::dual_write::v1::initial_sync_service_client::InitialSyncServiceClient;
+use proto::dual_write::v1::initial_sync_service_server::InitialSyncService;
+use proto::dual_write::v1::link_service_client::LinkServiceClient;
+use proto::dual_write::v1::link_service_server::LinkService;
+use proto::dual_write::v1::map_service_client::MapServiceClient;
+use proto::dual_write::v1::map_service_server::MapService;
+use proto::dual_write::v1::reconciliation_service_client::ReconciliationServiceClient;
+use proto::dual_write::v1::reconciliation_service_server::ReconciliationService;
+use proto::dual_write::v1::sync_error_service_client::SyncErrorServiceClient;
+use proto::dual_write::v1::sync_error_service_server::SyncErrorService;
 use proto::lifecycle::v1 as lifecycle;
 use proto::lifecycle::v1::add_in_service_client::AddInServiceClient;
 use proto::lifecycle::v1::add_in_service_server::AddInService;
@@ -271,5 +284,96 @@ passed_on! {
         list_accruals: ListAccrualsRequest -> ListAccrualsResponse,
         get_accrual: GetAccrualRequest -> GetAccrualResponse,
         update_accrual: UpdateAccrualRequest -> UpdateAccrualResponse,
+    }
+}
+
+passed_on! {
+    MapService by MapServiceClient of dual_write, to DualWrite;
+    calls {
+        list_maps: ListMapsRequest -> ListMapsResponse,
+        get_map: GetMapRequest -> GetMapResponse,
+        create_map: CreateMapRequest -> CreateMapResponse,
+        update_map: UpdateMapRequest -> UpdateMapResponse,
+        delete_map: DeleteMapRequest -> DeleteMapResponse,
+        list_map_versions: ListMapVersionsRequest -> ListMapVersionsResponse,
+        get_map_version: GetMapVersionRequest -> GetMapVersionResponse,
+        create_map_version: CreateMapVersionRequest -> CreateMapVersionResponse,
+        activate_map_version: ActivateMapVersionRequest -> ActivateMapVersionResponse,
+        validate_map_version: ValidateMapVersionRequest -> ValidateMapVersionResponse,
+        test_filters: TestFiltersRequest -> TestFiltersResponse,
+        refresh_map_tables: RefreshMapTablesRequest -> RefreshMapTablesResponse,
+        list_related_maps: ListRelatedMapsRequest -> ListRelatedMapsResponse,
+        start_maps: StartMapsRequest -> StartMapsResponse,
+        pause_maps: PauseMapsRequest -> PauseMapsResponse,
+        resume_maps: ResumeMapsRequest -> ResumeMapsResponse,
+        stop_maps: StopMapsRequest -> StopMapsResponse,
+        export_maps: ExportMapsRequest -> ExportMapsResponse,
+        import_maps: ImportMapsRequest -> ImportMapsResponse,
+        apply_solutions: ApplySolutionsRequest -> ApplySolutionsResponse,
+    }
+}
+
+passed_on! {
+    LinkService by LinkServiceClient of dual_write, to DualWrite;
+    calls {
+        get_link: GetLinkRequest -> GetLinkResponse,
+        create_link: CreateLinkRequest -> CreateLinkResponse,
+        update_link: UpdateLinkRequest -> UpdateLinkResponse,
+        reset_link: ResetLinkRequest -> ResetLinkResponse,
+        run_health_checks: RunHealthChecksRequest -> RunHealthChecksResponse,
+    }
+}
+
+passed_on! {
+    InitialSyncService by InitialSyncServiceClient of dual_write, to DualWrite;
+    calls {
+        list_initial_syncs: ListInitialSyncsRequest -> ListInitialSyncsResponse,
+        get_initial_sync: GetInitialSyncRequest -> GetInitialSyncResponse,
+        create_initial_sync: CreateInitialSyncRequest -> CreateInitialSyncResponse,
+        resume_initial_sync: ResumeInitialSyncRequest -> ResumeInitialSyncResponse,
+        cancel_initial_sync: CancelInitialSyncRequest -> CancelInitialSyncResponse,
+        accept_initial_sync: AcceptInitialSyncRequest -> AcceptInitialSyncResponse,
+        list_initial_sync_errors: ListInitialSyncErrorsRequest -> ListInitialSyncErrorsResponse,
+        retry_initial_sync_errors: RetryInitialSyncErrorsRequest -> RetryInitialSyncErrorsResponse,
+    }
+    streams {
+        watch_initial_sync: WatchInitialSyncRequest -> WatchInitialSyncStream of WatchInitialSyncResponse,
+    }
+}
+
+passed_on! {
+    SyncErrorService by SyncErrorServiceClient of dual_write, to DualWrite;
+    calls {
+        list_queued_records: ListQueuedRecordsRequest -> ListQueuedRecordsResponse,
+        list_sync_errors: ListSyncErrorsRequest -> ListSyncErrorsResponse,
+        get_sync_error: GetSyncErrorRequest -> GetSyncErrorResponse,
+        retry_sync_errors: RetrySyncErrorsRequest -> RetrySyncErrorsResponse,
+        dismiss_sync_errors: DismissSyncErrorsRequest -> DismissSyncErrorsResponse,
+        explain_record: ExplainRecordRequest -> ExplainRecordResponse,
+        list_activities: ListActivitiesRequest -> ListActivitiesResponse,
+    }
+}
+
+passed_on! {
+    AlertService by AlertServiceClient of dual_write, to DualWrite;
+    calls {
+        list_alert_rules: ListAlertRulesRequest -> ListAlertRulesResponse,
+        get_alert_rule: GetAlertRuleRequest -> GetAlertRuleResponse,
+        create_alert_rule: CreateAlertRuleRequest -> CreateAlertRuleResponse,
+        update_alert_rule: UpdateAlertRuleRequest -> UpdateAlertRuleResponse,
+        delete_alert_rule: DeleteAlertRuleRequest -> DeleteAlertRuleResponse,
+        list_alerts: ListAlertsRequest -> ListAlertsResponse,
+    }
+}
+
+passed_on! {
+    ReconciliationService by ReconciliationServiceClient of dual_write, to DualWrite;
+    calls {
+        list_reconciliations: ListReconciliationsRequest -> ListReconciliationsResponse,
+        get_reconciliation: GetReconciliationRequest -> GetReconciliationResponse,
+        create_reconciliation: CreateReconciliationRequest -> CreateReconciliationResponse,
+        cancel_reconciliation: CancelReconciliationRequest -> CancelReconciliationResponse,
+        list_differences: ListDifferencesRequest -> ListDifferencesResponse,
+        repair_differences: RepairDifferencesRequest -> RepairDifferencesResponse,
     }
 }

@@ -111,7 +111,7 @@ async fn all(
     let changes = changes.map_err(|failed| of_operation(failed, operations.len()))?;
     let in_catalog = changes.steps.iter().any(|it| it.table.source == Source::Catalog);
     let call = Call { session: &session, deadline };
-    let outcomes = write::execute(gateway.core(), call, &snapshot, changes, once).await;
+    let outcomes = write::execute(&gateway.core().ways, call, &snapshot, changes, once).await;
     let outcomes = outcomes.map_err(|failed| of_operation(failed, operations.len()))?;
     if in_catalog && let Err(status) = gateway.core().metadata.refresh_catalog(deadline).await {
         tracing::warn!(error = %status, "the catalog changed but could not be read again");

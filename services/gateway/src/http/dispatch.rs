@@ -201,6 +201,9 @@ impl<'a> Scene<'a> {
         if LATER.contains(&name.as_str()) {
             return Err(GatewayError::NotOffered(format!("'{name}'")));
         }
+        if let Some(call) = serve::DualWriteCall::named(&name) {
+            return self.dual_write(call, key, tail, body);
+        }
         let (function, action) = (Function::named(&name), Action::named(&name));
         if function.is_none() && action.is_none() {
             return Err(GatewayError::UnknownSegment(name));
@@ -231,6 +234,29 @@ impl<'a> Scene<'a> {
             return Err(GatewayError::UnknownSegment(name));
         }
         self.function(function, key)
+    }
+
+    fn dual_write(
+        self,
+        call: serve::DualWriteCall,
+        key: Key,
+        tail: &[Tail],
+        body: Body,
+    ) -> Result<Served<'a>, GatewayError> {
+        let Self { core, ask, parts, .. } = self;
+        let called = matches!(key, Key::Absent | Key::Empty);
+        if tail.is_empty() && call.is_function && is_read(&parts.method) {
+            let aliases = self.options()?.aliases;
+            return Ok(Served::at(EntryPoint::DualWriteFunction, async move {
+                serve::dual_write_function(core, ask, &call, (&key, &aliases)).await
+            }));
+        }
+        if tail.is_empty() && called && !call.is_function && parts.method == Method::POST {
+            return Ok(Served::at(EntryPoint::DualWriteAction, async move {
+                serve::dual_write_action(core, ask, &call, body).await
+            }));
+        }
+        Err(no_route(parts))
     }
 
     fn function(self, function: Function, key: Key) -> Result<Served<'a>, GatewayError> {

@@ -6,7 +6,7 @@ use axum::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 
 use super::respond::{JSON, Response, quoted};
 use crate::Config;
-use crate::error::GatewayError;
+use crate::error::{GatewayError, PeerProblem};
 
 /// Seconds after which a service that was away may be back.
 const RETRY_SECONDS: HeaderValue = HeaderValue::from_static("2");
@@ -43,6 +43,7 @@ pub(super) fn response(error: &GatewayError, config: &Config, request_id: &str) 
             headers.insert(RETRY_AFTER, HeaderValue::from(exceeded.retry_after.as_secs()));
         }
         GatewayError::Unavailable(_)
+        | GatewayError::Peer { problem: PeerProblem::Unavailable, .. }
         | GatewayError::TooMany(_)
         | GatewayError::WriteConflict(_) => {
             headers.insert(RETRY_AFTER, RETRY_SECONDS);

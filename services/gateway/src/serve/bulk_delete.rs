@@ -12,10 +12,8 @@ use bytes::Bytes;
 use futures::stream::{self, StreamExt as _};
 use proto::query::v1 as pb;
 use proto::query::v1::column_values::Values;
-use rpc::ErrorReason;
 use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tonic::Status;
 use uuid::Uuid;
 
 use super::functions::{missing, response_context, wrong_type};
@@ -24,9 +22,10 @@ use crate::callers::Session;
 use crate::error::GatewayError;
 use crate::http::{Annotations, Ask, Response, json, quoted};
 use crate::metadata::{Snapshot, Table};
-use crate::providers::{Call, Providers};
+use crate::providers::Call;
 use crate::query::{self, Dialect, Read, Style};
-use crate::translate;
+use crate::translate::{self, RowKey};
+use crate::write::{self, ChangeSet, Failed, RowRef, Step, StepAction, Ways};
 
 const MAX_BODY: usize = 4 << 20;
 const MAX_QUERIES: usize = 100;
@@ -50,7 +49,8 @@ pub(crate) struct Jobs(Arc<Semaphore>);
 struct Job {
     id: Uuid,
     rows: Vec<(Arc<Table>, Bytes)>,
-    providers: Providers,
+    ways: Ways,
+    snapshot: Arc<Snapshot>,
     session: Arc<Session>,
     deadline: Instant,
     /// Nobody waits for its end any more.
@@ -87,14 +87,16 @@ pub(crate) async fn bulk_delete(
     let job = Job {
         id,
         rows,
-        providers: core.providers.clone(),
+        ways: core.ways.clone(),
+        snapshot: core.metadata.current(),
         session: Arc::clone(&ask.session),
         deadline: Instant::now() + LONGEST,
         alone: Arc::clone(&alone),
         _place: place,
     };
     let (callers, session) = (Arc::clone(&core.callers), Arc::clone(&ask.session));
-    let mut running = tokio::spawn(async move { callers.renewing(&session, job.run()).await });
+    let mut running =
+        tokio::spawn(async move { Box::pin(callers.renewing(&session, job.run())).await });
     let until = ask.deadline.checked_sub(TO_ANSWER).unwrap_or(ask.deadline);
     match tokio::time::timeout_at(until.into(), &mut running).await {
         Ok(Ok(outcome)) => outcome?,
@@ -212,10 +214,7 @@ impl Job {
         let rows = std::mem::take(&mut self.rows);
         let (job, count) = (&self, rows.len());
         let refusals: Vec<_> = stream::iter(rows)
-            .map(|(table, id)| async move {
-                let refusal = job.delete(&table, id).await.err()?;
-                Some(GatewayError::of_provider(&refusal, &table))
-            })
+            .map(|(table, id)| async move { Box::pin(job.delete(table, &id)).await.err() })
             .buffer_unordered(AT_ONCE)
             .filter_map(std::future::ready)
             .collect()
@@ -234,18 +233,15 @@ impl Job {
     }
 
     /// A row that is gone already is no loss.
-    async fn delete(&self, table: &Table, id: Bytes) -> Result<(), Status> {
-        let key = Some(pb::record_key::Key::RecordId(id));
-        let request = pb::DeleteRequest {
-            entity_name: table.external_name.clone(),
-            key: Some(pb::RecordKey { key }),
-            ..Default::default()
-        };
+    async fn delete(&self, table: Arc<Table>, id: &[u8]) -> Result<(), GatewayError> {
+        let id = Uuid::from_slice(id).map_err(|_| GatewayError::Internal)?;
+        let action = StepAction::Delete { row: RowRef::Key(RowKey::Id(id)), etag: None };
+        let changes = ChangeSet { steps: vec![Step { table, action }] };
         let call = Call { session: &self.session, deadline: self.deadline };
-        match self.providers.delete(call, table.source, request).await {
+        match write::execute(&self.ways, call, &self.snapshot, changes, None).await {
             Ok(_) => Ok(()),
-            Err(status) if rpc::reason(&status) == Some(ErrorReason::RecordNotFound) => Ok(()),
-            Err(status) => Err(status),
+            Err(Failed { error: GatewayError::RecordNotFound { .. }, .. }) => Ok(()),
+            Err(failed) => Err(failed.error),
         }
     }
 }

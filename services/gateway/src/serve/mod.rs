@@ -8,6 +8,7 @@ mod changes;
 mod collection;
 mod conversion;
 mod discovery;
+mod dual_write;
 mod explain;
 mod fetch;
 mod fetch_cookie;
@@ -26,6 +27,7 @@ pub(crate) use changes::{changes, changes_count, concerns_changes};
 pub(crate) use collection::{collection, count, references};
 pub(crate) use conversion::{fetch_xml_to_query_expression, query_expression_to_fetch_xml};
 pub(crate) use discovery::discovery;
+pub(crate) use dual_write::{DualWriteCall, dual_write_action, dual_write_function};
 pub(crate) use fetch::{Document, document, fetch};
 pub(crate) use fetch_cookie::read as read_cookie;
 pub(crate) use functions::{

@@ -55,7 +55,7 @@ pub(crate) async fn execute(
         .iter()
         .map(|it| matches!(it.action, StepAction::Upsert { create_only: true, .. }))
         .collect();
-    let outcomes = write::execute(core, ask.call(), snapshot, changes, once).await;
+    let outcomes = write::execute(&core.ways, ask.call(), snapshot, changes, once).await;
     let outcomes = outcomes.map_err(|Failed { step, error }| {
         let only_created = step.and_then(|it| only_created.get(it)).is_some_and(|it| *it);
         Failed { step, error: in_the_words_of_writes(error, only_created) }

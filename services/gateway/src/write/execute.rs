@@ -7,6 +7,7 @@
 
 mod attempt;
 mod found;
+mod live;
 mod lookups;
 mod messages;
 mod refusal;
@@ -15,13 +16,15 @@ mod single;
 mod stream;
 mod values;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::change_set::{ChangeSet, Once, Outcome, Step, StepAction};
-use crate::Core;
+use crate::dual_write::{Captures, DualWrite};
 use crate::error::GatewayError;
 use crate::metadata::Snapshot;
-use crate::providers::{Call, Store};
+use crate::providers::{Call, Providers, Store};
+use crate::recovery::BothStores;
 
 /// How often a change set is tried that others get in the way of.
 const MAX_ATTEMPTS: u32 = 6;
@@ -40,43 +43,78 @@ pub(crate) struct Failed {
 struct Refusal {
     step: Option<usize>,
     error: GatewayError,
-    again: bool,
+    again: Again,
+}
+
+/// Whether there is to be another attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Again {
+    No,
+    Yes,
+    /// One that leaves the other store to whoever reads this one's log.
+    Unshared,
+}
+
+/// The ways to whatever takes part in a write.
+#[derive(Clone, Debug)]
+pub(crate) struct Ways {
+    providers: Providers,
+    both_stores: BothStores,
+    dual_write: Arc<DualWrite>,
 }
 
 /// What an execution works with.
 #[derive(Clone, Copy)]
 struct Context<'a> {
-    core: &'a Core,
+    ways: &'a Ways,
     call: Call<'a>,
     snapshot: &'a Snapshot,
     steps: &'a [Step],
     once: Option<&'a Once>,
+    /// What is shared with the other store.
+    captures: &'a Captures,
 }
 
 /// Executes all steps, or none of them. One outcome for each step, in order.
 pub(crate) async fn execute(
-    core: &Core,
+    ways: &Ways,
     call: Call<'_>,
     snapshot: &Snapshot,
     changes: ChangeSet,
     once: Option<Once>,
 ) -> Result<Vec<Outcome>, Failed> {
-    let context = Context { core, call, snapshot, steps: &changes.steps, once: once.as_ref() };
-    check(context.steps)?;
+    check(&changes.steps)?;
+    let (nothing, steps) = (Captures::default(), &changes.steps);
+    let mut unshared = false;
     let mut pause = FIRST_PAUSE;
     let mut attempts = 1;
     loop {
+        // As of this attempt: the one before may have changed it.
+        let known = ways.dual_write.captures(call.deadline).await;
+        let captures = if unshared { &nothing } else { &*known };
+        let context = Context { ways, call, snapshot, steps, once: once.as_ref(), captures };
         let refusal = match Box::pin(context.run()).await {
             Ok(outcomes) => return Ok(outcomes),
             Err(refusal) => refusal,
         };
         let time_left = call.deadline.saturating_duration_since(Instant::now()) > pause;
-        if !refusal.again || attempts == MAX_ATTEMPTS || !time_left {
+        if refusal.again == Again::No || attempts == MAX_ATTEMPTS || !time_left {
             return Err(Failed { step: refusal.step, error: refusal.error });
         }
+        unshared |= refusal.again == Again::Unshared;
         tokio::time::sleep(jittered(pause)).await;
         pause *= 2;
         attempts += 1;
+    }
+}
+
+impl Ways {
+    pub(crate) fn new(
+        providers: Providers,
+        both_stores: BothStores,
+        dual_write: Arc<DualWrite>,
+    ) -> Self {
+        Self { providers, both_stores, dual_write }
     }
 }
 
@@ -85,32 +123,50 @@ impl Context<'_> {
         match self.steps {
             [] => Ok(Vec::new()),
             // Finding rows first would not be once, so that takes a transaction.
-            [step] if !reads_only(step) && (self.once.is_none() || !needs_rows(step)) => {
-                Ok(vec![single::run(self, step).await?])
-            }
-            _ => attempt::run(self).await,
+            [step] if self.is_one_call(step) => Ok(vec![single::run(self, step).await?]),
+            // Boxed: one call needs nothing of its room.
+            _ => Box::pin(attempt::run(self)).await,
         }
+    }
+
+    fn is_one_call(&self, step: &Step) -> bool {
+        let once = self.once.is_none() || !needs_rows(step);
+        !reads_only(step) && once && !self.is_shared(step)
+    }
+
+    /// What the step writes, the other store may have to follow. Whatever else it does there, the
+    /// log's reader finds; but nobody knows what an action is about.
+    fn is_shared(&self, step: &Step) -> bool {
+        let Some(store) = Store::of(step.table.source) else { return false };
+        let acts = matches!(step.action, StepAction::Perform { .. });
+        self.captures.has(store, &step.table.external_name) || acts && self.captures.any(store)
+    }
+}
+
+impl Again {
+    fn when(helps: bool) -> Self {
+        if helps { Self::Yes } else { Self::No }
     }
 }
 
 impl Refusal {
     fn new(step: usize, error: GatewayError) -> Self {
-        Self { step: Some(step), error, again: false }
+        Self { step: Some(step), error, again: Again::No }
     }
 
     /// As a provider refused a step.
     fn of_status(status: &tonic::Status, step: usize, error: GatewayError) -> Self {
-        Self { step: Some(step), error, again: refusal::is_conflict(status) }
+        Self { step: Some(step), error, again: Again::when(refusal::is_conflict(status)) }
     }
 
     /// As a store refused a step within an open transaction, which ends with that.
     fn of_transaction(status: &tonic::Status, step: Option<usize>, error: GatewayError) -> Self {
-        Self { step, error, again: refusal::is_in_the_way(status) }
+        Self { step, error, again: Again::when(refusal::is_in_the_way(status)) }
     }
 
     /// Of the whole, not of a step.
     fn of_all(error: GatewayError) -> Self {
-        Self { step: None, error, again: false }
+        Self { step: None, error, again: Again::No }
     }
 }
 

@@ -22,6 +22,6 @@ mod writable;
 
 pub(crate) use action::{bound as bound_action, unbound as unbound_action};
 pub(crate) use change_set::{Assignment, ChangeSet, Once, Outcome, RowRef, Step, StepAction};
-pub(crate) use execute::{Failed, execute};
+pub(crate) use execute::{Failed, Ways, execute};
 pub(crate) use once::once;
 pub(crate) use plan::{Asked, Planned, References, Reply, plan};

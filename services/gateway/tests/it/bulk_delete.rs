@@ -10,13 +10,13 @@ use uuid::Uuid;
 use crate::fakes::{Provider, Step, World, last, refusal};
 use crate::ledger::{Event, Ledger};
 
-const QUERY: &str = "{\"@odata.type\":\"Microsoft.Dynamics.CRM.QueryExpression\",\
+pub(crate) const QUERY: &str = "{\"@odata.type\":\"Microsoft.Dynamics.CRM.QueryExpression\",\
     \"EntityName\":\"mserp_custcustomerv3entity\",\
     \"ColumnSet\":{\"@odata.type\":\"Microsoft.Dynamics.CRM.ColumnSet\",\"AllColumns\":false,\
     \"Columns\":[]}}";
 
 /// Customers on two pages.
-fn two_pages() -> Provider {
+pub(crate) fn two_pages() -> Provider {
     Provider::new(|query| {
         let second = query.page.as_ref().is_some_and(|it| !it.after.is_empty());
         let id = Uuid::from_u128(if second { 2 } else { 1 }).as_bytes().to_vec();

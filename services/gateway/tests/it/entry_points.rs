@@ -6,7 +6,7 @@ use gateway::EntryPoint;
 use prost::Message as _;
 use prost_types::FileDescriptorSet;
 
-const SERVICES: [&str; 12] = [
+const SERVICES: [&str; 18] = [
     "tombolo.gateway.v1.GatewayService",
     "tombolo.catalog.v1.CatalogService",
     "tombolo.catalog.v1.RelationshipService",
@@ -19,6 +19,12 @@ const SERVICES: [&str; 12] = [
     "tombolo.lifecycle.v1.AddInService",
     "tombolo.capacity.v1.CapacityService",
     "tombolo.capacity.v1.LicenceService",
+    "tombolo.dual_write.v1.MapService",
+    "tombolo.dual_write.v1.LinkService",
+    "tombolo.dual_write.v1.InitialSyncService",
+    "tombolo.dual_write.v1.SyncErrorService",
+    "tombolo.dual_write.v1.AlertService",
+    "tombolo.dual_write.v1.ReconciliationService",
 ];
 
 #[test]

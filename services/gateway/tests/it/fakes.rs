@@ -9,6 +9,8 @@ use axum::http::{Request as HttpRequest, Response as HttpResponse};
 use futures::stream::{self, BoxStream, StreamExt as _};
 use gateway::{Clients, Config, Gateway};
 use http_body_util::BodyExt as _;
+use proto::dual_write::v1::live_sync_service_server::LiveSyncServiceServer;
+use proto::dual_write::v1::map_service_server::MapServiceServer;
 use proto::lifecycle::v1::operation_service_server::OperationServiceServer;
 use proto::lifecycle::v1::setup_service_server::SetupServiceServer;
 use proto::organization::v1 as org;
@@ -37,6 +39,7 @@ use crate::background::{Operations, Remembered};
 use crate::fixture;
 use crate::integration::{Faked, Lifecycle};
 use crate::ledger::{Ledger, Transactions};
+use crate::live::{Faking, Live};
 use crate::users::{Directory, Users};
 
 pub(crate) const USER: u128 = 0x77;
@@ -99,6 +102,16 @@ impl World {
         organization: Provider,
         configure: impl FnOnce(&mut Config),
     ) -> Self {
+        Self::beside(query, organization, None, configure).await
+    }
+
+    /// And dual-write, where there is one, as `live` does.
+    pub(crate) async fn beside(
+        query: Provider,
+        organization: Provider,
+        live: Option<&Arc<Live>>,
+        configure: impl FnOnce(&mut Config),
+    ) -> Self {
         let (query, catalog) = (Arc::new(query), Arc::new(Provider::empty()));
         let users = Arc::new(Directory::new());
         let services = Environment::generate();
@@ -146,6 +159,11 @@ impl World {
                     .with(OperationServiceServer::new(Faked(Arc::clone(&lifecycle)))),
             ),
             capacity: local("capacity", server("capacity")),
+            dual_write: live.map(|it| {
+                let service = LiveSyncServiceServer::new(Faking(Arc::clone(it)));
+                let maps = MapServiceServer::new(Faking(Arc::clone(it)));
+                local("dual-write", server("dual-write").with(service).with(maps))
+            }),
         };
         let mut config =
             Config::new("https://login/authorize".into(), "https://org/".into(), b"k".into());

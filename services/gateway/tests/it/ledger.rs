@@ -1,6 +1,7 @@
 //! A faked store that takes writes, alone and in transactions, and remembers all that it was told.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use futures::StreamExt as _;
@@ -26,6 +27,8 @@ pub(crate) enum Event {
     Alone(Operation, String),
     Begin(String),
     Together(Vec<Operation>),
+    Share(String),
+    Apply(pb::Apply),
     Prepare(String),
     /// With the transaction's id, if it has one.
     Commit(String),
@@ -45,10 +48,18 @@ pub(crate) struct Ledger {
     pub(crate) refused_commits: Mutex<VecDeque<Status>>,
     /// Refusals of the next settlements.
     pub(crate) refused_settlements: Mutex<VecDeque<Status>>,
+    /// What the next shares answer; nothing is shared after that.
+    pub(crate) shares: Mutex<VecDeque<Vec<pb::SharedRow>>>,
+    /// What the next applies answer; all is updated after that.
+    pub(crate) applies: Mutex<VecDeque<Result<Vec<pb::AppliedRow>, Status>>>,
+    /// Refusals of the next preparations.
+    pub(crate) refused_preparations: Mutex<VecDeque<Status>>,
+    /// What is applied is never answered.
+    pub(crate) is_stuck: AtomicBool,
     pub(crate) prepared: Mutex<Vec<pb::PreparedTransaction>>,
-    events: watch::Sender<Vec<Event>>,
-    recorded: Mutex<BTreeMap<String, Vec<pb::OperationResult>>>,
-    decisions: Mutex<BTreeMap<String, pb::Decision>>,
+    pub(crate) events: watch::Sender<Vec<Event>>,
+    pub(crate) recorded: Mutex<BTreeMap<String, Vec<pb::OperationResult>>>,
+    pub(crate) decisions: Mutex<BTreeMap<String, pb::Decision>>,
 }
 
 /// A transaction that is open.
@@ -66,6 +77,10 @@ impl Default for Ledger {
             refused_begins: Mutex::default(),
             refused_commits: Mutex::default(),
             refused_settlements: Mutex::default(),
+            shares: Mutex::default(),
+            applies: Mutex::default(),
+            refused_preparations: Mutex::default(),
+            is_stuck: AtomicBool::new(false),
             prepared: Mutex::default(),
             events: watch::Sender::default(),
             recorded: Mutex::default(),
@@ -147,8 +162,27 @@ impl Ledger {
                 open.results.extend(results.clone());
                 To::Results(pb::OperationResults { results })
             }
+            Step::Share(it) => {
+                self.note(Event::Share(it.link));
+                let rows = self.shares.lock().unwrap().pop_front().unwrap_or_default();
+                To::Shared(pb::Shared { rows })
+            }
+            Step::Apply(it) => {
+                self.note(Event::Apply(it.clone()));
+                let updated = |_: &pb::ApplyRow| pb::AppliedRow {
+                    kind: pb::AppliedKind::Updated.into(),
+                    ..Default::default()
+                };
+                let usual = || Ok(it.rows.iter().map(updated).collect());
+                let rows = self.applies.lock().unwrap().pop_front().unwrap_or_else(usual)?;
+                To::Applied(pb::Applied { rows })
+            }
+            Step::Hold(_) => return Err(Status::unimplemented("not for the gateway")),
             Step::Prepare(it) => {
                 self.note(Event::Prepare(it.transaction_id));
+                if let Some(status) = self.refused_preparations.lock().unwrap().pop_front() {
+                    return Err(status);
+                }
                 self.end(open);
                 To::Prepared(pb::Prepared {})
             }
@@ -236,7 +270,13 @@ impl TransactionService for Transactions {
             let mut open = Open::default();
             while let Ok(Some(pb::TransactRequest { step: Some(step) })) = requests.message().await
             {
+                let stuck =
+                    matches!(step, Step::Apply(_)) && ledger.is_stuck.load(Ordering::Relaxed);
                 let answer = ledger.take(&mut open, step);
+                if stuck {
+                    answers.closed().await;
+                    break;
+                }
                 let failed = answer.is_err();
                 let answer = answer.map(|it| pb::TransactResponse { answer: Some(it) });
                 if answers.send(answer).await.is_err() || failed {

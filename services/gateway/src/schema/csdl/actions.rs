@@ -7,11 +7,15 @@ use proto::query::v1::{ActionTarget, AttributeType};
 
 use super::{Writer, escaped, facet};
 use crate::metadata::{Column, Source, Table};
-use crate::serve::RESULT;
+use crate::serve::{DualWriteCall, RESULT};
 
 /// Messages about many rows, and whether they answer with ids.
 const BULK: [(&str, bool); 3] =
     [("CreateMultiple", true), ("UpdateMultiple", false), ("UpsertMultiple", false)];
+
+/// What dual-write's calls take and answer is as its contract says.
+const DUAL_WRITE_MESSAGE: &str =
+    "<ComplexType Name=\"tombolo_DualWriteMessage\" OpenType=\"true\" />";
 
 const BULK_RESPONSES: &str = "<ComplexType Name=\"CreateMultipleResponse\">\
 <Property Name=\"Ids\" Type=\"Collection(Edm.Guid)\" Nullable=\"false\" /></ComplexType>";
@@ -21,6 +25,7 @@ impl Writer<'_> {
     pub(super) fn actions(&mut self) {
         let snapshot = self.snapshot;
         self.push(BULK_RESPONSES);
+        self.dual_write();
         for table in &snapshot.tables {
             for action in &table.definition.actions {
                 self.action(table, action);
@@ -31,9 +36,34 @@ impl Writer<'_> {
         }
     }
 
+    fn dual_write(&mut self) {
+        self.push(DUAL_WRITE_MESSAGE);
+        for call in DualWriteCall::all() {
+            let name = call.name();
+            let kind = if call.is_function { "Function" } else { "Action" };
+            let _ = write!(self.xml, "<{kind} Name=\"{name}\">");
+            for (parameter, edm_type) in call.parameters() {
+                let _ = write!(self.xml, "<Parameter Name=\"{parameter}\" Type=\"{edm_type}\" />");
+            }
+            let _ = write!(
+                self.xml,
+                "<ReturnType Type=\"mscrm.tombolo_DualWriteMessage\" Nullable=\"false\" />\
+                 </{kind}>"
+            );
+        }
+    }
+
     /// Within the container.
     pub(super) fn action_imports(&mut self) {
         let snapshot = self.snapshot;
+        for call in DualWriteCall::all() {
+            let name = call.name();
+            let kind = if call.is_function { "Function" } else { "Action" };
+            let _ = write!(
+                self.xml,
+                "<{kind}Import Name=\"{name}\" {kind}=\"Microsoft.Dynamics.CRM.{name}\" />"
+            );
+        }
         let actions = snapshot.tables.iter().flat_map(|it| &it.definition.actions);
         for action in actions.filter(|it| it.target() == ActionTarget::Global) {
             let name = escaped(&action.unique_name);

@@ -3,15 +3,18 @@
 use std::collections::VecDeque;
 
 use commit::{TransactionId, step};
+use prost::Message as _;
 use proto::query::v1 as pb;
+use sha2::{Digest as _, Sha256};
 use tonic::Status;
 use tracing::Instrument as _;
 
-use super::super::change_set::Outcome;
+use super::super::change_set::{Once, Outcome};
+use super::live::Spread;
 use super::messages::{self, Sent};
 use super::run::Run;
 use super::stream::{Opened, Transaction};
-use super::{Context, Refusal, reads_only, refusal};
+use super::{Again, Context, Refusal, live, needs_rows, reads_only, refusal, single};
 use crate::error::GatewayError;
 use crate::providers::Store;
 
@@ -36,9 +39,10 @@ pub(super) async fn run(context: Context<'_>) -> Result<Vec<Outcome>, Refusal> {
     let writes = context.steps.iter().filter(|it| !reads_only(it));
     let concerned: Vec<_> = writes.filter_map(|it| Store::of(it.table.source)).collect();
     let (mut stores, mut recorded) = (Stores::default(), None::<Recorded>);
+    let once = once(context).await?;
     for store in ORDER.into_iter().filter(|it| concerned.contains(it)) {
         let opened =
-            Transaction::open(&context.core.providers, context.call, store, context.once).await;
+            Transaction::open(&context.ways.providers, context.call, store, once.as_ref()).await;
         match opened {
             Ok(Opened::Fresh(it)) => *stores.of(store) = Some(*it),
             Ok(Opened::Recorded(results)) => {
@@ -56,9 +60,25 @@ pub(super) async fn run(context: Context<'_>) -> Result<Vec<Outcome>, Refusal> {
         return outcomes(context, recorded);
     }
     step("begun");
-    let (outcomes, stores) = Run::new(context, stores).all().await?;
-    stores.commit(context).await?;
+    let (outcomes, mut stores, shared) = Run::new(context, stores).all().await?;
+    let id = TransactionId::new();
+    let spread = live::spread(context, &mut stores, shared, id).await?;
+    stores.commit(context, id, spread.as_ref()).await?;
     Ok(outcomes)
+}
+
+/// What is one call where nothing is shared can be asked again when that has changed: stores know such a
+/// request by its operation.
+async fn once(context: Context<'_>) -> Result<Option<Once>, Refusal> {
+    let Some(once) = context.once else { return Ok(None) };
+    let [step] = context.steps else { return Ok(Some(once.clone())) };
+    if reads_only(step) || needs_rows(step) {
+        return Ok(Some(once.clone()));
+    }
+    let (operation, _) = single::operation(context, step).await?;
+    let operation = pb::Operation { operation: Some(operation) };
+    let digest = Sha256::digest(operation.encode_to_vec()).into();
+    Ok(Some(Once { key: once.key.clone(), digest }))
 }
 
 impl Stores {
@@ -69,9 +89,27 @@ impl Stores {
         }
     }
 
-    async fn commit(self, context: Context<'_>) -> Result<(), Refusal> {
+    /// The one of this store, which is there, and the other.
+    pub(super) fn sides(
+        &mut self,
+        store: Store,
+    ) -> (&mut Option<Transaction>, &mut Option<Transaction>) {
+        match store {
+            Store::Erp => (&mut self.erp, &mut self.organization),
+            Store::Organization => (&mut self.organization, &mut self.erp),
+        }
+    }
+
+    async fn commit(
+        self,
+        context: Context<'_>,
+        id: TransactionId,
+        spread: Option<&Spread<'_>>,
+    ) -> Result<(), Refusal> {
         let (store, transaction) = match (self.erp, self.organization) {
-            (Some(erp), Some(organization)) => return both(context, erp, organization).await,
+            (Some(erp), Some(organization)) => {
+                return both(context, id, (erp, organization), spread).await;
+            }
             (Some(erp), None) => (Store::Erp, erp),
             (None, Some(organization)) => (Store::Organization, organization),
             (None, None) => return Ok(()),
@@ -88,11 +126,11 @@ impl Stores {
 /// prepared would otherwise wait for recovery, and its rows with it.
 async fn both(
     context: Context<'_>,
-    erp: Transaction,
-    organization: Transaction,
+    id: TransactionId,
+    (erp, organization): (Transaction, Transaction),
+    spread: Option<&Spread<'_>>,
 ) -> Result<(), Refusal> {
-    let id = TransactionId::new();
-    let (stores, deadline) = (context.core.both_stores.clone(), context.call.deadline);
+    let (stores, deadline) = (context.ways.both_stores.clone(), context.call.deadline);
     let ending = async move {
         let mut refusing = Store::Organization;
         let prepare = async {
@@ -110,7 +148,10 @@ async fn both(
     })?;
     match outcome {
         commit::Outcome::Committed => Ok(()),
-        commit::Outcome::Aborted(status) => Err(of_store(context, refusing, &status)),
+        commit::Outcome::Aborted(status) => match spread.filter(|it| it.is_peer(refusing)) {
+            Some(spread) => Err(spread.refused(refusing.other(), &status, None).await),
+            None => Err(of_store(context, refusing, &status)),
+        },
         commit::Outcome::Pending(obstacle) => {
             let obstacle = obstacle.map(|it| it.to_string()).unwrap_or_default();
             tracing::warn!(transaction_id = %id, obstacle, "a transaction is left to recovery");
@@ -160,11 +201,11 @@ fn is_waiting(status: &Status) -> bool {
 }
 
 /// A refusal of a store that is about no step of its own: words for its tables do.
-fn of_store(context: Context<'_>, store: Store, status: &Status) -> Refusal {
+pub(super) fn of_store(context: Context<'_>, store: Store, status: &Status) -> Refusal {
     let mut tables = context.steps.iter().map(|it| &it.table);
     let error = match tables.find(|it| Store::of(it.source) == Some(store)) {
         Some(table) => GatewayError::of_provider(status, table),
         None => GatewayError::of_service(status),
     };
-    Refusal { step: None, error, again: refusal::is_conflict(status) }
+    Refusal { step: None, error, again: Again::when(refusal::is_conflict(status)) }
 }

@@ -6,10 +6,11 @@ use proto::query::v1::operation::Operation;
 use tonic::Status;
 
 use super::super::change_set::{Outcome, RowRef, Step, StepAction};
-use super::attempt::Stores;
+use super::attempt::{self, Stores};
 use super::found::Found;
+use super::live::Shared;
 use super::messages::{self, Sent};
-use super::{Context, Refusal, lookups, refusal, values};
+use super::{Again, Context, Refusal, lookups, refusal, values};
 use crate::error::GatewayError;
 use crate::metadata::Table;
 use crate::providers::Store;
@@ -29,6 +30,7 @@ pub(super) struct Run<'a> {
     waiting: Waiting,
     found: Found,
     judged: Option<Judged>,
+    shared: Shared,
 }
 
 /// A row that was found to be related, and that the step behind this one takes apart: as it was then.
@@ -50,19 +52,20 @@ impl<'a> Run<'a> {
     pub(super) fn new(context: Context<'a>, stores: Stores) -> Self {
         let outcomes = vec![None; context.steps.len()];
         let (waiting, found) = (Waiting::default(), Found::default());
-        Self { context, stores, outcomes, waiting, found, judged: None }
+        let shared = Shared::default();
+        Self { context, stores, outcomes, waiting, found, judged: None, shared }
     }
 
-    /// All steps. The transactions are open still.
-    pub(super) async fn all(mut self) -> Result<(Vec<Outcome>, Stores), Refusal> {
+    /// All steps, and what they changed of rows that are shared. The transactions are open still.
+    pub(super) async fn all(mut self) -> Result<(Vec<Outcome>, Stores, Shared), Refusal> {
         let steps = self.context.steps;
         for (at, step) in steps.iter().enumerate() {
             self.step(at, step).await?;
         }
-        self.flush().await?;
+        self.share().await?;
         let outcomes: Vec<_> = self.outcomes.into_iter().flatten().collect();
         match outcomes.len() == steps.len() {
-            true => Ok((outcomes, self.stores)),
+            true => Ok((outcomes, self.stores, self.shared)),
             false => Err(Refusal::of_all(refusal::senseless())),
         }
     }
@@ -152,8 +155,8 @@ impl<'a> Run<'a> {
                 })
             }
             None => {
-                let Context { core, call, .. } = self.context;
-                core.providers.retrieve(call, table.source, request).await.map(Some)
+                let Context { ways, call, .. } = self.context;
+                ways.providers.retrieve(call, table.source, request).await.map(Some)
             }
         };
         let batch = batch.map_err(|status| {
@@ -187,7 +190,31 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
+    /// What still waits, and what all of it changed of rows that are shared: asked right behind.
+    async fn share(&mut self) -> Result<(), Refusal> {
+        let captures = self.context.captures;
+        let last = self.waiting.store;
+        for store in [Store::Erp, Store::Organization] {
+            if last == Some(store) || !captures.any(store) {
+                continue;
+            }
+            if let Some(transaction) = self.stores.of(store).as_mut() {
+                let rows = transaction.share(&captures.link).await;
+                *self.shared.of(store) = rows.map_err(|it| self.unshared(store, &it))?;
+            }
+        }
+        match last.filter(|it| captures.any(*it)) {
+            Some(_) => self.send(Some(&captures.link)).await,
+            None => self.flush().await,
+        }
+    }
+
     async fn flush(&mut self) -> Result<(), Refusal> {
+        self.send(None).await
+    }
+
+    /// With a link, asks also what is shared.
+    async fn send(&mut self, link: Option<&str>) -> Result<(), Refusal> {
         let Waiting { store: Some(store), operations, sent, .. } =
             std::mem::take(&mut self.waiting)
         else {
@@ -196,8 +223,12 @@ impl<'a> Run<'a> {
         let Some(transaction) = self.stores.of(store).as_mut() else {
             return Err(Refusal::of_all(refusal::senseless()));
         };
-        let results = transaction.operate(operations).await;
-        let results = results.map_err(|status| self.refused(&status, &sent))?;
+        let answered = match link {
+            Some(link) => transaction.operate_and_share(operations, link).await,
+            None => transaction.operate(operations).await.map(|it| (it, Ok(Vec::new()))),
+        };
+        let (results, shared) = answered.map_err(|status| self.refused(&status, &sent))?;
+        *self.shared.of(store) = shared.map_err(|it| self.unshared(store, &it))?;
         commit::step(match store {
             Store::Organization => "platform-written",
             Store::Erp => "erp-written",
@@ -210,13 +241,22 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
+    fn unshared(&self, store: Store, status: &Status) -> Refusal {
+        let refusal = attempt::of_store(self.context, store, status);
+        Refusal { again: Again::when(refusal::is_in_the_way(status)), ..refusal }
+    }
+
     fn refused(&self, status: &Status, sent: &[Sent]) -> Refusal {
         let at = refusal::operation(status).or((sent.len() == 1).then_some(0));
         let failed = at.and_then(|at| sent.get(at));
         let step = failed.and_then(|it| Some((it, self.context.steps.get(it.step)?)));
         if let Some((sent, _)) = step.filter(|(it, _)| it.judged && refusal::is_changed(status)) {
             // The client named no version; what it wants has to be judged again.
-            return Refusal { step: Some(sent.step), error: GatewayError::conflict(), again: true };
+            return Refusal {
+                step: Some(sent.step),
+                error: GatewayError::conflict(),
+                again: Again::Yes,
+            };
         }
         match (step, sent.first().and_then(|it| self.context.steps.get(it.step))) {
             (Some((sent, step)), _) => {

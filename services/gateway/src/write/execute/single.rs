@@ -12,15 +12,7 @@ use super::run::Run;
 use super::{Context, Refusal, lookups, refusal};
 
 pub(super) async fn run(context: Context<'_>, step: &Step) -> Result<Outcome, Refusal> {
-    let mut run = Run::new(context, Stores::default());
-    let row = match messages::row(&step.action) {
-        Some(row) => Some(run.key(0, row).await?),
-        None => None,
-    };
-    let values = lookups::values(&mut run, 0, step, row.as_ref()).await?;
-    let operation = messages::operation(step, row.as_ref(), values);
-    let operation = operation.ok_or_else(|| Refusal::of_all(refusal::senseless()))?;
-    let sent = Sent { step: 0, row, judged: false };
+    let (operation, sent) = operation(context, step).await?;
     let key = context.once.map(|it| it.key.clone()).unwrap_or_default();
     let answer = call(context, step, operation, key).await;
     let answer = answer.map_err(|status| {
@@ -32,13 +24,29 @@ pub(super) async fn run(context: Context<'_>, step: &Step) -> Result<Outcome, Re
     messages::outcome(&answer, &sent).ok_or_else(|| Refusal::of_all(refusal::senseless()))
 }
 
+/// The step as the store gets it.
+pub(super) async fn operation(
+    context: Context<'_>,
+    step: &Step,
+) -> Result<(Operation, Sent), Refusal> {
+    let mut run = Run::new(context, Stores::default());
+    let row = match messages::row(&step.action) {
+        Some(row) => Some(run.key(0, row).await?),
+        None => None,
+    };
+    let values = lookups::values(&mut run, 0, step, row.as_ref()).await?;
+    let operation = messages::operation(step, row.as_ref(), values);
+    let operation = operation.ok_or_else(|| Refusal::of_all(refusal::senseless()))?;
+    Ok((operation, Sent { step: 0, row, judged: false }))
+}
+
 async fn call(
-    Context { core, call, .. }: Context<'_>,
+    Context { ways, call, .. }: Context<'_>,
     step: &Step,
     operation: Operation,
     idempotency_key: String,
 ) -> Result<Answer, Status> {
-    let (providers, source) = (&core.providers, step.table.source);
+    let (providers, source) = (&ways.providers, step.table.source);
     Ok(match operation {
         Operation::Create(it) => {
             let request = pb::CreateRequest { idempotency_key, ..it };

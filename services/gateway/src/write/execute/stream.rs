@@ -1,5 +1,7 @@
 //! One transaction of one store: as long as the stream, and gone with it.
 
+use std::time::Duration;
+
 use proto::query::v1 as pb;
 use proto::query::v1::transact_request::Step;
 use proto::query::v1::transact_response::Answer;
@@ -9,6 +11,11 @@ use tonic::{Status, Streaming};
 
 use super::super::change_set::Once;
 use crate::providers::{Call, Providers, Store, within};
+
+/// Messages that travel without waiting for the answers of those before.
+const MOST_ON_THE_WAY: usize = 2;
+
+const WORD_EVERY: Duration = Duration::from_secs(5);
 
 /// An open transaction. Dropped, it leaves nothing behind.
 #[derive(Debug)]
@@ -37,7 +44,7 @@ impl Transaction {
             idempotency_key: it.key.clone(),
             request_digest: it.digest.to_vec().into(),
         });
-        let (requests, received) = mpsc::channel(1);
+        let (requests, received) = mpsc::channel(MOST_ON_THE_WAY);
         let step = Some(Step::Begin(begin.unwrap_or_default()));
         // The receiver is right here.
         let _ = requests.try_send(pb::TransactRequest { step });
@@ -63,6 +70,65 @@ impl Transaction {
         }
     }
 
+    /// [`Self::operate`] with [`Self::share`] right behind it.
+    pub(super) async fn operate_and_share(
+        &mut self,
+        operations: Vec<pb::Operation>,
+        link: &str,
+    ) -> Result<(Vec<pb::OperationResult>, Result<Vec<pb::SharedRow>, Status>), Status> {
+        let sent = operations.len();
+        self.send(Step::Operations(pb::Operations { operations })).await;
+        self.send(Step::Share(pb::Share { link: link.to_owned() })).await;
+        let results = match self.answer().await? {
+            Answer::Results(it) if it.results.len() == sent => it.results,
+            _ => return Err(unexpected()),
+        };
+        Ok((results, self.shared().await))
+    }
+
+    /// What it changed of shared rows since it was last asked.
+    pub(super) async fn share(&mut self, link: &str) -> Result<Vec<pb::SharedRow>, Status> {
+        self.send(Step::Share(pb::Share { link: link.to_owned() })).await;
+        self.shared().await
+    }
+
+    /// Writes what the other side has; one answer for each row. With a link, also what the store's own
+    /// rules made of it.
+    pub(super) async fn apply(
+        &mut self,
+        apply: pb::Apply,
+        link: Option<&str>,
+    ) -> Result<(Vec<pb::AppliedRow>, Vec<pb::SharedRow>), Status> {
+        let sent = apply.rows.len();
+        self.send(Step::Apply(apply)).await;
+        if let Some(link) = link {
+            self.send(Step::Share(pb::Share { link: link.to_owned() })).await;
+        }
+        let applied = match self.answer().await? {
+            Answer::Applied(it) if it.rows.len() == sent => it.rows,
+            _ => return Err(unexpected()),
+        };
+        let shared = match link {
+            Some(_) => self.shared().await?,
+            None => Vec::new(),
+        };
+        Ok((applied, shared))
+    }
+
+    /// Does the work while this transaction waits, which its store lets none do for long without a word.
+    pub(super) async fn meanwhile<T>(
+        &mut self,
+        work: impl Future<Output = T>,
+    ) -> Result<T, Status> {
+        let mut work = std::pin::pin!(work);
+        loop {
+            tokio::select! {
+                done = &mut work => return Ok(done),
+                () = tokio::time::sleep(WORD_EVERY) => self.operate(Vec::new()).await.map(drop)?,
+            }
+        }
+    }
+
     pub(super) async fn prepare(mut self, transaction_id: String) -> Result<(), Status> {
         match self.ask(Step::Prepare(pb::Prepare { transaction_id })).await? {
             Answer::Prepared(_) => Ok(()),
@@ -78,10 +144,21 @@ impl Transaction {
         }
     }
 
+    async fn shared(&mut self) -> Result<Vec<pb::SharedRow>, Status> {
+        match self.answer().await? {
+            Answer::Shared(it) => Ok(it.rows),
+            _ => Err(unexpected()),
+        }
+    }
+
     async fn ask(&mut self, step: Step) -> Result<Answer, Status> {
+        self.send(step).await;
+        self.answer().await
+    }
+
+    async fn send(&mut self, step: Step) {
         // Where the other end is gone already, its answer says why.
         let _ = self.requests.send(pb::TransactRequest { step: Some(step) }).await;
-        self.answer().await
     }
 
     async fn answer(&mut self) -> Result<Answer, Status> {

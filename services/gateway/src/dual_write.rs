@@ -1,0 +1,136 @@
+//! What dual-write shares live, and what it is asked about it. Start with [`DualWrite`].
+//!
+//! The gateway knows from a stream which tables are shared; until the first answer a starting gateway waits
+//! a moment, and then goes on as if nothing were: what it does not share, dual-write takes from the stores'
+//! logs. One that loses the stream keeps what it knew.
+
+mod captures;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use proto::dual_write::v1 as pb;
+use proto::dual_write::v1::live_sync_service_client::LiveSyncServiceClient;
+use proto::query::v1::{ApplyRow, SharedRow};
+use rpc::Channel;
+use tokio::sync::watch;
+use tonic::{Request, Status, Streaming};
+
+pub(crate) use self::captures::{Captures, side};
+use crate::providers::{Store, within};
+
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// After its start a gateway waits this long to hear what is shared.
+const FIRST_ANSWER: Duration = Duration::from_secs(2);
+/// A transaction's images may be larger than gRPC's default limit.
+const MAX_MESSAGE: usize = 128 << 20;
+
+/// The way to dual-write, where there is one.
+#[derive(Debug)]
+pub(crate) struct DualWrite {
+    client: Option<LiveSyncServiceClient<Channel>>,
+    current: ArcSwap<Captures>,
+    heard: watch::Sender<bool>,
+    started: Instant,
+}
+
+impl DualWrite {
+    pub(crate) fn new(channel: Option<Channel>) -> Self {
+        let client = |it| LiveSyncServiceClient::new(it).max_decoding_message_size(MAX_MESSAGE);
+        Self {
+            heard: watch::Sender::new(channel.is_none()),
+            client: channel.map(client),
+            current: ArcSwap::default(),
+            started: Instant::now(),
+        }
+    }
+
+    /// What is shared, as far as it is known.
+    pub(crate) async fn captures(&self, deadline: Instant) -> Arc<Captures> {
+        if !*self.heard.borrow() {
+            let until = deadline.min(self.started + FIRST_ANSWER);
+            let mut heard = self.heard.subscribe();
+            let _ = tokio::time::timeout_at(until.into(), heard.wait_for(|it| *it)).await;
+        }
+        self.current.load_full()
+    }
+
+    /// What the other side has to write.
+    pub(crate) async fn translate(
+        &self,
+        source: Store,
+        rows: Vec<SharedRow>,
+        deadline: Instant,
+    ) -> Result<Vec<ApplyRow>, Status> {
+        let request = pb::TranslateChangesRequest { source: side(source).into(), rows };
+        let mut client = self.client()?;
+        let answer = client.translate_changes(until(request, deadline));
+        Ok(within(deadline, answer).await?.into_inner().rows)
+    }
+
+    /// Whether the whole is to be run again.
+    pub(crate) async fn report(
+        &self,
+        failure: pb::ReportFailureRequest,
+        deadline: Instant,
+    ) -> Result<bool, Status> {
+        let mut client = self.client()?;
+        let answer = client.report_failure(until(failure, deadline));
+        Ok(within(deadline, answer).await?.into_inner().queued)
+    }
+
+    /// Hears what is shared, until the task is aborted.
+    pub(crate) async fn follow(self: Arc<Self>) {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let error = match self.subscribe().await {
+                Ok(stream) => self.drain(stream, &mut pause).await,
+                Err(status) => status,
+            };
+            tracing::warn!(error = %error, "lost what dual-write shares; connecting again");
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    pub(crate) fn is_there(&self) -> bool {
+        self.client.is_some()
+    }
+
+    async fn subscribe(&self) -> Result<Streaming<pb::WatchCapturesResponse>, Status> {
+        let answer = self.client()?.watch_captures(pb::WatchCapturesRequest {}).await?;
+        Ok(answer.into_inner())
+    }
+
+    /// Returns why it ended.
+    async fn drain(
+        &self,
+        mut stream: Streaming<pb::WatchCapturesResponse>,
+        pause: &mut Duration,
+    ) -> Status {
+        loop {
+            match stream.message().await {
+                Ok(Some(captures)) => {
+                    *pause = FIRST_PAUSE;
+                    self.current.store(Arc::new(Captures::new(captures)));
+                    self.heard.send_replace(true);
+                }
+                Ok(None) => return Status::unavailable("the stream ended"),
+                Err(status) => return status,
+            }
+        }
+    }
+
+    fn client(&self) -> Result<LiveSyncServiceClient<Channel>, Status> {
+        self.client.clone().ok_or_else(|| Status::unavailable("there is no dual-write"))
+    }
+}
+
+/// Of no user: that it is the gateway's is what dual-write wants to know.
+fn until<T>(message: T, deadline: Instant) -> Request<T> {
+    let mut request = Request::new(message);
+    request.set_timeout(deadline.saturating_duration_since(Instant::now()));
+    request
+}

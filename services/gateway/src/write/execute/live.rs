@@ -1,0 +1,215 @@
+//! What a transaction changed of rows that live maps share, in the other store before both end
+//! (spec dual-write-and-events A3).
+//!
+//! A side is asked what it changed (`Share`, right behind the last operations), dual-write says what that is
+//! in the words of the other side, and that side writes it (`Apply`) in a transaction that is open there or
+//! that is opened meanwhile. What its own rules made of it comes back with the answer and goes the other way, until
+//! nothing is left to say, or [`MOST_TURNS`] were taken: the rest is left to the log's reader. Then both
+//! end as all transactions over two stores do. Where nothing was shared, nothing of this happens.
+//!
+//! A mapped write of one row costs, after its `Begin`: operations with `Share` (1), translation beside
+//! the other side's `Begin` (1), `Apply` with `Share` (1), prepare, commit, settle (3): seven round trips, of which
+//! a write that is not mapped, and that one call is not enough for, takes three. A change that the other
+//! side has already ends with one commit, after five.
+//!
+//! The peer has no idempotency key: what the client asks is recorded where its own operations are, and the other side
+//! follows the decision. Dropping the streams leaves nothing on either side.
+
+mod both_changed;
+mod refused;
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use commit::{TransactionId, step};
+use proto::query::v1 as pb;
+use tonic::Status;
+
+use super::attempt::{self, Stores};
+use super::stream::{Opened, Transaction};
+use super::{Context, Refusal, reads_only, refusal};
+use crate::error::GatewayError;
+use crate::providers::{Store, within};
+
+/// How often one side is told what the other made of what it was told.
+const MOST_TURNS: usize = 3;
+/// What is left of a save's time for telling why it failed: a tenth, and this at most.
+const LAST_WORD: Duration = Duration::from_secs(1);
+
+/// Changes that the other side does not have yet, by the store that made them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Shared {
+    erp: Vec<pb::SharedRow>,
+    organization: Vec<pb::SharedRow>,
+}
+
+/// A transaction that both stores take part in since one of them shared.
+pub(super) struct Spread<'a> {
+    context: Context<'a>,
+    /// Where the change comes from; the ERP where it comes from both.
+    source: Store,
+    /// Those that share it.
+    maps: BTreeSet<String>,
+    id: TransactionId,
+    /// The other side is waited for until then.
+    until: Instant,
+    /// What was changed on both sides, where it was.
+    mixed: Option<Shared>,
+}
+
+/// Brings both stores to the same; `None` where nothing is shared.
+pub(super) async fn spread<'a>(
+    context: Context<'a>,
+    stores: &mut Stores,
+    shared: Shared,
+    id: TransactionId,
+) -> Result<Option<Spread<'a>>, Refusal> {
+    let Some(source) = shared.first() else { return Ok(None) };
+    let spread = Spread::new(context, source, &shared, id);
+    let most = if spread.mixed.is_some() { MOST_TURNS + 1 } else { MOST_TURNS };
+    let mut left = shared;
+    for turn in 1..=most {
+        let Some(source) = left.first() else { break };
+        let rows = std::mem::take(left.of(source));
+        let corrections = spread.turn(stores, (source, rows), turn, turn < most).await?;
+        left.of(source.other()).extend(corrections);
+    }
+    Ok(Some(spread))
+}
+
+impl Shared {
+    pub(super) fn of(&mut self, store: Store) -> &mut Vec<pb::SharedRow> {
+        match store {
+            Store::Erp => &mut self.erp,
+            Store::Organization => &mut self.organization,
+        }
+    }
+
+    fn rows(&self, store: Store) -> &[pb::SharedRow] {
+        match store {
+            Store::Erp => &self.erp,
+            Store::Organization => &self.organization,
+        }
+    }
+
+    fn first(&self) -> Option<Store> {
+        [Store::Erp, Store::Organization].into_iter().find(|it| !self.rows(*it).is_empty())
+    }
+}
+
+impl<'a> Spread<'a> {
+    fn new(context: Context<'a>, source: Store, shared: &Shared, id: TransactionId) -> Self {
+        let rows = shared.erp.iter().chain(&shared.organization);
+        let maps: BTreeSet<String> = rows.map(|it| it.map.clone()).collect();
+        let mixed = !shared.erp.is_empty() && !shared.organization.is_empty();
+        let now = Instant::now();
+        let left = context.call.deadline.saturating_duration_since(now);
+        let mut patience = left.saturating_sub(LAST_WORD.min(left / 10));
+        if context.captures.queue_when_away(maps.iter()) {
+            // What is left is for saving without the other side.
+            patience /= 2;
+        }
+        let until = now + patience.min(context.captures.patience(maps.iter()));
+        Self { context, source, maps, id, until, mixed: mixed.then(|| shared.clone()) }
+    }
+
+    /// The store takes part because of maps, and not because the user writes to it.
+    pub(super) fn is_peer(&self, store: Store) -> bool {
+        let mut writes = self.context.steps.iter().filter(|it| !reads_only(it));
+        !writes.any(|it| Store::of(it.table.source) == Some(store))
+    }
+
+    /// Tells the other side, and returns what its rules made of it, if that is wanted.
+    async fn turn(
+        &self,
+        stores: &mut Stores,
+        (source, rows): (Store, Vec<pb::SharedRow>),
+        turn: usize,
+        wants_corrections: bool,
+    ) -> Result<Vec<pb::SharedRow>, Refusal> {
+        let Context { ways, captures, .. } = self.context;
+        let (Some(own), peer) = stores.sides(source) else {
+            return Err(Refusal::of_all(refusal::senseless()));
+        };
+        let waits = |status: Status| attempt::of_store(self.context, source, &status);
+        let (translated, opened) = own
+            .meanwhile(async {
+                let translated = ways.dual_write.translate(source, rows, self.until);
+                tokio::join!(translated, self.open(source.other(), peer.is_none()))
+            })
+            .await
+            .map_err(waits)?;
+        let mut rows = match translated {
+            Ok(rows) if rows.is_empty() => return Ok(Vec::new()),
+            Ok(rows) => rows,
+            Err(status) => return Err(self.refused(source, &status, None).await),
+        };
+        step("translated");
+        let opened = match opened {
+            Ok(opened) => opened,
+            Err(status) => return Err(self.refused(source, &status, None).await),
+        };
+        let is_new = opened.is_some();
+        let Some(transaction) = opened.or_else(|| peer.take()) else {
+            return Err(Refusal::of_all(refusal::senseless()));
+        };
+        let transaction = peer.insert(transaction);
+        if let Some(mixed) = &self.mixed {
+            both_changed::keep_to_what_was_changed(&mut rows, mixed.rows(source.other()));
+        }
+        let link = wants_corrections.then_some(captures.link.as_str());
+        let apply = pb::Apply {
+            rows: rows.clone(),
+            origin: self.id.to_string(),
+            lock_timeout_milliseconds: patience(source),
+        };
+        let applying = within(self.until, transaction.apply(apply, link));
+        let applied = own.meanwhile(applying).await.map_err(waits)?;
+        let (applied, corrections) = match applied {
+            Ok(answer) => answer,
+            Err(status) if refusal::is_in_the_way(&status) => {
+                return Err(Refusal::of_transaction(&status, None, GatewayError::conflict()));
+            }
+            Err(status) => {
+                let row = refusal::operation(&status).and_then(|at| rows.get(at));
+                return Err(self.refused(source, &status, row).await);
+            }
+        };
+        step("applied");
+        if let Some(mixed) = &self.mixed {
+            let written = rows.iter().zip(&applied);
+            both_changed::check(captures, mixed, (source, turn), written)
+                .map_err(Refusal::of_all)?;
+        }
+        if is_new && corrections.is_empty() && applied.iter().all(changed_nothing) {
+            *peer = None;
+        }
+        Ok(corrections)
+    }
+
+    /// A transaction of the store, where there is none yet.
+    async fn open(&self, store: Store, is_wanted: bool) -> Result<Option<Transaction>, Status> {
+        if !is_wanted {
+            return Ok(None);
+        }
+        let Context { ways, call, .. } = self.context;
+        let opening = Transaction::open(&ways.providers, call, store, None);
+        match within(self.until, opening).await? {
+            Opened::Fresh(it) => Ok(Some(*it)),
+            Opened::Recorded(_) => Err(Status::internal("a transaction without a key was known")),
+        }
+    }
+}
+
+/// How long a row is waited for that somebody else holds, in milliseconds. Two saves of one row, one on each
+/// side, wait for each other: the platform's gives way, and the ERP's goes on.
+fn patience(source: Store) -> i32 {
+    match source {
+        Store::Erp => 500,
+        Store::Organization => 200,
+    }
+}
+
+fn changed_nothing(row: &pb::AppliedRow) -> bool {
+    row.kind() == pb::AppliedKind::Unchanged && row.conflicting_columns.is_empty()
+}
