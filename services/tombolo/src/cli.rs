@@ -3,6 +3,7 @@
 mod add_in;
 mod capacity;
 mod directory;
+mod dual_write;
 mod environment;
 mod output;
 
@@ -22,6 +23,10 @@ pub(crate) use directory::{
     DirectoryImportArgs, DutyArgs, DutyFields, EntryCommand, OperationName, PrivilegeArgs,
     PrivilegeFields, RoleArgs, RoleFields, UserArgs, UserCommand, UserFields,
 };
+pub(crate) use dual_write::{
+    AlertCommand, AlertFields, DualWriteArgs, DualWriteCommand, ErrorFilter, ExplainArgs,
+    LinkCommand, ReconcileCommand, ResumeArgs, RunCommand, StartArgs, StopArgs,
+};
 pub(crate) use environment::{
     AgreementArgs, CopyArgs, CreateArgs, CreatePlatformArgs, DatabaseArgs, EnvArgs, EnvCommand,
     InstallFinopsArgs, RestoreArgs, SettingsArgs, SetupArgs, WriteArgs,
@@ -39,6 +44,7 @@ Examples:
   tombolo env list                               # environments and their links
   tombolo capacity show                          # storage: entitled, used, free
   tombolo addin install data-export --environment contoso-prod --agree
+  tombolo dual-write list                        # maps of rows that are on both sides
   tombolo serve query --config query.toml        # one service of a cluster";
 
 /// Where `tombolo dev` keeps everything, and where it listens.
@@ -82,6 +88,8 @@ pub(crate) enum Command {
     Capacity(CapacityArgs),
     /// Manages add-ins of linked environments.
     Addin(AddInArgs),
+    /// Keeps rows that must exist on both sides the same.
+    DualWrite(Box<DualWriteArgs>),
 }
 
 /// Where the system is, and as whom it is called.
@@ -158,6 +166,7 @@ pub(crate) enum ServiceName {
     Capacity,
     Lifecycle,
     DataExport,
+    DualWrite,
 }
 
 #[derive(Debug, Args)]

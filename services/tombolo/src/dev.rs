@@ -7,6 +7,7 @@ mod control_plane;
 mod databases;
 mod demo_model;
 mod directory;
+mod dual_write;
 mod empty_model;
 mod environments;
 mod erp_users;

@@ -9,6 +9,7 @@ mod cli;
 mod client;
 mod confirm;
 mod dev;
+mod dual_write_command;
 mod env_command;
 mod erp_directory;
 mod exit;
@@ -67,5 +68,6 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Env(args) => env_command::run(*args).await,
         Command::Capacity(args) => capacity_command::run(args).await,
         Command::Addin(args) => add_in_command::run(args).await,
+        Command::DualWrite(args) => dual_write_command::run(*args).await,
     }
 }

@@ -12,6 +12,7 @@ use anyhow::{Context as _, Result, anyhow};
 use capacity::Capacity;
 use catalog::Catalog;
 use data_export::DataExport;
+use dual_write::DualWrite;
 use gateway::{Clients, Gateway};
 use lifecycle::Lifecycle;
 use organization::Organization;
@@ -64,6 +65,7 @@ async fn serve(
         ServiceName::Capacity => process.capacity(shutdown).await,
         ServiceName::Lifecycle => process.lifecycle(shutdown).await,
         ServiceName::DataExport => process.data_export(shutdown).await,
+        ServiceName::DualWrite => process.dual_write(shutdown).await,
         ServiceName::Gateway => process.gateway(shutdown).await,
     }
 }
@@ -97,6 +99,11 @@ impl Process {
             .get(name)
             .with_context(|| format!("the settings lack peers.{name}"))?;
         Ok(Channel::tcp(address, &service(name), &self.credentials.identity)?)
+    }
+
+    /// A service that the environment can be without.
+    fn optional_peer(&self, name: &str) -> Result<Option<Channel>> {
+        self.settings.peers.contains_key(name).then(|| self.peer(name)).transpose()
     }
 
     /// A server that believes what user-context signs.
@@ -209,6 +216,19 @@ impl Process {
         self.run(service.register(server), std::future::ready(()), shutdown).await
     }
 
+    async fn dual_write(self, shutdown: Shutdown) -> Result<()> {
+        let config = self.settings.dual_write.clone().context("the settings lack [dual_write]")?;
+        let clients = dual_write::Clients {
+            query: self.peer("query")?,
+            organization: self.peer("organization")?,
+            catalog: self.peer("catalog")?,
+            user_context: self.peer("user_context")?,
+        };
+        let service = DualWrite::start(config, clients).await?;
+        let (server, _keeper) = self.server()?;
+        self.run(service.register(server), std::future::ready(()), shutdown).await
+    }
+
     async fn gateway(self, shutdown: Shutdown) -> Result<()> {
         let settings = self.settings.gateway.clone().context("the settings lack [gateway]")?;
         let clients = Clients {
@@ -218,6 +238,7 @@ impl Process {
             user_context: self.peer("user_context")?,
             lifecycle: self.peer("lifecycle")?,
             capacity: self.peer("capacity")?,
+            dual_write: self.optional_peer("dual_write")?,
         };
         let service = Gateway::new(clients, settings.config()?);
         let tls = settings.tls()?;
@@ -255,5 +276,6 @@ fn name(service: ServiceName) -> &'static str {
         ServiceName::Capacity => "capacity",
         ServiceName::Lifecycle => "lifecycle",
         ServiceName::DataExport => "data-export",
+        ServiceName::DualWrite => "dual-write",
     }
 }

@@ -22,7 +22,7 @@ fn the_command_line_is_sound() {
 
 #[test]
 fn the_exit_codes_are_in_the_help() {
-    for command in ["env", "capacity", "addin"] {
+    for command in ["env", "capacity", "addin", "dual-write"] {
         let help = parse(&[command, "--help"]).unwrap_err().to_string();
         assert!(help.contains("3  the operation failed and can be resumed"), "{help}");
         assert!(help.contains("Examples:"), "{help}");

@@ -29,6 +29,11 @@ impl Companies {
         Ok(())
     }
 
+    /// Codes of all of them.
+    pub(super) async fn codes(&self) -> Result<Vec<String>> {
+        Ok(self.read().await?.into_iter().map(|it| it.code).collect())
+    }
+
     async fn read(&self) -> Result<Vec<Company>> {
         let output = |field: &str| pb::OutputColumn {
             column: Some(pb::ColumnRef {

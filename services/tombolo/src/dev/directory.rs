@@ -73,6 +73,11 @@ impl Directory {
         Self { sample_data, ..self }
     }
 
+    /// Where the ERP lists its legal entities, if it has some.
+    pub(super) fn companies(&self) -> Option<Companies> {
+        self.companies.clone()
+    }
+
     /// Imports everything. An ERP that is down does not keep the system from starting: what it has
     /// follows when it is back.
     pub(super) async fn import(&self, user_context: &UserContext) {

@@ -160,7 +160,7 @@ impl All {
 
     async fn start(&self, name: &str, place: Served) -> Result<Running> {
         let erp = self.erp_of(&place)?;
-        let settings = self.settings(&place, &erp)?;
+        let settings = self.settings(name, &place, &erp)?;
         let (mut platform, sources) = tokio::try_join!(
             Platform::start(rpc::Environment::generate(), settings),
             Sources::read(erp.model_dir.to_owned())
@@ -172,6 +172,7 @@ impl All {
                 organization: platform.organization(caller)?,
                 query: platform.query(caller)?,
                 user_context: platform.user_context(caller)?,
+                dual_write: Some(platform.dual_write(caller)?),
                 lifecycle: platform.channel(("lifecycle", &peers.lifecycle), caller)?,
                 capacity: platform.channel(("capacity", &peers.capacity), caller)?,
             })
@@ -179,7 +180,7 @@ impl All {
         let directory = Directory::new(&self.home, &erp.url, sources, &clients("tombolo")?);
         let mut config = gateway::Config::new(
             self.issuer.authorization_uri(),
-            format!("{}://{name}{DOMAIN}:{}", self.scheme, self.port),
+            self.url(name),
             self.home.secret("page-token.key")?,
         );
         // The data directory is this process's alone.
@@ -191,6 +192,11 @@ impl All {
         tracing::info!(name, "an environment is served");
         let web = gateway.http_router();
         Ok(Running { place, _platform: platform, _gateway: gateway, web })
+    }
+
+    /// Root of the Web API of the environment with this host.
+    fn url(&self, name: &str) -> String {
+        format!("{}://{name}{DOMAIN}:{}", self.scheme, self.port)
     }
 
     /// Without a link: nothing to read, and nowhere to read it.
@@ -206,7 +212,7 @@ impl All {
         })
     }
 
-    fn settings(&self, place: &Served, erp: &Erp<'_>) -> Result<Settings> {
+    fn settings(&self, name: &str, place: &Served, erp: &Erp<'_>) -> Result<Settings> {
         let url = elsewhere(&self.platform_url, &place.database, &place.database_role)?;
         // Roles that came with an ERP stay when it goes: users have them.
         let roles_of = place.erp_database.is_some().then(|| erp.model_dir.to_owned());
@@ -222,7 +228,11 @@ impl All {
                 erp_connections: ERP_CONNECTIONS,
                 ..self.erp.clone()
             },
-            organization: organization::Config::new(url),
+            organization: organization::Config::new(url.clone()),
+            dual_write: dual_write::Config {
+                web_api_url: format!("{}/api/data/v9.2", self.url(name)),
+                ..dual_write::Config::new(url)
+            },
         })
     }
 }

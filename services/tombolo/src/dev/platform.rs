@@ -5,11 +5,14 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use catalog::Catalog;
+use dual_write::DualWrite;
 use organization::Organization;
 use query::Query;
 use rpc::{AssertionVerifier, Channel, Environment, Server, TrustKeeper, keep_trust};
 use tonic::service::Routes;
 use user_context::UserContext;
+
+const DUAL_WRITE: &str = "dual-write";
 
 /// What each of them is told.
 #[derive(Debug)]
@@ -18,6 +21,7 @@ pub(super) struct Settings {
     pub(super) catalog: catalog::Config,
     pub(super) query: query::Config,
     pub(super) organization: organization::Config,
+    pub(super) dual_write: dual_write::Config,
 }
 
 /// All of them but the gateway.
@@ -28,11 +32,13 @@ pub(super) struct Platform {
     // Kept because they stop when dropped.
     _catalog: Catalog,
     _organization: Organization,
+    _dual_write: DualWrite,
     services: Environment,
     users: Routes,
     definitions: Routes,
     native: Routes,
     rows: Routes,
+    synchronization: Routes,
     trust: Vec<TrustKeeper>,
 }
 
@@ -67,17 +73,28 @@ impl Platform {
         let organization = Organization::start(settings.organization, users_of).await?;
         let native = starting.serve("organization", |it| organization.register(it)).await?;
 
+        let clients = dual_write::Clients {
+            query: starting.channel(("query", &rows), DUAL_WRITE)?,
+            organization: starting.channel(("organization", &native), DUAL_WRITE)?,
+            catalog: starting.channel(("catalog", &definitions), DUAL_WRITE)?,
+            user_context: starting.channel(("user-context", &starting.users), DUAL_WRITE)?,
+        };
+        let dual_write = DualWrite::start(settings.dual_write, clients).await?;
+        let synchronization = starting.serve(DUAL_WRITE, |it| dual_write.register(it)).await?;
+
         let Starting { services, users, trust } = starting;
         let platform = Self {
             user_context,
             query,
             _catalog: catalog,
             _organization: organization,
+            _dual_write: dual_write,
             services,
             users,
             definitions,
             native,
             rows,
+            synchronization,
             trust,
         };
         let native_of = platform.organization("user-context")?;
@@ -95,6 +112,10 @@ impl Platform {
 
     pub(super) fn query(&self, caller: &str) -> Result<Channel> {
         self.channel(("query", &self.rows), caller)
+    }
+
+    pub(super) fn dual_write(&self, caller: &str) -> Result<Channel> {
+        self.channel((DUAL_WRITE, &self.synchronization), caller)
     }
 
     pub(super) fn user_context(&self, caller: &str) -> Result<Channel> {

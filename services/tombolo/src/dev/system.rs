@@ -61,13 +61,14 @@ impl System {
                 organization: platform.organization(caller)?,
                 query: platform.query(caller)?,
                 user_context: platform.user_context(caller)?,
+                dual_write: Some(platform.dual_write(caller)?),
                 lifecycle: control_plane.lifecycle(&platform, caller)?,
                 capacity: control_plane.capacity(&platform, caller)?,
             })
         };
         let directory = Directory::new(home, databases.erp_url(), sources, &clients("tombolo")?)
             .with_sample_data(databases.wants_sample_data());
-        let tenant = Tenant::new(home, &clients("tombolo")?, over)?;
+        let tenant = Tenant::new(home, &clients("tombolo")?, directory.companies(), over)?;
         let authorization_uri = platform.user_context.authorization_uri().unwrap_or_default();
         let mut config = gateway::Config::new(
             authorization_uri.to_owned(),
@@ -121,5 +122,9 @@ fn settings(over: Over<'_>) -> Settings {
         catalog: catalog::Config::new(databases.platform_url(), model_dir.to_owned()),
         query: erp.clone(),
         organization: organization::Config::new(databases.platform_url()),
+        dual_write: dual_write::Config {
+            web_api_url: format!("{url}/api/data/v9.2"),
+            ..dual_write::Config::new(databases.platform_url())
+        },
     }
 }

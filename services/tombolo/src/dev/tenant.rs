@@ -19,7 +19,9 @@ use rpc::ErrorReason;
 use tonic::{Request, Status};
 
 use super::administrator::Administrator;
+use super::companies::Companies;
 use super::databases::PLATFORM;
+use super::dual_write::DualWriteLink;
 use super::progress::Progress;
 use super::system::Over;
 use crate::home::Home;
@@ -47,6 +49,7 @@ const SETUP_WITHIN: Duration = Duration::from_secs(90);
 pub(super) struct Tenant {
     administrator: Administrator,
     clients: Clients,
+    dual_write: Option<DualWriteLink>,
     erp_database: String,
     web_api_url: String,
 }
@@ -73,9 +76,21 @@ pub(super) enum Link {
 }
 
 impl Tenant {
-    pub(super) fn new(home: &Home, clients: &Clients, over: Over<'_>) -> Result<Self> {
+    pub(super) fn new(
+        home: &Home,
+        clients: &Clients,
+        companies: Option<Companies>,
+        over: Over<'_>,
+    ) -> Result<Self> {
+        let administrator = Administrator::new(home, clients.user_context.clone());
+        let dual_write = clients.dual_write.clone().map(|dual_write| DualWriteLink {
+            administrator: administrator.clone(),
+            dual_write,
+            companies,
+        });
         Ok(Self {
-            administrator: Administrator::new(home, clients.user_context.clone()),
+            administrator,
+            dual_write,
             clients: clients.clone(),
             erp_database: over.databases.erp_database()?,
             web_api_url: over.url.to_owned(),
@@ -84,7 +99,13 @@ impl Tenant {
 
     /// Prepares everything. What fails keeps nothing else from working.
     pub(super) async fn prepare(&self, lifecycle: &Lifecycle, link: bool) -> Link {
-        self.link(lifecycle, link).await.unwrap_or_else(Link::Failed)
+        let link = self.link(lifecycle, link).await.unwrap_or_else(Link::Failed);
+        if let (Link::Linked { platform_environment }, Some(dual_write)) = (&link, &self.dual_write)
+            && let Err(error) = dual_write.make(&erp_environment(), platform_environment).await
+        {
+            tracing::error!(error = format!("{error:#}"), "dual-write is not linked");
+        }
+        link
     }
 
     async fn link(&self, lifecycle: &Lifecycle, link: bool) -> Result<Link> {

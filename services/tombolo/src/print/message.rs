@@ -56,6 +56,24 @@ shown! {
     capacity::PoolForecast;
     capacity::TableUsage;
     capacity::UsageSample;
+    dual_write::Activity;
+    dual_write::Alert;
+    dual_write::AlertRule;
+    dual_write::Difference;
+    dual_write::ExplainRecordResponse;
+    dual_write::FailedChange;
+    dual_write::FilterTest;
+    dual_write::HealthCheck;
+    dual_write::ImportMapsResponse;
+    dual_write::InitialSync;
+    dual_write::InitialSyncError;
+    dual_write::Link;
+    dual_write::MapVersion;
+    dual_write::PendingChange;
+    dual_write::Reconciliation;
+    dual_write::RepairDifferencesResponse;
+    dual_write::TableMap;
+    dual_write::ValidationIssue;
     lifecycle::AddIn;
     lifecycle::AddInInstallation;
     lifecycle::Backup;
@@ -107,7 +125,9 @@ fn value(it: &Field, kind: &Kind) -> Value {
         Field::F32(it) => json!(it),
         Field::F64(it) => json!(it),
         Field::String(it) => json!(it),
-        Field::Bytes(it) => json!(it.as_ref()),
+        // Of the contracts, sixteen bytes are a GUID.
+        Field::Bytes(it) => uuid::Uuid::from_slice(it)
+            .map_or_else(|_| json!(it.as_ref()), |it| json!(it.to_string())),
         Field::EnumNumber(it) => {
             kind.as_enum().map_or_else(|| json!(it), |descriptor| enumeration(*it, descriptor))
         }

@@ -154,6 +154,18 @@ words! {
     capacity::NoticeKind "NOTICE_KIND_";
     capacity::Pool "POOL_";
     capacity::ProductKind "PRODUCT_KIND_";
+    dual_write::AlertAction "ALERT_ACTION_";
+    dual_write::ChangeOperation "CHANGE_OPERATION_";
+    dual_write::DifferenceKind "DIFFERENCE_KIND_";
+    dual_write::FindingKind "FINDING_KIND_";
+    dual_write::InitialSyncState "INITIAL_SYNC_STATE_";
+    dual_write::MapState "MAP_STATE_";
+    dual_write::ReconciliationState "RECONCILIATION_STATE_";
+    dual_write::ResumeMode "RESUME_MODE_";
+    dual_write::RetryState "RETRY_STATE_";
+    dual_write::Side "SIDE_";
+    dual_write::SyncErrorKind "SYNC_ERROR_KIND_";
+    dual_write::SyncMode "SYNC_MODE_";
     lifecycle::AddInInstallationState "ADD_IN_INSTALLATION_STATE_";
     lifecycle::DualWriteStatus "DUAL_WRITE_STATUS_";
     lifecycle::FailureKind "FAILURE_KIND_";

@@ -36,6 +36,7 @@ pub(super) struct Settings {
     pub(super) capacity: Option<capacity::Config>,
     pub(super) lifecycle: Option<lifecycle::Config>,
     pub(super) data_export: Option<data_export::Config>,
+    pub(super) dual_write: Option<dual_write::Config>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
