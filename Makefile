@@ -11,6 +11,8 @@ PROFILE ?= dev
 ARGS ?=
 # Of `make crash-test` and `make setup-faults`, unless given.
 KILLS ?=
+# Of `make dual-write-checker`, unless given.
+FAULTS ?=
 # Of `make non-interference`.
 READS ?= 600
 
@@ -22,7 +24,7 @@ export RUST_BACKTRACE ?= 1
 target_dir := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),$(CURDIR)/target)
 step := scripts/step.sh
 
-.PHONY: help bootstrap run test differential crash-test setup-faults non-interference unit-and-e2e lint fmt fmt-check clippy proto-lint bench load-test fuzz clean
+.PHONY: help bootstrap run test differential crash-test setup-faults dual-write-checker non-interference unit-and-e2e lint fmt fmt-check clippy proto-lint bench load-test fuzz clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  \033[1m%-16s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -80,6 +82,11 @@ setup-faults: ## Kill the system while it sets environments up and look at what 
 	@scripts/postgres.sh
 	cargo build --bin tombolo
 	KILLS='$(or $(KILLS),200)' TOMBOLO_BIN='$(target_dir)/debug/tombolo' cargo test -p tests --test setup_faults
+
+dual-write-checker: ## Break everything while clients write on both sides, and compare them; FAULTS=50 for fewer
+	@scripts/postgres.sh
+	cargo build --bin tombolo
+	FAULTS='$(or $(FAULTS),1000)' TOMBOLO_BIN='$(target_dir)/debug/tombolo' cargo test -p tests --test dual_write_checker
 
 non-interference: ## Ask as users over two databases that differ in what these may not see; READS=100000 for many
 	@scripts/postgres.sh

@@ -146,7 +146,7 @@ async fn a_wrong_value_names_its_column(world: &World) -> Result<()> {
             "name",
             json!(long),
             "0x80044331",
-            "exceeded the maximum allowed length of '160'",
+            "exceeded the maximum allowed length of '255'",
         ),
         bad("contacts", "lastname", json!(long), "0x80044331", "lastname"),
         bad(

@@ -176,7 +176,7 @@ async fn a_change_set_over_both_stores_fails_as_one(world: &World) -> Result<()>
         ),
         (Part::post(CUSTOMER_SET, &json!({ "mserp_nosuch": 1 })), 400, "mserp_nosuch"),
         (Part::post("accounts", &json!({ "name": "x", "accountnumber": "US-000001" })), 412, ""),
-        (Part::post("accounts", &json!({ "name": "x".repeat(200) })), 400, "name"),
+        (Part::post("accounts", &json!({ "name": "x".repeat(300) })), 400, "name"),
         (
             Part::patch(nobody, &json!({ "name": "x" })).header("If-Match", "*"),
             404,

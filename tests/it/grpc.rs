@@ -391,7 +391,7 @@ async fn call(channel: &Channel, path: &str, token: &str) -> Result<Result<(), S
 
 async fn services_of_later_are_unimplemented(world: &World) -> Result<()> {
     let channel = channel(world).await?;
-    let later = ["tombolo.dual_write.v1", "tombolo.events.v1"];
+    let later = ["tombolo.events.v1"];
     let methods = methods()?;
     for package in later {
         let of_package: Vec<_> = methods.iter().filter(|(it, _)| it == package).collect();

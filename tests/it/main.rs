@@ -15,6 +15,7 @@ mod contention;
 mod cost;
 mod cross;
 mod door;
+mod dual_write;
 mod environments;
 mod expand;
 mod fetch;
@@ -66,6 +67,7 @@ async fn main() -> ExitCode {
     let mut runner = Runner::from_arguments();
     Box::pin(shared(&mut runner)).await;
     Box::pin(writing(&mut runner)).await;
+    Box::pin(dual_write::run(&mut runner)).await;
     Box::pin(matrix::run(&mut runner)).await;
     Box::pin(portal::run(&mut runner)).await;
     Box::pin(lifecycle::run(&mut runner)).await;

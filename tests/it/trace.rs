@@ -122,7 +122,12 @@ async fn a_list_of_all_columns_counts_in_the_same_statement(world: &World) -> Re
         for _ in 0..10 {
             world.admin.json(&path).await?;
         }
-        let statements = world.erp.statements().await?;
+        // Beside what looks after the log, which nobody waits for.
+        let of_log = |it: &str| {
+            ["tombolo.", "to_regclass", "pg_control_system"].iter().any(|word| it.contains(word))
+        };
+        let mut statements = world.erp.statements().await?;
+        statements.retain(|(text, _)| !of_log(text));
         // One text, run ten times: nothing around it, and it stays prepared.
         if statements.len() == 1 && statements[0].1 == 10 {
             return Ok(());

@@ -1,10 +1,13 @@
 //! A real ERP's database and the model that was imported from it: every table is served.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use serde_json::{Value, json};
+use tests::dual_write::maps::Maps;
 use tests::runner::{Case, Runner};
 use tests::{Erp, Start, System, run_tombolo, workspace};
 use tokio::process::Command;
@@ -18,10 +21,15 @@ const CASES: &[TrytonCase] = tests::cases![World:
     every_foreign_key_is_a_join_in_odata_and_in_fetchxml,
     importing_again_gives_a_model_that_serves,
     users_may_do_what_their_groups_in_tryton_may,
+    parties_and_accounts_are_kept_the_same,
 ];
 
 const CREATED_WITHIN: Duration = Duration::from_secs(160);
 const REVOKED_WITHIN: Duration = Duration::from_secs(2);
+/// What Tryton writes is on the platform by then, on a machine that does other things too.
+const FOLLOWED_WITHIN: Duration = Duration::from_secs(20);
+/// Tryton reads its modules first.
+const PARTY_WITHIN: Duration = Duration::from_secs(60);
 /// What `@odata.count` stops at.
 const COUNT_LIMIT: i64 = 5_000;
 
@@ -59,6 +67,24 @@ impl World {
         let system =
             System::start(&Start::dev(data.path()).over(&erp.url().await?, &model)).await?;
         Ok(Self { erp, system, data })
+    }
+
+    /// Has Tryton's own code write or read a party. Returns its name.
+    async fn party(&self, arguments: &[&str]) -> Result<Value> {
+        let cache = std::env::var_os("TOMBOLO_CACHE").map(PathBuf::from);
+        let python = cache.unwrap_or_else(|| workspace().join(".cache")).join("tryton/bin/python");
+        let mut command = Command::new(python);
+        command.arg(workspace().join("tests/clients/tryton_party.py")).arg("tryton");
+        // Tryton knows no `postgres://`.
+        let url = self.erp.url().await?.replacen("postgres://", "postgresql://", 1);
+        command.args(arguments).env("TRYTOND_DATABASE__URI", url);
+        command.stdin(Stdio::null()).kill_on_drop(true);
+        let output = timeout(PARTY_WITHIN, command.output()).await.context("it does not end")??;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        ensure!(output.status.success(), "{}\n{}", text(&output.stdout), text(&output.stderr));
+        let last = text(&output.stdout);
+        let last = last.lines().last().context("it says nothing")?;
+        Ok(serde_json::from_str(last)?)
     }
 
     /// Entity sets by physical name, as the command line lists them; all are made visible.
@@ -289,4 +315,39 @@ async fn users_may_do_what_their_groups_in_tryton_may(world: &World) -> Result<(
     let web = world.system.web("sally").await?;
     let gone = web.eventually("mserp_salesales/$count", REVOKED_WITHIN, |it| it.status == 403);
     gone.await.map(drop)
+}
+
+/// What Tryton's own code writes is an account, and what is written on the platform is what Tryton reads.
+async fn parties_and_accounts_are_kept_the_same(world: &World) -> Result<()> {
+    let (web, maps) = (world.system.web("admin").await?, Maps::of(&world.system).await?);
+    let before = world.party(&["write", "DW-BEFORE", "There before"]).await?;
+    ensure!(before == "There before", "{before}");
+    maps.start("maps/parties-accounts", false).await.with_context(|| world.system.log())?;
+    let account =
+        |code: &str| format!("accounts?$select=name,accountid&$filter=accountnumber eq '{code}'");
+    let is_named = async |code: &str, name: &str| {
+        let found = |it: &tests::Answer| {
+            it.parse().is_ok_and(|it| it["value"][0]["name"].as_str() == Some(name))
+        };
+        web.eventually(&account(code), FOLLOWED_WITHIN, found).await.map(drop)
+    };
+    is_named("DW-BEFORE", "There before").await?;
+    for name in ["Made by Tryton", "Renamed by Tryton"] {
+        let written = world.party(&["write", "DW-TRYTON", name]).await?;
+        ensure!(written == name, "{written}");
+        is_named("DW-TRYTON", name).await?;
+    }
+    let found = web.json(&account("DW-TRYTON")).await?;
+    let id = found["value"][0]["accountid"].as_str().context("no account")?;
+    let body = json!({ "name": "Renamed on the platform" });
+    web.patch(&format!("accounts({id})"), &[("If-Match", "*")], body).await?.expect(204)?;
+    let read = world.party(&["read", "DW-TRYTON"]).await?;
+    ensure!(read == "Renamed on the platform", "{read}");
+
+    let body =
+        json!({ "name": "Made there", "accountnumber": "DW-PLATFORM", "customertypecode": 3 });
+    web.create("accounts", body).await?;
+    let read = world.party(&["read", "DW-PLATFORM"]).await?;
+    ensure!(read == "Made there", "{read}");
+    Ok(())
 }

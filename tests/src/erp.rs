@@ -2,14 +2,18 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex as StdMutex};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use cluster::{Cluster, Options};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, PgConnection};
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
 
 use crate::system::temporary_directory;
@@ -30,7 +34,17 @@ pub struct Erp {
 struct Relay {
     address: SocketAddr,
     target: Arc<StdMutex<Option<String>>>,
+    weather: Arc<Weather>,
     server: JoinHandle<()>,
+}
+
+/// What the network between does to connections.
+#[derive(Debug, Default)]
+struct Weather {
+    /// Microseconds that everything is late by.
+    delay: AtomicU64,
+    /// How often all connections were cut.
+    cuts: watch::Sender<u64>,
 }
 
 // === impl Erp ===
@@ -166,6 +180,17 @@ impl Erp {
         Ok(())
     }
 
+    /// Cuts every connection through the relay, without a word.
+    pub fn cut(&self) {
+        self.relay.weather.cuts.send_modify(|it| *it += 1);
+    }
+
+    /// From now on, everything through the relay is late by so much.
+    pub fn delay(&self, delay: Duration) {
+        let micros = u64::try_from(delay.as_micros()).unwrap_or(u64::MAX);
+        self.relay.weather.delay.store(micros, Ordering::Relaxed);
+    }
+
     /// Stops the server.
     pub async fn stop(&self) -> Result<()> {
         self.relay.set_target(None)?;
@@ -184,16 +209,18 @@ impl Relay {
         let address = listener.local_addr()?;
         let target: Arc<StdMutex<Option<String>>> = Arc::default();
         let shared = Arc::clone(&target);
+        let weather = Arc::<Weather>::default();
+        let outside = Arc::clone(&weather);
         let server = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let target = shared.lock().ok().and_then(|it| it.clone());
                 // Without a target the connection is dropped, as by a server that has gone.
                 if let Some(target) = target {
-                    tokio::spawn(relay(client, target));
+                    tokio::spawn(relay(client, target, Arc::clone(&outside)));
                 }
             }
         });
-        Ok(Self { address, target, server })
+        Ok(Self { address, target, weather, server })
     }
 
     fn set_target(&self, target: Option<String>) -> Result<()> {
@@ -208,9 +235,34 @@ impl Drop for Relay {
     }
 }
 
-async fn relay(mut client: TcpStream, target: String) {
-    if let Ok(mut server) = TcpStream::connect(target).await {
-        let _ = (client.set_nodelay(true), server.set_nodelay(true));
-        let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+async fn relay(client: TcpStream, target: String, weather: Arc<Weather>) {
+    let mut cuts = weather.cuts.subscribe();
+    let Ok(server) = TcpStream::connect(target).await else { return };
+    let _ = (client.set_nodelay(true), server.set_nodelay(true));
+    let (from_client, to_client) = client.into_split();
+    let (from_server, to_server) = server.into_split();
+    tokio::select! {
+        _ = pump(from_client, to_server, &weather) => {}
+        _ = pump(from_server, to_client, &weather) => {}
+        _ = cuts.changed() => {}
+    }
+}
+
+async fn pump(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    weather: &Weather,
+) -> std::io::Result<()> {
+    let mut buffer = vec![0; 64 << 10];
+    loop {
+        let read = from.read(&mut buffer).await?;
+        let delay = weather.delay.load(Ordering::Relaxed);
+        if delay > 0 {
+            tokio::time::sleep(Duration::from_micros(delay)).await;
+        }
+        match read {
+            0 => return to.shutdown().await,
+            read => to.write_all(&buffer[..read]).await?,
+        }
     }
 }

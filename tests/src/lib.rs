@@ -15,6 +15,7 @@ pub mod batch;
 pub mod collector;
 pub mod crash;
 pub mod differential;
+pub mod dual_write;
 mod erp;
 pub mod issuer;
 pub mod load;

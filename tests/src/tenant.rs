@@ -146,6 +146,16 @@ pub fn assert_refused<T: std::fmt::Debug>(
     Ok(status)
 }
 
+/// A connection to the public gRPC as this user.
+pub async fn access(system: &System, user: &str) -> Result<Access> {
+    connect(&system.grpc, &system.token(user).await?).await
+}
+
+async fn connect(grpc: &str, token: &str) -> Result<Access> {
+    let channel = Endpoint::from_shared(grpc.to_owned())?.connect().await?;
+    Ok(InterceptedService::new(channel, Bearer(format!("Bearer {token}").parse()?)))
+}
+
 // === impl Tenant ===
 
 impl Tenant {
@@ -156,9 +166,7 @@ impl Tenant {
 
     /// The same where the token is known.
     pub async fn connect(grpc: &str, user: &str, token: &str) -> Result<Self> {
-        let channel = Endpoint::from_shared(grpc.to_owned())?.connect().await?;
-        let bearer = Bearer(format!("Bearer {token}").parse()?);
-        let access = InterceptedService::new(channel, bearer);
+        let access = connect(grpc, token).await?;
         let mut tenant =
             Self { user: user.to_owned(), display_name: user.to_owned(), access: access.clone() };
         let mut callers =

@@ -50,7 +50,10 @@ pub(super) async fn try_on(
         "tombolo.user_context.v1.DirectoryService" => {
             directory(world, actor, point, prepared).await?
         }
-        _ if path.starts_with("/tombolo.lifecycle.") || path.starts_with("/tombolo.capacity.") => {
+        _ if ["lifecycle", "capacity", "dual_write"]
+            .iter()
+            .any(|it| path.starts_with(&format!("/tombolo.{it}."))) =>
+        {
             return tenant::perform(world, actor, path).await;
         }
         _ => others(world, actor, point, prepared).await?,

@@ -207,6 +207,8 @@ fn request(world: &World, point: EntryPoint, prepared: &Prepared) -> Result<Requ
             &json!({ "Query": { "EntityName": "account" } }),
         ),
         E::BulkDelete => send(Method::POST, "BulkDelete", &bulk_delete(&prepared.visible_account)),
+        E::DualWriteFunction => get("tombolo_DualWriteListMaps()"),
+        E::DualWriteAction => send(Method::POST, "tombolo_DualWriteRunHealthChecks", &json!({})),
         _ => bail!("{} is not HTTP's", point.name()),
     })
 }

@@ -22,6 +22,8 @@ enum Need {
     OwnEnvironments,
     /// To administer the tenant: its environments, licences and capacity.
     Tenant,
+    /// To administer both sides of dual-write.
+    DualWrite,
     /// A System or Security administrator.
     Directory,
     /// Another service.
@@ -43,7 +45,9 @@ pub(crate) fn allows(point: EntryPoint, who: Who) -> bool {
         Need::HiddenFields => {
             who.operations().contains(&Operation::Read) && !matches!(who, Who::Blind | Who::Portal)
         }
-        Need::SystemAdministrator | Need::Tenant => who == Who::SystemAdministrator,
+        Need::SystemAdministrator | Need::Tenant | Need::DualWrite => {
+            who == Who::SystemAdministrator
+        }
         Need::Directory => matches!(who, Who::SystemAdministrator | Who::SecurityAdministrator),
         Need::Service | Need::Later => false,
     }
@@ -200,6 +204,61 @@ fn need(point: EntryPoint) -> Need {
         | E::GrpcListAccruals
         | E::GrpcGetAccrual
         | E::GrpcUpdateAccrual => Need::Tenant,
+        E::DualWriteFunction
+        | E::DualWriteAction
+        | E::GrpcListMaps
+        | E::GrpcGetMap
+        | E::GrpcCreateMap
+        | E::GrpcUpdateMap
+        | E::GrpcDeleteMap
+        | E::GrpcListMapVersions
+        | E::GrpcGetMapVersion
+        | E::GrpcCreateMapVersion
+        | E::GrpcActivateMapVersion
+        | E::GrpcValidateMapVersion
+        | E::GrpcTestFilters
+        | E::GrpcRefreshMapTables
+        | E::GrpcListRelatedMaps
+        | E::GrpcStartMaps
+        | E::GrpcPauseMaps
+        | E::GrpcResumeMaps
+        | E::GrpcStopMaps
+        | E::GrpcExportMaps
+        | E::GrpcImportMaps
+        | E::GrpcApplySolutions
+        | E::GrpcDualWriteGetLink
+        | E::GrpcCreateLink
+        | E::GrpcUpdateLink
+        | E::GrpcResetLink
+        | E::GrpcRunHealthChecks
+        | E::GrpcListInitialSyncs
+        | E::GrpcGetInitialSync
+        | E::GrpcWatchInitialSync
+        | E::GrpcCreateInitialSync
+        | E::GrpcResumeInitialSync
+        | E::GrpcCancelInitialSync
+        | E::GrpcAcceptInitialSync
+        | E::GrpcListInitialSyncErrors
+        | E::GrpcRetryInitialSyncErrors
+        | E::GrpcListQueuedRecords
+        | E::GrpcListSyncErrors
+        | E::GrpcGetSyncError
+        | E::GrpcRetrySyncErrors
+        | E::GrpcDismissSyncErrors
+        | E::GrpcExplainRecord
+        | E::GrpcListActivities
+        | E::GrpcListAlertRules
+        | E::GrpcGetAlertRule
+        | E::GrpcCreateAlertRule
+        | E::GrpcUpdateAlertRule
+        | E::GrpcDeleteAlertRule
+        | E::GrpcListAlerts
+        | E::GrpcListReconciliations
+        | E::GrpcGetReconciliation
+        | E::GrpcCreateReconciliation
+        | E::GrpcCancelReconciliation
+        | E::GrpcListDifferences
+        | E::GrpcRepairDifferences => Need::DualWrite,
         E::DeleteMultiple => Need::Later,
     }
 }

@@ -1,4 +1,4 @@
-//! What administers the tenant: environments, links, add-ins, licences, capacity. Each method is called with
+//! What administers the tenant and dual-write: environments, links, add-ins, licences, capacity, maps. Each method is called with
 //! an empty message: who may, is told what is wrong with it or that there is nothing of that name; who may
 //! not, must not learn that much.
 
@@ -17,7 +17,8 @@ pub(super) async fn perform(world: &World, actor: &Actor, path: &'static str) ->
     client.ready().await.context("no connection")?;
     let (request, at) = (as_actor(actor, ())?, PathAndQuery::from_static(path));
     let codec = ProstCodec::<(), Empty>::default();
-    let answer = match path.ends_with("/WatchOperation") {
+    let streams = ["/WatchOperation", "/WatchInitialSync"].iter().any(|it| path.ends_with(it));
+    let answer = match streams {
         true => match client.server_streaming(request, at, codec).await {
             Ok(stream) => stream.into_inner().message().await.map(drop),
             Err(status) => Err(status),
@@ -34,7 +35,9 @@ fn said(answer: Result<(), Status>) -> Said {
     let Err(status) = answer else { return Said::Allowed };
     match status.code() {
         Code::PermissionDenied | Code::Unauthenticated => Said::Denied,
-        Code::NotFound | Code::InvalidArgument | Code::FailedPrecondition => Said::Allowed,
+        Code::NotFound | Code::InvalidArgument | Code::FailedPrecondition | Code::AlreadyExists => {
+            Said::Allowed
+        }
         code => Said::Other(format!("{code:?} {}", status.message())),
     }
 }

@@ -1,0 +1,102 @@
+//! A system over an ERP that outlives it.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use tempfile::TempDir;
+
+use super::Variant;
+use super::compare::{self, Rows};
+use super::maps::Maps;
+use crate::{Erp, Platform, Start, System, temporary_directory};
+
+/// The map that is checked.
+pub(super) const MAP: &str = "maps/customers-v3-accounts";
+/// Both sides must be the same by then, when nobody writes any more.
+const EQUAL_WITHIN: Duration = Duration::from_secs(60);
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+pub(super) struct World {
+    pub(super) erp: Erp,
+    pub(super) platform: Platform,
+    data: TempDir,
+    variant: Variant,
+}
+
+impl World {
+    pub(super) async fn new(variant: Variant) -> Result<Self> {
+        let erp = Erp::demo(40).await?;
+        let data = temporary_directory()?;
+        let platform = Platform::of(data.path());
+        Ok(Self { erp, platform, data, variant })
+    }
+
+    /// Starts the system, to kill itself at this step.
+    pub(super) async fn start(&self, crash_at: Option<&str>) -> Result<System> {
+        let mut start =
+            Start::dev(self.data.path()).over(&self.erp.url().await?, &self.erp.model());
+        if let Some(step) = crash_at {
+            start = start.env("TOMBOLO_CRASH_AT", step);
+        }
+        if self.variant == Variant::Broken {
+            start = start.env("TOMBOLO_LEAVE_OUT", "decision-record");
+        }
+        System::start(&start).await
+    }
+
+    /// Waits until both sides are the same and nothing is left in between. Fails with the last difference.
+    pub(super) async fn equal(&self, maps: &Maps) -> Result<Rows> {
+        let started = Instant::now();
+        loop {
+            let mut platform = self.platform.connect().await?;
+            let sql = "SELECT count(*) FROM pg_prepared_xacts";
+            let prepared: i64 = sqlx::query_scalar(sql).fetch_one(&mut platform).await?;
+            let mut erp = self.erp.connect().await?;
+            let found = compare::agreed(&mut erp, &mut platform).await?;
+            let last = match found {
+                Ok(rows) if prepared == 0 => return Ok(rows),
+                Ok(_) => super::Diverged(format!("{prepared} transactions are still prepared")),
+                Err(diverged) => diverged,
+            };
+            if started.elapsed() > EQUAL_WITHIN {
+                let told = self.evidence(&last, maps).await.unwrap_or_else(|it| format!("{it:#}"));
+                return Err(anyhow::Error::from(last).context(told));
+            }
+            // What failed while everything broke may be tried again now.
+            let _ = maps.retry_all(MAP).await;
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// What both logs and the map have to say of the rows that differ.
+    async fn evidence(&self, diverged: &super::Diverged, maps: &Maps) -> Result<String> {
+        let map = maps.get(MAP).await?;
+        let mut told = format!("{map:?}\n");
+        for error in maps.errors_of(MAP).await.context("list what failed")? {
+            told.push_str(&format!("{error:?}\n"));
+        }
+        let numbers: Vec<String> = diverged.numbers();
+        let sql = "SELECT format('%s %s %s at %s origin %s, shared %s: %s -> %s', l.seq, l.xid, l.operation,
+                l.at, l.origin, s.map, l.old, l.new)
+            FROM tombolo.change_log l LEFT JOIN tombolo.dual_write_shared s USING (xid)
+            WHERE coalesce(l.new, l.old) ->> $2 = ANY($1) ORDER BY l.seq";
+        for (side, column) in [("ERP", "accountnum"), ("platform", "accountnumber")] {
+            let mut connection = match side {
+                "ERP" => self.erp.connect().await?,
+                _ => self.platform.connect().await?,
+            };
+            let entries: Vec<String> = sqlx::query_scalar(sql)
+                .bind(&numbers)
+                .bind(column)
+                .fetch_all(&mut connection)
+                .await?;
+            told.push_str(&format!("{side}'s log:\n{}\n", entries.join("\n")));
+        }
+        Ok(told)
+    }
+
+    pub(super) async fn stop(self) -> Result<()> {
+        ensure!(self.data.path().exists(), "the data is gone");
+        self.erp.stop().await
+    }
+}
