@@ -75,6 +75,15 @@ CREATE TABLE IF NOT EXISTS tombolo.dual_write_shared (
 COMMENT ON TABLE tombolo.dual_write_shared IS
     'Transactions whose entries, up to a number, were shared before they were committed.';
 
+CREATE TABLE IF NOT EXISTS tombolo.dual_write_heard (
+    map text NOT NULL,
+    record_id uuid NOT NULL,
+    snapshot pg_snapshot NOT NULL,
+    PRIMARY KEY (map, record_id)
+);
+COMMENT ON TABLE tombolo.dual_write_heard IS
+    'Rows that the other side has as of a snapshot, behind what it has acknowledged of the whole map.';
+
 CREATE TABLE IF NOT EXISTS tombolo.dual_write_conflict (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     map text NOT NULL,
@@ -154,7 +163,7 @@ BEGIN
         DELETE FROM tombolo.change_log_identity;
         DELETE FROM tombolo.change_log_mark;
         DELETE FROM tombolo.change_log_relation;
-        TRUNCATE tombolo.change_log, tombolo.dual_write_shared;
+        TRUNCATE tombolo.change_log, tombolo.dual_write_shared, tombolo.dual_write_heard;
         UPDATE tombolo.dual_write_map
         SET acknowledged = NULL, acknowledged_at = NULL, acknowledged_snapshot = NULL;
     END IF;

@@ -7,6 +7,7 @@
 
 mod correct;
 mod differ;
+mod key;
 mod pending;
 mod refer;
 mod run;

@@ -7,6 +7,7 @@ use prost::Message as _;
 use proto::query::v1 as pb;
 use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{Row as _, postgres::PgQueryResult};
+use uuid::Uuid;
 
 use super::map::Map;
 use crate::provider::Provider;
@@ -28,7 +29,9 @@ const BEGIN: &str = "
     SET acknowledged = $2, acknowledged_at = $3, acknowledged_snapshot = $4::pg_snapshot
     WHERE map = $1 AND acknowledged IS NULL";
 
-const REMOVE: &str = "DELETE FROM tombolo.dual_write_map WHERE map = $1";
+const REMOVE: &str = "
+    WITH rows AS (DELETE FROM tombolo.dual_write_heard WHERE map = $1)
+    DELETE FROM tombolo.dual_write_map WHERE map = $1";
 
 const LIST: &str = "
     SELECT definition FROM tombolo.dual_write_map WHERE map > $1 ORDER BY map LIMIT $2";
@@ -37,6 +40,10 @@ const FIND: &str = "SELECT definition FROM tombolo.dual_write_map WHERE map = $1
 
 /// Not with every look, where nothing came in between.
 const ACKNOWLEDGE: &str = "
+    WITH rows AS (
+        DELETE FROM tombolo.dual_write_heard
+        WHERE map = $1 AND pg_snapshot_xmax(snapshot) <= pg_snapshot_xmin($4::pg_snapshot)
+    )
     UPDATE tombolo.dual_write_map
     SET acknowledged = $2, acknowledged_at = $3, acknowledged_snapshot = $4::pg_snapshot
     WHERE map = $1 AND (acknowledged_at IS NULL OR acknowledged_at < $3 - interval '10 seconds'
@@ -46,6 +53,16 @@ const ACKNOWLEDGE: &str = "
                 AND xid < pg_snapshot_xmax($4::pg_snapshot)
                 AND NOT pg_visible_in_snapshot(xid, acknowledged_snapshot)
         )))";
+
+const HEAR: &str = "
+    INSERT INTO tombolo.dual_write_heard (map, record_id, snapshot)
+    SELECT $1, record_id, pg_current_snapshot() FROM unnest($2::uuid[]) AS rows(record_id)
+    ORDER BY record_id
+    ON CONFLICT (map, record_id) DO UPDATE SET snapshot = excluded.snapshot";
+
+const HEARD: &str = "
+    SELECT snapshot::text, array_agg(record_id) FROM tombolo.dual_write_heard
+    WHERE map = $1 AND record_id = ANY($2::uuid[]) GROUP BY snapshot::text";
 
 /// Live maps of which this transaction has changed something by itself, and up to which entry.
 const LIVE: &str = "
@@ -146,6 +163,24 @@ pub(crate) async fn mark(
 ) -> Result<(), sqlx::Error> {
     let (names, numbers): (Vec<&str>, Vec<i64>) = maps.iter().map(|it| (&*it.0, it.1)).unzip();
     sqlx::query(MARK).bind(names).bind(numbers).execute(connection).await.map(drop)
+}
+
+/// The other side has these rows, as they are, once this transaction is committed.
+pub(crate) async fn hear(
+    connection: &mut PgConnection,
+    map: &str,
+    ids: &[Uuid],
+) -> Result<(), sqlx::Error> {
+    sqlx::query(HEAR).bind(map).bind(ids).execute(connection).await.map(drop)
+}
+
+/// Which of these rows the other side has by themselves, and as of which snapshot.
+pub(crate) async fn heard(
+    connection: &mut PgConnection,
+    map: &str,
+    ids: &[Uuid],
+) -> Result<Vec<(String, Vec<Uuid>)>, sqlx::Error> {
+    sqlx::query_as(HEARD).bind(map).bind(ids).fetch_all(connection).await
 }
 
 /// Whether there are tables for maps at all. In an open transaction, nothing that is not there may be named.

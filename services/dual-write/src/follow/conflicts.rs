@@ -97,7 +97,13 @@ fn failed(core: &Core, side: Side, conflict: wire::RowConflict) -> Option<Failed
     };
     let lost = if conflict.incoming_won { side } else { other(side) };
     let columns: Vec<&str> = conflict.loser.iter().map(|it| it.field.as_str()).collect();
-    let message = format!("both sides changed {}, and the primary side won", columns.join(", "));
+    let message = match (columns.as_slice(), conflict.winner.is_empty()) {
+        ([], _) => "one side deleted the row that the other side changed, and it stays".to_owned(),
+        (_, true) => {
+            "one side changed the row that the other side deleted, and it is gone".to_owned()
+        }
+        _ => format!("both sides changed {}, and the primary side won", columns.join(", ")),
+    };
     let mut error = refusal::own_error(SyncErrorKind::Conflict, message);
     error.field = columns.first().copied().unwrap_or_default().to_owned();
     error.occur_time = conflict.occur_time;

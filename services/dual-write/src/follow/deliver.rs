@@ -158,7 +158,7 @@ impl<'a> Delivery<'a> {
         for index in applied {
             set(&mut outcomes, index, Outcome::Through);
         }
-        held.release();
+        held.release().await.map_err(|status| Failure::Status { side: self.source, status })?;
         let through = changes.iter().zip(&outcomes);
         let through = through.filter(|(_, outcome)| matches!(outcome, Outcome::Through));
         let settled: Vec<_> = through.map(|(it, _)| self.settled(it)).collect();
@@ -296,9 +296,12 @@ struct Held {
 // === impl Held ===
 
 impl Held {
-    /// Anybody may change the rows again.
-    fn release(self) {
-        drop(self.transaction);
+    /// The other side has the rows, and anybody may change them again.
+    async fn release(self) -> Result<(), Status> {
+        match self.transaction {
+            Some(transaction) => transaction.commit().await,
+            None => Ok(()),
+        }
     }
 
     /// What goes over. Nothing where a row is not as it was listed: the change that did it comes later.

@@ -121,10 +121,12 @@ impl<'a> Follower<'a> {
         let whole =
             opened == maps.len() && history.windows.iter().all(|it| it.until == sight.until);
         let broken = current.broken.len() + history.broken.len();
+        let taken = current.taken() + history.taken();
         for merge in [current, history] {
-            self.close(merge, &mut open).await?;
+            self.close(merge, &mut open, &sight.until).await?;
         }
-        if open.is_empty() && broken == 0 && whole {
+        // What was taken is acknowledged by the next look, which is not to wait for a change.
+        if open.is_empty() && broken == 0 && taken == 0 && whole {
             self.finished = Some(sight);
         }
         Ok(())
@@ -221,7 +223,12 @@ impl<'a> Follower<'a> {
     }
 
     /// Notes how far the log has been taken, but for the maps in `open`.
-    async fn close(&mut self, merge: Merge, open: &mut HashSet<String>) -> Result<(), Stop> {
+    async fn close(
+        &mut self,
+        merge: Merge,
+        open: &mut HashSet<String>,
+        until: &str,
+    ) -> Result<(), Stop> {
         let Merge { windows, broken, .. } = merge;
         let mut away_status = None;
         for (at, status) in broken {
@@ -239,6 +246,10 @@ impl<'a> Follower<'a> {
         }
         for window in windows.iter().filter(|it| !open.contains(&it.map.name)) {
             self.advance(window).await?;
+            // A stretch that was begun earlier ends before the log does.
+            if window.until == until {
+                self.caught_up.saw(self.core, &window.map, self.side, window.taken).await?;
+            }
         }
         away_status.map_or(Ok(()), |status| Err(away(self.side, status)))
     }
@@ -280,7 +291,6 @@ impl<'a> Follower<'a> {
         if left.is_some() {
             self.note_waiting(&map.name, None).await?;
         }
-        self.caught_up.saw(self.core, map, self.side, window.taken).await?;
         Ok(())
     }
 

@@ -97,8 +97,10 @@ pub(super) async fn take(core: &Core, merge: &mut Merge, source: Side) -> Vec<Ch
 
 /// Replays changes of rows that differ. False where somebody holds a row: nothing may go past it.
 pub(super) async fn replay(core: &Core, source: Side, batch: Vec<Change>) -> Result<bool, Stop> {
-    let mut behind = Vec::new();
-    let mut free = Vec::new();
+    let (mut behind, mut free) = (Vec::new(), Vec::new());
+    // What rules made of a row is no state that somebody gave it: at the end of the replay it goes over as it is.
+    let (mut done, batch): (Vec<Change>, Vec<Change>) =
+        batch.into_iter().partition(|it| it.row.correction);
     let mut connection = core.store.pool().acquire().await.map_err(Error::from)?;
     for change in batch {
         let row: RowIdentity = change.identity(source);
@@ -116,7 +118,6 @@ pub(super) async fn replay(core: &Core, source: Side, batch: Vec<Change>) -> Res
     let delivery = Delivery::new(core, source);
     let outcomes = delivery.deliver(&free.iter().collect::<Vec<_>>()).await?;
     let mut refused = Vec::new();
-    let mut done: Vec<Change> = Vec::new();
     let mut busy = false;
     let held = outcomes.iter().position(|it| matches!(it, Outcome::Busy));
     let held = held.and_then(|it| free.get(it)).map_or(i64::MAX, |it| it.number);

@@ -83,6 +83,11 @@ impl Merge {
         self.windows.get_mut(at)?.take()
     }
 
+    /// How many changes were taken out.
+    pub(super) fn taken(&self) -> u64 {
+        self.windows.iter().map(|it| it.taken).sum()
+    }
+
     /// Since when something of each map has been waiting, as far as it is known.
     pub(super) fn waiting(
         &self,

@@ -121,6 +121,7 @@ impl CompiledMap {
             previous_key,
             kind: ApplyKind::Delete.into(),
             wins: context.primary_side == source,
+            created: row.kind() == SharedKind::Created && context.kind.is_none(),
             ..ApplyRow::default()
         };
         if row.kind() != SharedKind::Deleted {

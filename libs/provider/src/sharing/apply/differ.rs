@@ -10,6 +10,8 @@ use crate::sharing::value::is_same;
 /// A row to apply, with values in place of references.
 pub(super) struct Wanted {
     pub(super) key: Vec<pb::FieldValue>,
+    /// Whoever wrote it gave it another key.
+    pub(super) moves: bool,
     /// With whether whoever wrote it changed it.
     pub(super) values: Vec<(pb::FieldValue, bool)>,
     pub(super) unresolved: Vec<String>,
@@ -33,7 +35,7 @@ pub(super) fn difference(
     let mut difference = Difference::default();
     let is_given =
         |it: &pb::FieldValue| wanted.values.iter().any(|(given, _)| given.field == it.field);
-    let keys = wanted.key.iter().filter(|it| !is_given(it)).map(|it| (it, true));
+    let keys = wanted.key.iter().filter(|it| !is_given(it)).map(|it| (it, wanted.moves));
     for (given, is_changed) in keys.chain(wanted.values.iter().map(|it| (&it.0, it.1))) {
         let at = map.side.columns.iter().position(|it| *it == given.field);
         let held = at.and_then(|it| image.values.get(it));

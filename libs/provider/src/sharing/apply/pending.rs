@@ -4,12 +4,13 @@ use std::collections::{HashMap, HashSet};
 
 use prost::Message as _;
 use proto::query::v1 as pb;
-use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
+use super::key;
 use crate::error::Error;
 use crate::plan::{Argument, Arguments};
-use crate::sharing::entries::{Columns, Entries};
+use crate::sharing::entries::{Columns, Entries, Moment, Touched};
+use crate::sharing::images;
 use crate::sharing::map::Map;
 use crate::sharing::maps;
 use crate::sharing::rights::Unrestricted;
@@ -31,8 +32,17 @@ const SNAPSHOTS: &str = "
     SELECT acknowledged_snapshot::text, pg_current_snapshot()::text
     FROM tombolo.dual_write_map WHERE map = $1";
 
-/// Changed columns of rows, by their tables.
-pub(super) type Pending = HashMap<Uuid, HashSet<(String, String)>>;
+/// What this side did to a row.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Change {
+    /// Changed columns, by their tables.
+    pub(super) columns: HashSet<(String, String)>,
+    /// This side's rules did it, to what was applied.
+    pub(super) is_correction: bool,
+}
+
+/// Changes of rows.
+pub(super) type Pending = HashMap<Uuid, Change>;
 
 /// What one conflict is about.
 #[derive(Debug, Default)]
@@ -51,9 +61,20 @@ pub(super) struct Waiting {
 #[derive(Debug)]
 struct Known {
     map: Map,
-    /// What is visible in it is known. `None` where nobody follows yet.
+    /// What is visible in it the other side has heard of. `None` where nobody follows yet.
+    acknowledged: Option<String>,
+    /// What is visible in it is known.
     seen: Option<String>,
     pending: Pending,
+    former: Option<Former>,
+}
+
+/// Keys that rows had before what waits, where they have others now, or are gone.
+#[derive(Debug)]
+struct Former {
+    /// What the keys are made of.
+    columns: Vec<String>,
+    rows: HashMap<Vec<u8>, Uuid>,
 }
 
 // === impl Waiting ===
@@ -66,16 +87,44 @@ impl Waiting {
         map: &str,
         ids: &[Uuid],
     ) -> Result<Option<Pending>, Error> {
+        let Some(known) = self.known(session, map).await? else { return Ok(None) };
+        if ids.is_empty() {
+            return Ok(Some(Pending::new()));
+        }
+        known.catch_up(session).await?;
+        let pending = ids.iter().filter_map(|it| Some((*it, known.pending.get(it)?.clone())));
+        known.without_heard(session, pending.collect()).await.map(Some)
+    }
+
+    /// The rows that had these keys before what waits, each in place of its key. `shape` says what a key is made
+    /// of.
+    pub(super) async fn formerly(
+        &mut self,
+        session: &mut Session<'_>,
+        (map, shape): (&str, &Map),
+        keys: &[Option<pb::ImageKey>],
+    ) -> Result<Vec<Option<Uuid>>, Error> {
+        let none = vec![None; keys.len()];
+        let Some(known) = self.known(session, map).await? else { return Ok(none) };
+        known.catch_up(session).await?;
+        if known.pending.is_empty() {
+            return Ok(none);
+        }
+        let former = known.formerly(session, shape).await?;
+        let row = |it: &Option<pb::ImageKey>| former.rows.get(&key::bytes(it.as_ref()?)).copied();
+        Ok(keys.iter().map(row).collect())
+    }
+
+    async fn known(
+        &mut self,
+        session: &mut Session<'_>,
+        map: &str,
+    ) -> Result<Option<&mut Known>, Error> {
         if !self.maps.contains_key(map) {
             let known = Known::find(session, map).await?;
             self.maps.insert(map.to_owned(), known);
         }
-        let Some(Some(known)) = self.maps.get_mut(map) else { return Ok(None) };
-        if !ids.is_empty() {
-            known.catch_up(session).await?;
-        }
-        let pending = ids.iter().filter_map(|it| Some((*it, known.pending.get(it)?.clone())));
-        Ok(Some(pending.collect()))
+        Ok(self.maps.get_mut(map).and_then(Option::as_mut))
     }
 }
 
@@ -89,34 +138,114 @@ impl Known {
         let side = maps::find(session.connection, map).await.map_err(Error::database)?;
         let Some(side) = side else { return Ok(None) };
         let map = Map::compile(&Unrestricted(session.authority), side)?;
-        Ok(Some(Self { map, seen: None, pending: Pending::new() }))
+        let (acknowledged, seen, pending, former) = Default::default();
+        Ok(Some(Self { map, acknowledged, seen, pending, former }))
     }
 
     async fn catch_up(&mut self, session: &mut Session<'_>) -> Result<(), Error> {
-        let name = self.map.side.map.as_str();
-        let query = sqlx::query_as(SNAPSHOTS).bind(name);
+        let query = sqlx::query_as(SNAPSHOTS).bind(&self.map.side.map);
         let snapshots = query.fetch_optional(&mut *session.connection).await;
         let Some((acknowledged, now)) = snapshots.map_err(Error::database)? else { return Ok(()) };
         let (acknowledged, now): (Option<String>, String) = (acknowledged, now);
-        let Some(behind) = self.seen.take().or(acknowledged) else { return Ok(()) };
-        self.seen = Some(now);
-        let relations = self.map.relations();
-        let sql = format!("SELECT EXISTS (SELECT FROM tombolo.change_log WHERE {WAITING})");
-        let any = sqlx::query_scalar(AssertSqlSafe(sql)).bind(name).bind(&relations).bind(&behind);
-        let any: bool = any.fetch_one(&mut *session.connection).await.map_err(Error::database)?;
-        if !any {
-            return Ok(());
+        let Some(behind) = self.seen.take().or_else(|| acknowledged.clone()) else { return Ok(()) };
+        if self.acknowledged.is_none() {
+            self.acknowledged = acknowledged;
         }
-        let mut arguments = Arguments::default();
-        arguments.push(Argument::Text(name.to_owned()));
-        arguments.push(Argument::Texts(relations));
-        arguments.push(Argument::Text(behind));
-        let entries = Entries { condition: WAITING.to_owned(), arguments };
-        let columns = Columns::of(session.connection, &self.map).await?;
-        for it in entries.touched(session.connection, &self.map, &columns, None).await? {
-            self.pending.entry(it.id).or_default().extend(it.columns);
+        self.seen = Some(now);
+        for (id, change) in self.changes(session, &behind).await? {
+            self.former = None;
+            let known = self
+                .pending
+                .entry(id)
+                .or_insert_with(|| Change { is_correction: true, ..Change::default() });
+            known.columns.extend(change.columns);
+            known.is_correction &= change.is_correction;
         }
         Ok(())
+    }
+
+    /// What waits behind a snapshot.
+    async fn changes(
+        &self,
+        session: &mut Session<'_>,
+        behind: &str,
+    ) -> Result<Vec<(Uuid, Change)>, Error> {
+        let entries = self.entries(behind);
+        if !entries.any(session.connection).await? {
+            return Ok(Vec::new());
+        }
+        let columns = Columns::of(session.connection, &self.map).await?;
+        let touched = entries.touched(session.connection, &self.map, &columns, None).await?;
+        let change =
+            |it: Touched| (it.id, Change { columns: it.columns, is_correction: it.is_correction });
+        Ok(touched.into_iter().map(change).collect())
+    }
+
+    fn entries(&self, behind: &str) -> Entries {
+        let mut arguments = Arguments::default();
+        arguments.push(Argument::Text(self.map.side.map.clone()));
+        arguments.push(Argument::Texts(self.map.relations()));
+        arguments.push(Argument::Text(behind.to_owned()));
+        Entries { condition: WAITING.to_owned(), arguments }
+    }
+
+    /// Of rows that were brought to the other side by themselves, only what came since.
+    async fn without_heard(
+        &self,
+        session: &mut Session<'_>,
+        mut pending: Pending,
+    ) -> Result<Pending, Error> {
+        if pending.is_empty() {
+            return Ok(pending);
+        }
+        let ids: Vec<Uuid> = pending.keys().copied().collect();
+        let heard = maps::heard(session.connection, &self.map.side.map, &ids).await;
+        for (snapshot, ids) in heard.map_err(Error::database)? {
+            let since: Pending = self.changes(session, &snapshot).await?.into_iter().collect();
+            for id in ids {
+                match since.get(&id) {
+                    Some(change) => drop(pending.insert(id, change.clone())),
+                    None => drop(pending.remove(&id)),
+                }
+            }
+        }
+        Ok(pending)
+    }
+
+    async fn formerly(&mut self, session: &mut Session<'_>, shape: &Map) -> Result<&Former, Error> {
+        let columns = shape.key_names();
+        let former = match self.former.take().filter(|it| it.columns == columns) {
+            Some(known) => known,
+            None => self.former_keys(session, columns).await?,
+        };
+        Ok(self.former.insert(former))
+    }
+
+    async fn former_keys(
+        &self,
+        session: &mut Session<'_>,
+        columns: Vec<String>,
+    ) -> Result<Former, Error> {
+        let mut former = Former { columns, rows: HashMap::new() };
+        let Some(acknowledged) = &self.acknowledged else { return Ok(former) };
+        let rights = Unrestricted(session.authority);
+        let names: Vec<&str> = former.columns.iter().map(String::as_str).collect();
+        let keys = Map::of_columns(&rights, self.map.binding.name(), &names, &names)?;
+        let has_other_key = |it: &&Uuid| {
+            self.pending.get(*it).is_some_and(|it| !keys.changed(&it.columns).is_empty())
+        };
+        let ids: Vec<Uuid> = self.pending.keys().filter(has_other_key).copied().collect();
+        let tables = Columns::of(session.connection, &keys).await?;
+        let past = self.entries(acknowledged).past(&keys, &tables, Moment::Before);
+        let before = images::then(session.connection, &rights, &keys, &ids, past).await?;
+        let now = images::now(session.connection, &rights, &keys, &ids).await?;
+        for (id, seen) in before {
+            let key = keys.key_of(&seen.image);
+            if now.get(&id).is_none_or(|it| keys.key_of(&it.image) != key) {
+                former.rows.insert(key::bytes(&key), id);
+            }
+        }
+        Ok(former)
     }
 }
 

@@ -30,6 +30,10 @@ struct Run {
     /// Of each row, the row that its key found.
     found: Vec<Option<Uuid>>,
     seen: HashMap<Uuid, Seen>,
+    /// Of rows that this side has deleted, and the other has not heard of it: which they were.
+    gone: HashMap<usize, Uuid>,
+    /// What is applied is what rules made of a row that is there: it never makes one.
+    is_correction: bool,
     /// Absent where the map is not configured here: then nobody follows, and nothing waits.
     pending: Option<Pending>,
     /// How many rows of the entity had been made when they were looked for.
@@ -73,7 +77,7 @@ pub(super) async fn apply(
             at += 1;
         }
     }
-    if run.pending.is_some() && !applying.is_correction {
+    if run.pending.is_some() && !run.is_correction {
         run.correct(session).await.map_err(of)?;
     }
     Ok(())
@@ -97,7 +101,13 @@ impl Run {
             (Delete | UpdateOnly, None) => Ok(told(pb::AppliedKind::Unchanged, None)),
             (CreateOnly, Some(id)) => Ok(told(pb::AppliedKind::Unchanged, Some(id))),
             (Upsert | UpdateOnly, Some(id)) => self.update(session, applying, row, id).await,
-            (Upsert | CreateOnly, None) => self.create(session, applying, row).await,
+            (Upsert | CreateOnly, None) if self.is_correction => {
+                Ok(told(pb::AppliedKind::Unchanged, None))
+            }
+            (Upsert | CreateOnly, None) => match self.gone.get(&at).copied() {
+                Some(id) => self.create_again(session, applying, row, id).await,
+                None => self.create(session, applying, row).await,
+            },
         }
     }
 
@@ -107,7 +117,12 @@ impl Run {
         applying: &mut Applying,
         row: &pb::ApplyRow,
     ) -> Result<Wanted, Error> {
-        let mut wanted = Wanted { key: Vec::new(), values: Vec::new(), unresolved: Vec::new() };
+        let mut wanted = Wanted {
+            key: Vec::new(),
+            moves: !row.previous_key.is_empty(),
+            values: Vec::new(),
+            unresolved: Vec::new(),
+        };
         let parts = row.key.iter().map(|it| (it, true));
         for (value, is_key) in parts.chain(row.values.iter().map(|it| (it, false))) {
             let resolved = applying.referred.resolve(session, &self.map.binding, value).await?;
@@ -139,6 +154,10 @@ impl Run {
         let Difference { values, conflict } = self.difference(&wanted, id, row.wins)?;
         let conflicting: Vec<String> = conflict.loser.iter().map(|it| it.field.clone()).collect();
         if !conflicting.is_empty() {
+            if self.is_correction && !self.is_corrected(id) {
+                // What somebody wrote here goes over first.
+                return Err(Error::Conflict);
+            }
             keep(session, &row.map, id, conflict, row.wins).await?;
         }
         let kind = match values.is_empty() {
@@ -173,6 +192,30 @@ impl Run {
         })
     }
 
+    /// A row that this side has deleted.
+    async fn create_again(
+        &mut self,
+        session: &mut Session<'_>,
+        applying: &mut Applying,
+        row: &pb::ApplyRow,
+        id: Uuid,
+    ) -> Result<pb::AppliedRow, Error> {
+        let wins = row.wins || row.created;
+        let given = self.wanted(session, applying, row).await?.values.into_iter().map(|it| it.0);
+        let given: Vec<pb::FieldValue> = given.collect();
+        let conflicting_columns = given.iter().map(|it| it.field.clone()).collect();
+        let conflict = match wins {
+            true => Conflict { winner: given, loser: Vec::new() },
+            false => Conflict { winner: Vec::new(), loser: given },
+        };
+        keep(session, &row.map, id, conflict, wins).await?;
+        let done = match wins {
+            true => self.create(session, applying, row).await?,
+            false => told(pb::AppliedKind::Unchanged, None),
+        };
+        Ok(pb::AppliedRow { conflicting_columns, ..done })
+    }
+
     /// What differs from what the row holds, and may be written.
     fn difference(&self, wanted: &Wanted, id: Uuid, wins: bool) -> Result<Difference, Error> {
         let Some(seen) = self.seen.get(&id) else { return Ok(Difference::default()) };
@@ -182,7 +225,12 @@ impl Run {
     /// Columns that this side has changed itself, of which the other has not heard.
     fn pending_columns(&self, id: Uuid) -> Vec<String> {
         let changed = self.pending.as_ref().and_then(|it| it.get(&id));
-        changed.map(|it| self.map.names(&self.map.changed(it))).unwrap_or_default()
+        changed.map(|it| self.map.names(&self.map.changed(&it.columns))).unwrap_or_default()
+    }
+
+    /// Nothing waits of the row but what this side's rules made of it.
+    fn is_corrected(&self, id: Uuid) -> bool {
+        self.pending.as_ref().and_then(|it| it.get(&id)).is_some_and(|it| it.is_correction)
     }
 
     async fn delete(

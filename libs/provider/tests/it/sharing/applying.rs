@@ -185,3 +185,102 @@ async fn what_both_sides_changed_is_decided_column_by_column() {
     let gone = pb::ApplyRow { kind: pb::ApplyKind::Delete.into(), ..account("A", Vec::new()) };
     assert_eq!(kinds(&world.applied(vec![gone]).await), [Deleted]);
 }
+
+/// One account that the other side knows, with a log that is read from there on.
+async fn known_account() -> World {
+    let mut world = World::new().await;
+    let start = world.configure(accounts(Queued)).await;
+    world.applied(vec![account("A", name("old"))]).await;
+    let known = world.touched(ACCOUNTS, &start).await.position;
+    world.touched(ACCOUNTS, &known).await;
+    world
+}
+
+const ALL: &str =
+    "SELECT coalesce(string_agg(number || '=' || name, ',' ORDER BY number), '') FROM accounts";
+
+#[tokio::test]
+async fn a_row_that_was_deleted_here_is_no_new_one() {
+    let mut world = known_account().await;
+    let mut gone = async |row: pb::ApplyRow| {
+        world.run("DELETE FROM accounts").await;
+        let applied = world.applied(vec![row]).await.remove(0);
+        (applied.kind(), applied.conflicting_columns.len(), world.one(ALL).await)
+    };
+    let row = |wins, created| pb::ApplyRow { wins, created, ..account("A", name("new")) };
+    assert_eq!(gone(row(false, false)).await, (Unchanged, 1, String::new()));
+    assert_eq!(gone(row(true, false)).await, (Created, 1, "A=new".to_owned()));
+    assert_eq!(gone(row(false, true)).await, (Created, 1, "A=new".to_owned()));
+    let deleted = pb::ApplyRow { kind: pb::ApplyKind::Delete.into(), ..row(false, false) };
+    assert_eq!(gone(deleted).await, (Unchanged, 0, String::new()));
+    let request = pb::TakeConflictsRequest { after_id: 0, page_size: 0 };
+    let taken = world.sharing.take_conflicts(Request::new(request)).await.unwrap().into_inner();
+    let told: Vec<_> = taken.conflicts.iter().map(|it| (it.winner.len(), it.loser.len())).collect();
+    assert_eq!(told, [(0, 1), (1, 0), (1, 0)]);
+    // Another one is as new as ever, and so is this one when the other side knows.
+    assert_eq!(kinds(&world.applied(vec![account("B", name("b"))]).await), [Created]);
+    let known = world.sharing.get_log_position(Request::new(pb::GetLogPositionRequest {}));
+    let known = known.await.unwrap().into_inner().position;
+    world.touched(ACCOUNTS, &known).await;
+    let again = world.applied(vec![row(false, false)]).await.remove(0);
+    assert_eq!((again.kind(), again.conflicting_columns.len()), (Created, 0));
+}
+
+#[tokio::test]
+async fn a_row_is_found_by_the_key_that_it_had() {
+    let mut world = known_account().await;
+    world.run("UPDATE accounts SET number = 'B'").await;
+    assert_eq!(kinds(&world.applied(vec![account("a", name("new"))]).await), [Updated]);
+    assert_eq!(world.one(ALL).await, "B=new");
+    let gone = pb::ApplyRow { kind: pb::ApplyKind::Delete.into(), ..account("A", Vec::new()) };
+    let applied = world.applied(vec![gone.clone()]).await.remove(0);
+    assert_eq!((applied.kind(), applied.conflicting_columns), (Unchanged, vec!["number".into()]));
+    let gone = pb::ApplyRow { wins: true, ..gone };
+    assert_eq!(kinds(&world.applied(vec![gone]).await), [Deleted]);
+}
+
+#[tokio::test]
+async fn what_was_held_until_the_other_side_had_it_waits_no_more() {
+    let mut world = known_account().await;
+    let id = world.one("SELECT id::text FROM accounts").await;
+    let selection = pb::ImageSelection {
+        record_ids: vec![id.parse::<uuid::Uuid>().unwrap().into_bytes().to_vec().into()],
+        map_side: Some(accounts(Queued)),
+        ..Default::default()
+    };
+    let hold = pb::Hold { selection: Some(selection) };
+    let theirs = || vec![account("A", name("theirs"))];
+    for (is_taken, expected) in [(false, (Unchanged, 1)), (true, (Updated, 0))] {
+        world.run("UPDATE accounts SET name = 'own'").await;
+        let mut holder = world.begin().await;
+        assert_eq!(holder.hold(&*world.rights, hold.clone()).await.unwrap().images.len(), 1);
+        match is_taken {
+            true => drop(holder.commit().await.unwrap()),
+            false => holder.rollback().await,
+        }
+        let applied = world.applied(theirs()).await.remove(0);
+        assert_eq!((applied.kind(), applied.conflicting_columns.len()), expected);
+    }
+    world.run("UPDATE accounts SET name = 'own again'").await;
+    assert_eq!(kinds(&world.applied(theirs()).await), [Unchanged]);
+}
+
+#[tokio::test]
+async fn a_correction_waits_for_what_somebody_wrote_and_makes_no_row() {
+    let mut world = known_account().await;
+    let correction = |number: &str| pb::Apply {
+        rows: vec![pb::ApplyRow { wins: true, ..account(number, name("corrected")) }],
+        origin: "correction:other".to_owned(),
+        ..Default::default()
+    };
+    let mut transaction = world.begin().await;
+    let applied = transaction.apply(&*world.rights, correction("Z")).await.unwrap();
+    assert_eq!(kinds(&applied.rows), [Unchanged]);
+    transaction.commit().await.unwrap();
+    world.run("UPDATE accounts SET name = 'own'").await;
+    let mut transaction = world.begin().await;
+    let refused = transaction.apply(&*world.rights, correction("A")).await.unwrap_err();
+    assert_eq!(rpc::reason(&refused), Some(ErrorReason::WriteConflict));
+    transaction.rollback().await;
+    assert_eq!(world.one(ALL).await, "A=own");
+}

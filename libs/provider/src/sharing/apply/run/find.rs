@@ -1,6 +1,6 @@
 //! Which rows are there, and what they hold.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use proto::query::v1 as pb;
 use uuid::Uuid;
@@ -39,11 +39,14 @@ impl Run {
         let values: Vec<&pb::ApplyValue> = values.collect();
         applying.referred.prepare(session, &values).await?;
         let made = applying.referred.made(&first.entity_name);
-        let (found, seen, written, applied, keys_made) = Default::default();
+        let (found, seen, gone, written, applied, keys_made) = Default::default();
+        let is_correction = applying.is_correction;
         let mut run = Self {
             map,
             found,
             seen,
+            gone,
+            is_correction,
             pending: None,
             made,
             keys_made,
@@ -52,6 +55,7 @@ impl Run {
             applied,
         };
         run.find_all(session, applying, rows).await?;
+        run.find_former(session, applying, rows).await?;
         let ids: Vec<Uuid> = run.found.iter().flatten().copied().collect();
         let rights = Unrestricted(session.authority);
         run.seen = images::now(session.connection, &rights, &run.map, &ids).await?;
@@ -83,6 +87,45 @@ impl Run {
                 if let Some(found) = places.get(place).and_then(|it| self.found.get_mut(*it)) {
                     *found = Some(id);
                 }
+            }
+        }
+        Ok(())
+    }
+
+    /// Rows by keys that they had until this side, of which the other has not heard, gave them others, or deleted
+    /// them.
+    async fn find_former(
+        &mut self,
+        session: &mut Session<'_>,
+        applying: &mut Applying,
+        rows: &[pb::ApplyRow],
+    ) -> Result<(), Error> {
+        let Some(first) = rows.first().filter(|_| self.found.contains(&None)) else {
+            return Ok(());
+        };
+        let mut keys = Vec::with_capacity(rows.len());
+        for (row, found) in rows.iter().zip(&self.found) {
+            let own = if row.previous_key.is_empty() { &row.key } else { &row.previous_key };
+            keys.push(match found {
+                None => self.key(session, applying, own).await.ok(),
+                Some(_) => None,
+            });
+        }
+        let asked = (first.map.as_str(), &self.map);
+        let former = applying.waiting.formerly(session, asked, &keys).await?;
+        let ids: Vec<Uuid> = former.iter().flatten().copied().collect();
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let rights = Unrestricted(session.authority);
+        let which = Which { ids: Some(&ids), unfiltered: true, unlinked: true, ..Which::default() };
+        let locked = images::lock(session.connection, &rights, &self.map, &which).await?;
+        let there: HashSet<Uuid> = locked.into_iter().map(|it| it.0).collect();
+        for (at, (id, found)) in former.into_iter().zip(&mut self.found).enumerate() {
+            match id {
+                Some(id) if there.contains(&id) => *found = Some(id),
+                Some(id) => drop(self.gone.insert(at, id)),
+                None => {}
             }
         }
         Ok(())

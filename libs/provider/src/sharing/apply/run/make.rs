@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 
-use prost::Message as _;
 use proto::query::v1 as pb;
 use proto::query::v1::apply_value::Content;
 use proto::query::v1::operation::Operation as Kind;
@@ -12,9 +11,10 @@ use uuid::Uuid;
 use super::{Run, told, write};
 use crate::error::Error;
 use crate::sharing::apply::Applying;
+use crate::sharing::apply::key::given_bytes;
 use crate::sharing::apply::refer::Resolved;
 use crate::sharing::rights::{Unrestricted, is_null};
-use crate::sharing::value::{fitting, folded};
+use crate::sharing::value::fitting;
 use crate::write::{Session, create_many, run as run_sql};
 
 /// A row that is to be made.
@@ -41,9 +41,11 @@ impl Run {
         let is_new = |(place, row): &(usize, &pb::ApplyRow)| {
             use pb::ApplyKind::{CreateOnly, Upsert};
             let is_missing = self.found.get(at + place) == Some(&None);
-            let key = key_bytes(row);
+            let key = given_bytes(row);
             matches!(row.kind(), Upsert | CreateOnly)
                 && is_missing
+                && !self.gone.contains_key(&(at + place))
+                && !self.is_correction
                 && !self.keys_moved
                 && !refers_to(row, &row.entity_name)
                 && !self.keys_made.contains(&key)
@@ -99,7 +101,7 @@ impl Run {
         applying.referred.forget(&first.entity_name);
         let mut applied = Vec::with_capacity(new.len());
         for ((row, new), id) in rows.iter().zip(new).zip(ids) {
-            self.keys_made.insert(key_bytes(row));
+            self.keys_made.insert(given_bytes(row));
             self.note(id, new.applied);
             let done = told(pb::AppliedKind::Created, Some(id));
             applied.push(pb::AppliedRow { unresolved_columns: new.unresolved, ..done });
@@ -122,7 +124,7 @@ impl Run {
             _ => return Err(Error::RecordNotFound),
         };
         applying.referred.forget(&row.entity_name);
-        self.keys_made.insert(key_bytes(row));
+        self.keys_made.insert(given_bytes(row));
         self.note(id, applied);
         let done = told(pb::AppliedKind::Created, Some(id));
         Ok(pb::AppliedRow { unresolved_columns: unresolved, ..done })
@@ -177,20 +179,4 @@ fn refers_to(row: &pb::ApplyRow, entity: &str) -> bool {
     }
     let values = row.key.iter().chain(&row.values).chain(&row.create_values);
     values.into_iter().any(|it| names(it, entity))
-}
-
-/// The key, alike in every letter case.
-fn key_bytes(row: &pb::ApplyRow) -> Vec<u8> {
-    fn fold(value: &pb::ApplyValue) -> pb::ApplyValue {
-        let content = value.content.as_ref().map(|it| match it {
-            Content::Value(it) => Content::Value(folded(it)),
-            Content::Reference(it) => Content::Reference(pb::Reference {
-                key: it.key.iter().map(fold).collect(),
-                ..it.clone()
-            }),
-        });
-        pb::ApplyValue { content, changed: false, ..value.clone() }
-    }
-    let key = row.key.iter().map(fold).collect();
-    pb::ApplyRow { key, ..Default::default() }.encode_to_vec()
 }
