@@ -18,9 +18,11 @@ use tokio_rustls::client::TlsStream;
 use tonic::body::Body;
 use tonic::service::Routes;
 use tonic::transport::Endpoint;
+use tonic::{Status, TimeoutExpired};
 use tower::Service;
 use tracing::Instrument as _;
 
+use crate::gate::timeout;
 use crate::service_token::{Proof, ServiceIdentity, TokenSource};
 use crate::tls::TlsError;
 use crate::trace;
@@ -31,7 +33,8 @@ type BoxFuture = Pin<Box<dyn Future<Output = Result<Response<Body>, BoxError>> +
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
 
-/// A way to one service, for any of its generated clients. Cheap to clone.
+/// A way to one service, for any of its generated clients. Cheap to clone. A request's timeout bounds the answer's
+/// beginning (DEADLINE_EXCEEDED), in this process as across the network.
 #[derive(Clone, Debug)]
 pub struct Channel {
     transport: Transport,
@@ -107,6 +110,26 @@ impl Channel {
     }
 }
 
+/// Gives an answer up as the network's transport does.
+async fn within<E>(
+    timeout: Option<Duration>,
+    response: impl Future<Output = Result<Response<Body>, E>>,
+) -> Result<Response<Body>, E> {
+    let Some(timeout) = timeout else { return response.await };
+    let answered = tokio::time::timeout(timeout, response).await;
+    answered.unwrap_or_else(|_| Ok(too_late()))
+}
+
+fn is_timeout(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut causes = std::iter::successors(Some(error), |it| it.source());
+    causes.any(|it| it.is::<TimeoutExpired>())
+}
+
+/// What gRPC says of an answer that does not come within the time that the caller gave.
+fn too_late() -> Response<Body> {
+    Status::deadline_exceeded("no answer in time").into_http()
+}
+
 fn endpoint(address: &str) -> Result<Endpoint, ConnectError> {
     let endpoint = Endpoint::from_shared(address.to_owned())
         .map_err(|source| ConnectError::Malformed { address: address.to_owned(), source })?;
@@ -162,12 +185,19 @@ impl Service<Request<Body>> for Channel {
         trace::inject(&span, headers);
         match &mut self.transport {
             Transport::Local(routes) => {
+                let timeout = timeout(request.headers());
                 let response = routes.clone().call(request);
-                Box::pin(async move { Ok(response.await?) }.instrument(span))
+                Box::pin(async move { Ok(within(timeout, response).await?) }.instrument(span))
             }
             Transport::Tcp(channel) => {
                 let response = channel.call(request);
-                Box::pin(async move { Ok(response.await?) }.instrument(span))
+                let answered = async move {
+                    match response.await {
+                        Err(error) if is_timeout(&error) => Ok(too_late()),
+                        answered => Ok(answered?),
+                    }
+                };
+                Box::pin(answered.instrument(span))
             }
         }
     }

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
-use http::HeaderValue;
 use http::header::AUTHORIZATION;
 use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderValue};
 use tonic::{Code, Status};
 use tracing::Instrument as _;
 
@@ -82,7 +82,7 @@ pub(crate) async fn admit(
 
 impl Gate {
     async fn check(&self, request: &mut Request) -> Result<(), Status> {
-        let timeout = header(request, "grpc-timeout").and_then(parse_timeout);
+        let timeout = timeout(request.headers());
         let deadline = Instant::now() + timeout.unwrap_or(MAX_DEADLINE).min(MAX_DEADLINE);
         request.extensions_mut().insert(Deadline(deadline));
         match self {
@@ -140,6 +140,11 @@ fn no_service() -> Status {
 
 fn refused(reason: ErrorReason, message: &str) -> Status {
     status(Code::Unauthenticated, "rpc", reason, message, [])
+}
+
+/// How long the caller waits, where it says so.
+pub(crate) fn timeout(headers: &HeaderMap) -> Option<Duration> {
+    headers.get("grpc-timeout").and_then(|it| it.to_str().ok()).and_then(parse_timeout)
 }
 
 /// `grpc-timeout`: at most eight digits and a unit.

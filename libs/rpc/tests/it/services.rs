@@ -1,8 +1,10 @@
 //! Services that prove themselves with tokens.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use proto::user_context::v1 as pb;
+use proto::user_context::v1::user_context_service_server::UserContextServiceServer;
 use rpc::{
     CALLER_HEADER, Channel, Environment, ErrorReason, Listener, ServiceIdentity, ServiceKeySet,
     SigningKey, TrustedServices,
@@ -108,4 +110,21 @@ async fn health_is_for_everybody() {
     let address = format!("http://{}", served.address);
     let channel = Channel::tcp(&address, "user-context", &stranger).unwrap();
     soon(HealthClient::new(channel).check(HealthCheckRequest::default())).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_answer_that_does_not_come_is_given_up_in_time_everywhere() {
+    let services = Environment::generate();
+    let served = served(&services).await;
+    let capacity = services.identity("capacity").unwrap();
+    let server = services.server("user-context", verifier());
+    let server = server.with(UserContextServiceServer::new(Calls::default()));
+    let (routes, _readiness) = server.build().unwrap();
+    let local = Client::new(Channel::local(routes, "user-context", &capacity));
+    for mut client in [client(&served, "user-context", &capacity), local] {
+        let mut request = Request::new(pb::LookupUserRequest::default());
+        request.set_timeout(Duration::from_millis(20));
+        let outcome = soon(client.lookup_user(request)).await;
+        assert_eq!(outcome.unwrap_err().code(), Code::DeadlineExceeded);
+    }
 }
