@@ -15,6 +15,8 @@ KILLS ?=
 FAULTS ?=
 # Of `make non-interference`.
 READS ?= 600
+# Of `make bench`: customers of the initial sync.
+ROWS ?= 20000
 
 export TOMBOLO_CACHE ?= $(CURDIR)/.cache
 # Holds only what the machine lacked or had too old.
@@ -93,12 +95,14 @@ non-interference: ## Ask as users over two databases that differ in what these m
 	cargo build --bin tombolo
 	READS='$(READS)' TOMBOLO_BIN='$(target_dir)/debug/tombolo' cargo test -p tests --test non_interference
 
-bench: ## Measure what a call costs over the same SQL sent directly; ARGS go to the load generator
+bench: ## Measure calls against the same SQL sent directly, and dual-write; ROWS=1000000 for its whole copy
 	@scripts/postgres.sh
 	cargo build --profile relfast --workspace --bins --locked
 	TOMBOLO_BIN='$(target_dir)/relfast/tombolo' '$(target_dir)/relfast/overhead' $(ARGS)
 	'$(target_dir)/relfast/capture'
 	'$(target_dir)/relfast/authorization'
+	TOMBOLO_BIN='$(target_dir)/relfast/tombolo' '$(target_dir)/relfast/initial-sync' --rows '$(ROWS)'
+	TOMBOLO_BIN='$(target_dir)/relfast/tombolo' '$(target_dir)/relfast/dual-write'
 
 load-test: bench ## The same as bench
 

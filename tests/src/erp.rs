@@ -1,6 +1,6 @@
 //! An ERP of the test's own: the demo ERP in a PostgreSQL that can be looked into and stopped.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex as StdMutex};
@@ -13,6 +13,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
 
@@ -25,8 +26,17 @@ pub struct Erp {
     cluster: Mutex<Option<Cluster>>,
     options: Options,
     database: String,
+    place: Place,
     relay: Relay,
     _directory: TempDir,
+}
+
+/// Where the server runs, and where others reach it.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    pub(crate) address: IpAddr,
+    /// Its threads are there.
+    pub(crate) runtime: Handle,
 }
 
 /// Hands connections on to wherever the server listens now.
@@ -57,6 +67,10 @@ impl Erp {
 
     /// The same, with other settings of the server.
     pub async fn empty_with(database: &str, settings: &[(&str, &str)]) -> Result<Self> {
+        Self::empty_at(Place::here(), database, settings).await
+    }
+
+    async fn empty_at(place: Place, database: &str, settings: &[(&str, &str)]) -> Result<Self> {
         let directory = temporary_directory()?;
         let options = Options::new(directory.path().join("erp"))
             .setting("shared_preload_libraries", "pg_stat_statements")
@@ -67,7 +81,8 @@ impl Erp {
             cluster: Mutex::new(None),
             options,
             database: database.to_owned(),
-            relay: Relay::start().await?,
+            relay: Relay::start(&place).await?,
+            place,
             _directory: directory,
         };
         erp.start().await?;
@@ -81,7 +96,12 @@ impl Erp {
 
     /// The demo ERP at this scale.
     pub async fn demo(customers: u64) -> Result<Self> {
-        let erp = Self::empty("erp").await?;
+        Self::demo_at(Place::here(), customers).await
+    }
+
+    /// The same somewhere else.
+    pub(crate) async fn demo_at(place: Place, customers: u64) -> Result<Self> {
+        let erp = Self::empty_at(place, "erp", &[]).await?;
         let mut connection = erp.connect().await?;
         demo_erp::create(&mut connection, customers, |_, _, _| ()).await?;
         Ok(erp)
@@ -171,7 +191,8 @@ impl Erp {
     pub async fn start(&self) -> Result<()> {
         let mut cluster = self.cluster.lock().await;
         ensure!(cluster.is_none(), "already running");
-        let started = Cluster::start(&self.options).await?;
+        let options = self.options.clone();
+        let started = self.place.run(async move { Ok(Cluster::start(&options).await?) }).await?;
         let url = started.tcp_url("postgres");
         let address = url.split_once('@').and_then(|(_, rest)| rest.split_once('/'));
         let (address, _) = address.context("an unexpected URL")?;
@@ -201,17 +222,36 @@ impl Erp {
     }
 }
 
+// === impl Place ===
+
+impl Place {
+    /// Beside the test.
+    pub(crate) fn here() -> Self {
+        Self { address: IpAddr::V4(Ipv4Addr::LOCALHOST), runtime: Handle::current() }
+    }
+
+    /// Does this there.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Result<T> {
+        self.runtime.spawn(work).await?
+    }
+}
+
 // === impl Relay ===
 
 impl Relay {
-    async fn start() -> Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
+    async fn start(place: &Place) -> Result<Self> {
+        let address = place.address;
+        let bound = place.run(async move { Ok(TcpListener::bind((address, 0)).await?) });
+        let listener = bound.await?;
         let address = listener.local_addr()?;
         let target: Arc<StdMutex<Option<String>>> = Arc::default();
         let shared = Arc::clone(&target);
         let weather = Arc::<Weather>::default();
         let outside = Arc::clone(&weather);
-        let server = tokio::spawn(async move {
+        let server = place.runtime.spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let target = shared.lock().ok().and_then(|it| it.clone());
                 // Without a target the connection is dropped, as by a server that has gone.

@@ -55,6 +55,9 @@ CREATE TABLE replay (
     after_position text NOT NULL,
     until_position text NOT NULL,
     done_change bigint NOT NULL DEFAULT 0,
+    begin_time timestamptz NOT NULL DEFAULT clock_timestamp(),
+    -- What comes behind it until the map runs goes over as it is.
+    end_time timestamptz,
     PRIMARY KEY (map, side)
 );
 

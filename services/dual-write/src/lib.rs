@@ -10,6 +10,8 @@
 
 mod access;
 mod alerts;
+#[cfg(test)]
+mod cases;
 mod config;
 mod core;
 mod error;

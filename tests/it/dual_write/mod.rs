@@ -20,7 +20,7 @@ use tests::runner::Runner;
 use self::world::World;
 
 pub(crate) async fn run(runner: &mut Runner) {
-    let suites: [&[world::Case]; 11] = [
+    let suites: [&[world::Case]; 12] = [
         // Errors of the other cases count as well.
         alerts::CASES,
         live::CASES,
@@ -33,6 +33,7 @@ pub(crate) async fn run(runner: &mut Runner) {
         reconcile::CASES,
         down::CASES,
         solutions::CASES,
+        reconcile::LAST,
     ];
     if !suites.iter().any(|it| runner.wants_any(it)) {
         return;

@@ -12,6 +12,10 @@ pub(super) const CASES: &[Case] = tests::cases![World:
     what_no_trigger_saw_is_found_and_mended_from_either_side,
 ];
 
+/// For the end, when everything else has happened.
+pub(super) const LAST: &[Case] = tests::cases![World: nothing_else_differs];
+
+#[derive(Clone)]
 struct Reconciler(ReconciliationServiceClient<Access>);
 
 impl Reconciler {
@@ -108,4 +112,15 @@ async fn what_no_trigger_saw_is_found_and_mended_from_either_side(world: &World)
     let (_, after) = reconciler.differences_of(number).await?;
     ensure!(after.is_empty(), "{after:#?}");
     Ok(())
+}
+
+async fn nothing_else_differs(world: &World) -> Result<()> {
+    let access = access(&world.system, "admin").await?;
+    let reconciler = Reconciler(ReconciliationServiceClient::new(access));
+    until(SOON, async || {
+        let (_, differences) = reconciler.clone().differences().await?;
+        Ok((differences.is_empty(), format!("{differences:#?}")))
+    })
+    .await
+    .map(drop)
 }

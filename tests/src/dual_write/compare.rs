@@ -1,6 +1,6 @@
 //! Both sides by plain SQL, past everything that is checked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 use sqlx::PgConnection;
@@ -77,8 +77,9 @@ pub(super) async fn agreed(
     platform: &mut PgConnection,
 ) -> Result<Result<Rows, Diverged>> {
     let (erp, platform) = (rows(erp, CUSTOMERS).await?, rows(platform, ACCOUNTS).await?);
-    let keys = erp.keys().chain(platform.keys());
+    let keys: BTreeSet<_> = erp.keys().chain(platform.keys()).collect();
     let differing: Vec<_> = keys
+        .into_iter()
         .filter(|it| erp.get(*it) != platform.get(*it))
         .map(|it| format!("{it}:\n  ERP      {:?}\n  platform {:?}", erp.get(it), platform.get(it)))
         .take(10)

@@ -8,6 +8,7 @@ use sqlx::Connection as _;
 
 use super::entry::{SHARED, number};
 use super::maps::Maps;
+use super::network::End;
 use super::world::{MAP, World};
 use crate::random::Random;
 
@@ -29,6 +30,8 @@ pub(super) enum Fault {
     ErpDown,
     /// Every connection of the ERP is cut.
     ErpCut,
+    /// The network to the ERP is away for a while.
+    ErpUnplugged,
     /// The network to the ERP is slow for a while.
     ErpSlow,
     /// Every session of the platform's PostgreSQL is ended.
@@ -41,9 +44,10 @@ pub(super) enum Fault {
     Paused,
 }
 
-const FAULTS: [Fault; 7] = [
+pub(super) const FAULTS: [Fault; 8] = [
     Fault::ErpDown,
     Fault::ErpCut,
+    Fault::ErpUnplugged,
     Fault::ErpSlow,
     Fault::PlatformCut,
     Fault::ErpSessions,
@@ -52,15 +56,6 @@ const FAULTS: [Fault; 7] = [
 ];
 
 impl Fault {
-    pub(super) fn any(random: &mut Random, may_pause: bool) -> Self {
-        loop {
-            let fault = *random.pick(&FAULTS);
-            if may_pause || fault != Self::Paused {
-                return fault;
-            }
-        }
-    }
-
     /// From its beginning to its end.
     pub(super) async fn happen(
         self,
@@ -76,10 +71,13 @@ impl Fault {
                 world.erp.start().await?;
             }
             Self::ErpCut => world.erp.cut(),
+            Self::ErpUnplugged => {
+                let end = *random.pick(&[End::Erp, End::Platform]);
+                world.network.unplug(&world.erp, end, moment).await?;
+            }
             Self::ErpSlow => {
-                world.erp.delay(Duration::from_millis(20 + random.below(150) as u64));
-                tokio::time::sleep(moment).await;
-                world.erp.delay(Duration::ZERO);
+                let delay = Duration::from_millis(20 + random.below(150) as u64);
+                world.network.slow(&world.erp, delay, moment).await?;
             }
             Self::PlatformCut => {
                 // Those that wait for it are ended, too.

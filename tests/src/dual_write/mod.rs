@@ -4,17 +4,21 @@
 //!
 //! Each [`entry`] owns one column of rows that all of them write, so that what is to be there in the end
 //! can be told without knowing who was first: [`ledger`]. [`fault`] is what breaks, [`world`] what is
-//! broken, [`compare`] the look at both sides; [`run`] does it all. [`maps`] is the administrator.
+//! broken, [`network`] what is between; [`compare`] is the look at both sides, [`run`] does it all. [`maps`] is
+//! the administrator.
 
 mod compare;
+mod deck;
 mod entry;
 mod fault;
 mod ledger;
 pub mod maps;
+mod network;
 mod run;
 mod world;
 
 pub use compare::Diverged;
+pub use network::enter;
 pub use run::{Outcome, Settings, run};
 
 /// What is checked.

@@ -1,7 +1,7 @@
 //! One life after the other.
 
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -11,8 +11,9 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::Variant;
-use super::entry::{Client, ENTRIES, Entry, Names, SHARED, number};
-use super::fault::{Fault, STEPS};
+use super::deck::Deck;
+use super::entry::{Client, ENTRIES, Entry, NOT_MENDING, Names, SHARED, number};
+use super::fault::{FAULTS, Fault, STEPS};
 use super::ledger::Ledger;
 use super::maps::Maps;
 use super::world::{MAP, World};
@@ -21,9 +22,16 @@ use crate::{System, Web};
 
 /// A life that is to end by itself ends in this time.
 const LIFE: Duration = Duration::from_secs(30);
+/// After it, recovery needs the decision record. What is broken without is broken here.
+const DECIDED: &str = "erp-committed";
 /// Clients that were told to stop have an answer by then.
 const STOPPED_WITHIN: Duration = Duration::from_secs(60);
-const MOST_FAULTS: usize = 4;
+/// What waited while a map was paused is replayed by then, one change after the other.
+const CAUGHT_UP_WITHIN: Duration = Duration::from_secs(60);
+/// Between two looks at something that tells nobody.
+const LOOK: Duration = Duration::from_millis(100);
+/// In one life.
+const MOST_FAULTS: usize = 5;
 /// Between two faults.
 const LONGEST_PAUSE_MILLISECONDS: usize = 300;
 /// Lines for those who see no bar.
@@ -75,13 +83,19 @@ struct Run {
     accounts: Arc<Vec<String>>,
     names: Arc<Names>,
     outcome: Outcome,
-    seed: u64,
+    settings: Settings,
+    steps: Deck<&'static str>,
+    faults: Deck<Fault>,
+    /// The last life ended at a step.
+    at_step: bool,
 }
 
 /// Breaks, mends, compares. Fails with the first difference.
 pub async fn run(settings: Settings) -> Result<Outcome> {
     let world = World::new(settings.variant).await?;
-    let (accounts, names) = prepare(&world).await.context("prepare")?;
+    // Before the map runs, no write comes to the step.
+    let first = (settings.variant == Variant::Broken).then_some(DECIDED);
+    let (system, accounts, names) = prepare(&world, first).await.context("prepare")?;
     let mut run = Run {
         world,
         random: Random::new(settings.seed),
@@ -89,15 +103,19 @@ pub async fn run(settings: Settings) -> Result<Outcome> {
         accounts: Arc::new(accounts),
         names: Arc::new(names),
         outcome: Outcome::default(),
-        seed: settings.seed,
+        settings,
+        steps: Deck::new(&STEPS),
+        faults: Deck::new(&FAULTS),
+        at_step: false,
     };
+    let mut running = Some(system);
     let bar = ProgressBar::new(settings.faults as u64).with_style(ProgressStyle::with_template(
         "{bar:40} {pos}/{len} faults, {per_sec}, {eta} left",
     )?);
-    let mut line = 0;
+    let (mut line, mut is_compared) = (0, false);
     while run.outcome.faults < settings.faults {
-        let told = format!("after {} faults (seed {})", run.outcome.faults, run.seed);
-        run.life().await.context(told)?;
+        let told = format!("after {} faults (seed {})", run.outcome.faults, settings.seed);
+        is_compared = run.life(running.take()).await.context(told)?;
         bar.set_position(run.outcome.faults as u64);
         let lines = run.outcome.faults * LINES / settings.faults.max(1);
         if bar.is_hidden() && std::mem::replace(&mut line, lines) != lines {
@@ -105,17 +123,19 @@ pub async fn run(settings: Settings) -> Result<Outcome> {
         }
     }
     bar.finish_and_clear();
-    let system = run.world.start(None).await?;
-    let maps = Maps::of(&system).await?;
-    run.compare(&maps).await.with_context(|| system.log())?;
-    system.stop().await?;
+    if !is_compared {
+        let system = run.world.start(None).await?;
+        let maps = Maps::of(&system).await?;
+        run.compare(&maps).await.with_context(|| system.log())?;
+        system.stop().await?;
+    }
     run.world.stop().await?;
     Ok(run.outcome)
 }
 
-/// Rows that everybody writes, and a map that runs. Returns the accounts' GUIDs.
-async fn prepare(world: &World) -> Result<(Vec<String>, Names)> {
-    let system = world.start(None).await?;
+/// A system with rows that everybody writes, and a map that runs. Returns the accounts' GUIDs, too.
+async fn prepare(world: &World, step: Option<&str>) -> Result<(System, Vec<String>, Names)> {
+    let system = world.start(step).await?;
     let web = system.web("admin").await?;
     for row in 0..SHARED {
         let body = json!({ "mserp_dataareaid": "USMF", "mserp_customeraccount": number(row),
@@ -135,8 +155,7 @@ async fn prepare(world: &World) -> Result<(Vec<String>, Names)> {
     }
     world.equal(&maps).await.context("after the initial sync")?;
     let names = names(&web).await.context("names")?;
-    system.stop().await?;
-    Ok((accounts, names))
+    Ok((system, accounts, names))
 }
 
 async fn names(web: &Web) -> Result<Names> {
@@ -163,20 +182,30 @@ async fn names(web: &Web) -> Result<Names> {
 }
 
 impl Run {
-    /// From a start, over a comparison and some faults, to an end.
-    async fn life(&mut self) -> Result<()> {
-        let step = self.random.one_in(2).then(|| *self.random.pick(&STEPS));
-        let mut system = self.world.start(step).await?;
+    /// From a start, unless the system runs, over a comparison and some faults, to an end. Says whether the
+    /// sides were compared after everything.
+    async fn life(&mut self, running: Option<System>) -> Result<bool> {
+        let step = self.step(running.is_some());
+        let mut system = match running {
+            Some(system) => system,
+            None => self.world.start(step).await?,
+        };
         let maps = Maps::of(&system).await?;
         let web = system.web("admin").await?;
-        // Where a step is to kill, the writes that catch up could.
-        if step.is_none() {
-            self.compare(&maps).await.with_context(|| system.log())?;
+        match step {
+            None => self.compare(&maps).await.with_context(|| system.log())?,
+            // It may come to the step by what has waited, and kill itself meanwhile.
+            Some(_) => drop(runs(&maps).await),
         }
-        let may_pause = self.random.one_in(2);
+        let faults = if step.is_none() { self.some_faults() } else { Vec::new() };
+        let entries: &[Entry] = match self.settings.variant {
+            Variant::Whole => &ENTRIES,
+            Variant::Broken => &NOT_MENDING,
+        };
+        let may_pause = faults.contains(&Fault::Paused);
         let stop = watch::Sender::new(false);
         let clients =
-            ENTRIES.iter().filter(|it| **it != Entry::Refused || !may_pause).map(|entry| {
+            entries.iter().filter(|it| **it != Entry::Refused || !may_pause).map(|entry| {
                 let client = Client {
                     web: web.clone(),
                     erp: &self.world.erp,
@@ -194,8 +223,8 @@ impl Run {
         let breaking = async {
             let mut random = Random::new(seed);
             let broken = match step {
-                Some(step) => killed(&mut system, step).await,
-                None => broken(world, &maps, &mut random, may_pause, outcome).await,
+                Some(step) => killed(&mut system, &maps, step).await,
+                None => broken(world, &maps, &mut random, &faults, outcome).await,
             };
             if step.is_some() {
                 outcome.faults += 1;
@@ -210,36 +239,73 @@ impl Run {
         broken.with_context(|| log.clone())?;
         written.context("clients do not stop")?.with_context(|| log.clone())?;
         ensure!(!log.contains("panicked"), "{log}");
-        if step.is_none() {
-            if self.random.one_in(2) {
-                self.outcome.faults += 1;
-                self.outcome.kills += 1;
-                system.kill().await?;
-            } else {
-                self.compare(&maps).await.with_context(|| system.log())?;
-                system.stop().await?;
-            }
+        self.at_step = step.is_some();
+        if step.is_some() {
+            return Ok(false);
         }
-        Ok(())
+        if self.random.one_in(2) {
+            self.outcome.faults += 1;
+            self.outcome.kills += 1;
+            system.kill().await?;
+            return Ok(false);
+        }
+        self.compare(&maps).await.with_context(|| system.log())?;
+        system.stop().await?;
+        Ok(true)
+    }
+
+    fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn some_faults(&mut self) -> Vec<Fault> {
+        let left = self.settings.faults.saturating_sub(self.outcome.faults).clamp(1, MOST_FAULTS);
+        let many = 1 + self.random.below(left);
+        (0..many).map(|_| self.faults.deal(&mut self.random)).collect()
+    }
+
+    /// Where the next life ends by itself.
+    fn step(&mut self, is_running: bool) -> Option<&'static str> {
+        match self.settings.variant {
+            Variant::Broken => (!self.at_step).then_some(DECIDED),
+            Variant::Whole if !is_running && self.random.one_in(2) => {
+                Some(self.steps.deal(&mut self.random))
+            }
+            Variant::Whole => None,
+        }
     }
 
     /// When everybody is silent: both sides are the same, and what they were told to be.
     async fn compare(&mut self, maps: &Maps) -> Result<()> {
-        match maps.get(MAP).await?.state() {
-            MapState::Paused => maps.resume(MAP, ResumeMode::CatchUp).await?,
-            MapState::Running | MapState::Resuming => {}
-            other => anyhow::bail!("the map is {other:?}"),
+        // Who lost every connection a moment ago may still say that it is away.
+        let started = Instant::now();
+        while let Err(error) = runs(maps).await {
+            ensure!(started.elapsed() < LIFE, "{error:#}");
+            tokio::time::sleep(LOOK).await;
         }
-        maps.reaches(MAP, MapState::Running, LIFE).await?;
         let rows = self.world.equal(maps).await?;
-        let mut ledger = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
-        ledger.settle(&rows)?;
-        self.outcome.rows = rows.len();
-        self.outcome.acknowledged = ledger.acknowledged;
-        self.outcome.refused = ledger.refused;
-        self.outcome.unknown = ledger.unknown;
+        let settled = self.ledger().settle(&rows);
+        if let Err(diverged) = settled {
+            return Err(self.world.with_evidence(diverged, maps).await);
+        }
+        let ledger = self.ledger();
+        let (acknowledged, refused, unknown) =
+            (ledger.acknowledged, ledger.refused, ledger.unknown);
+        drop(ledger);
+        let Outcome { faults, kills, .. } = self.outcome;
+        self.outcome = Outcome { faults, kills, acknowledged, refused, unknown, rows: rows.len() };
         Ok(())
     }
+}
+
+/// Resumes the map if it waits, and waits until it runs.
+async fn runs(maps: &Maps) -> Result<()> {
+    match maps.get(MAP).await?.state() {
+        MapState::Paused => maps.resume(MAP, ResumeMode::CatchUp).await?,
+        MapState::Running | MapState::Resuming => {}
+        other => anyhow::bail!("the map is {other:?}"),
+    }
+    maps.reaches(MAP, MapState::Running, CAUGHT_UP_WITHIN).await
 }
 
 /// Some faults, one after the other.
@@ -247,21 +313,23 @@ async fn broken(
     world: &World,
     maps: &Maps,
     random: &mut Random,
-    may_pause: bool,
+    faults: &[Fault],
     outcome: &mut Outcome,
 ) -> Result<()> {
-    for _ in 0..=random.below(MOST_FAULTS) {
+    for fault in faults {
         // Any moment will do: nothing is waited for.
         tokio::time::sleep(Duration::from_millis(random.below(LONGEST_PAUSE_MILLISECONDS) as u64))
             .await;
-        let fault = Fault::any(random, may_pause);
         fault.happen(world, maps, random).await.with_context(|| format!("{fault:?}"))?;
         outcome.faults += 1;
     }
     Ok(())
 }
 
-async fn killed(system: &mut System, step: &str) -> Result<()> {
-    let ended = timeout(LIFE, system.ended()).await;
-    ended.with_context(|| format!("{step} is never reached"))?.map(drop)
+async fn killed(system: &mut System, maps: &Maps, step: &str) -> Result<()> {
+    if let Ok(ended) = timeout(LIFE, system.ended()).await {
+        return ended.map(drop);
+    }
+    let map = maps.get(MAP).await;
+    anyhow::bail!("{step} is never reached, the map is {map:?}")
 }

@@ -8,27 +8,33 @@ use tempfile::TempDir;
 use super::Variant;
 use super::compare::{self, Rows};
 use super::maps::Maps;
+use super::network::Network;
 use crate::{Erp, Platform, Start, System, temporary_directory};
 
 /// The map that is checked.
 pub(super) const MAP: &str = "maps/customers-v3-accounts";
 /// Both sides must be the same by then, when nobody writes any more.
 const EQUAL_WITHIN: Duration = Duration::from_secs(60);
+/// Of the broken variant, for which nobody mends what this long stayed as it was.
+const UNHEALED: Duration = Duration::from_secs(5);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 pub(super) struct World {
     pub(super) erp: Erp,
     pub(super) platform: Platform,
     data: TempDir,
+    pub(super) network: Network,
     variant: Variant,
 }
 
 impl World {
     pub(super) async fn new(variant: Variant) -> Result<Self> {
-        let erp = Erp::demo(40).await?;
+        let network = Network::new().await?;
+        println!("        {network}");
+        let erp = Erp::demo_at(network.place_of_erp(), 40).await?;
         let data = temporary_directory()?;
         let platform = Platform::of(data.path());
-        Ok(Self { erp, platform, data, variant })
+        Ok(Self { erp, platform, data, network, variant })
     }
 
     /// Starts the system, to kill itself at this step.
@@ -47,6 +53,7 @@ impl World {
     /// Waits until both sides are the same and nothing is left in between. Fails with the last difference.
     pub(super) async fn equal(&self, maps: &Maps) -> Result<Rows> {
         let started = Instant::now();
+        let (mut same, mut same_since) = (String::new(), started);
         loop {
             let mut platform = self.platform.connect().await?;
             let sql = "SELECT count(*) FROM pg_prepared_xacts";
@@ -58,14 +65,26 @@ impl World {
                 Ok(_) => super::Diverged(format!("{prepared} transactions are still prepared")),
                 Err(diverged) => diverged,
             };
-            if started.elapsed() > EQUAL_WITHIN {
-                let told = self.evidence(&last, maps).await.unwrap_or_else(|it| format!("{it:#}"));
-                return Err(anyhow::Error::from(last).context(told));
+            if last.0 != same {
+                (same, same_since) = (last.0.clone(), Instant::now());
+            }
+            let stays = self.variant == Variant::Broken && same_since.elapsed() > UNHEALED;
+            if stays || started.elapsed() > EQUAL_WITHIN {
+                return Err(self.with_evidence(last, maps).await);
             }
             // What failed while everything broke may be tried again now.
             let _ = maps.retry_all(MAP).await;
             tokio::time::sleep(LOOK_EVERY).await;
         }
+    }
+
+    pub(super) async fn with_evidence(
+        &self,
+        diverged: super::Diverged,
+        maps: &Maps,
+    ) -> anyhow::Error {
+        let told = self.evidence(&diverged, maps).await.unwrap_or_else(|it| format!("{it:#}"));
+        anyhow::Error::from(diverged).context(told)
     }
 
     /// What both logs and the map have to say of the rows that differ.

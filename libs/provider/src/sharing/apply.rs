@@ -12,6 +12,7 @@ mod pending;
 mod refer;
 mod run;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use proto::query::v1 as pb;
@@ -75,9 +76,16 @@ pub(super) async fn set(session: &mut Session<'_>, origin: &str) -> Result<(), E
 
 /// Rows that are looked for by one statement.
 fn is_alike(one: &pb::ApplyRow, other: &pb::ApplyRow) -> bool {
-    let names = |it: &[pb::ApplyValue]| it.iter().map(|it| it.column.clone()).collect::<Vec<_>>();
+    fn names<'r>(of: impl Iterator<Item = &'r pb::ApplyValue>) -> BTreeSet<&'r str> {
+        of.map(|it| it.column.as_str()).collect()
+    }
     one.map == other.map
         && one.entity_name == other.entity_name
-        && names(&one.key) == names(&other.key)
-        && names(&one.values) == names(&other.values)
+        && names(one.key.iter()) == names(other.key.iter())
+        && names(values(one)) == names(values(other))
+}
+
+/// What a row is to hold, and what only a new one is given.
+fn values(row: &pb::ApplyRow) -> impl Iterator<Item = &pb::ApplyValue> {
+    row.values.iter().chain(&row.create_values)
 }

@@ -185,7 +185,7 @@ impl Entries {
     }
 }
 
-/// Behind `touched_by`: one row for each row of the entity.
+/// Behind `touched_by`: one row for each row of the entity. Nobody wrote the empty columns of a row that is made.
 const TOUCHED: &str = ", \"the own\" AS (
         SELECT touched.id, entry.*
         FROM (SELECT DISTINCT id, seq FROM \"the touched\" WHERE id IS NOT NULL) AS touched
@@ -195,10 +195,11 @@ const TOUCHED: &str = ", \"the own\" AS (
             (array_agg(field.old ORDER BY seq))[1] AS first,
             (array_agg(field.new ORDER BY seq DESC))[1] AS last
         FROM \"the own\" CROSS JOIN LATERAL (
-            SELECT coalesce(a.key, b.key) AS key, a.value AS old, b.value AS new
+            SELECT coalesce(a.key, b.key) AS key, nullif(a.value, 'null') AS old,
+                nullif(b.value, 'null') AS new
             FROM jsonb_each(coalesce(\"the own\".old, '{}')) AS a
             FULL JOIN jsonb_each(coalesce(\"the own\".new, '{}')) AS b ON a.key = b.key
-            WHERE a.value IS DISTINCT FROM b.value
+            WHERE nullif(a.value, 'null') IS DISTINCT FROM nullif(b.value, 'null')
         ) AS field
         GROUP BY id, relation, field.key
     ), \"the columns\" AS (

@@ -10,7 +10,7 @@ use super::store::{self, Alert};
 use super::{Failure, RULES};
 use crate::core::Core;
 use crate::error::Error;
-use crate::maps::ActiveMap;
+use crate::maps::{ActiveMap, Transition};
 use crate::store::activity::Activity;
 
 /// Until a side that was away is tried for the first time.
@@ -114,7 +114,8 @@ pub(super) async fn transition(
     actor: &str,
     activity: Activity,
 ) -> Result<bool, Error> {
-    match core.maps.transition(core, map, from, to, actor, activity).await {
+    let change = Transition { map, epoch: None, from, to, actor, activity };
+    match core.maps.transition(core, change).await {
         Ok(_) => Ok(true),
         // It is in another state, or gone: somebody else was faster.
         Err(Error::State { .. } | Error::StateText { .. } | Error::NotFound(_)) => Ok(false),

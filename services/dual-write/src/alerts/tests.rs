@@ -10,9 +10,21 @@ use tokio::sync::mpsc;
 
 use super::store::{self, Alert};
 use super::{Failure, Reported, Rule, report, run};
+use crate::cases::{Databases, cases};
 use crate::config::Mail;
 use crate::core::Core;
-use crate::reconcile::fake::World;
+use crate::reconcile::fake::{World, migrated};
+
+cases! { migrated =>
+    a_rule_pauses_the_map_at_once_and_tells_people_and_machines,
+    a_host_that_fails_is_called_again_and_one_that_refuses_or_points_elsewhere_is_not,
+    of_many_who_fail_at_the_same_time_exactly_one_has_the_rule_fire,
+    what_failed_before_a_rule_was_saved_is_not_held_against_anybody,
+    a_paused_map_is_resumed_when_the_other_side_would_take_a_change_again,
+    a_map_that_is_to_queue_when_a_side_is_away_does_so_without_any_rule,
+    a_process_that_dies_before_it_acts_leaves_it_to_the_next,
+    a_map_in_debug_mode_keeps_the_whole_response,
+}
 
 const MAP: &str = "maps/customers";
 /// Longer than anything takes here.
@@ -180,11 +192,10 @@ impl Drop for Working {
     }
 }
 
-#[tokio::test]
-async fn a_rule_pauses_the_map_at_once_and_tells_people_and_machines() {
+async fn a_rule_pauses_the_map_at_once_and_tells_people_and_machines(databases: &Databases) {
     let (smtp_url, mut mails) = mail_server().await;
     let (host, mut posts) = web_server(&[200]).await;
-    let world = World::new(|config| {
+    let world = World::new(databases, |config| {
         config.mail = Some(Mail { smtp_url, from: "Tombolo <dw@contoso.test>".to_owned() });
         config.webhook_hosts = vec![host.clone()];
     })
@@ -233,12 +244,13 @@ async fn a_rule_pauses_the_map_at_once_and_tells_people_and_machines() {
     );
 }
 
-#[tokio::test]
-async fn a_host_that_fails_is_called_again_and_one_that_refuses_or_points_elsewhere_is_not() {
+async fn a_host_that_fails_is_called_again_and_one_that_refuses_or_points_elsewhere_is_not(
+    databases: &Databases,
+) {
     let (failing, mut posts) = web_server(&[503, 200]).await;
     let (pointing, mut elsewhere) = web_server(&[302]).await;
     let hosts = vec![failing.clone(), pointing.clone()];
-    let world = World::new(|config| config.webhook_hosts = hosts).await;
+    let world = World::new(databases, |config| config.webhook_hosts = hosts).await;
     let core = &world.core;
     world.map("RUNNING").await;
     let none = AlertAction::None.into();
@@ -269,9 +281,8 @@ async fn a_host_that_fails_is_called_again_and_one_that_refuses_or_points_elsewh
     assert_eq!(told.delivery_failures, [format!("{pointing}: the host answered 302 Found")]);
 }
 
-#[tokio::test]
-async fn of_many_who_fail_at_the_same_time_exactly_one_has_the_rule_fire() {
-    let world = World::new(|_| ()).await;
+async fn of_many_who_fail_at_the_same_time_exactly_one_has_the_rule_fire(databases: &Databases) {
+    let world = World::new(databases, |_| ()).await;
     world.map("RUNNING").await;
     save(&world.core, &pb::AlertRule { error_count: 12, ..rule() }).await;
     let failing = (0..12).map(|_| fail(&world.core, 1));
@@ -280,9 +291,8 @@ async fn of_many_who_fail_at_the_same_time_exactly_one_has_the_rule_fire() {
     assert_eq!(state(&world.core), MapState::Paused);
 }
 
-#[tokio::test]
-async fn what_failed_before_a_rule_was_saved_is_not_held_against_anybody() {
-    let world = World::new(|_| ()).await;
+async fn what_failed_before_a_rule_was_saved_is_not_held_against_anybody(databases: &Databases) {
+    let world = World::new(databases, |_| ()).await;
     world.map("RUNNING").await;
     fail(&world.core, 5).await;
     save(&world.core, &rule()).await;
@@ -290,9 +300,10 @@ async fn what_failed_before_a_rule_was_saved_is_not_held_against_anybody() {
     assert!(fail(&world.core, 1).await.queued);
 }
 
-#[tokio::test]
-async fn a_paused_map_is_resumed_when_the_other_side_would_take_a_change_again() {
-    let world = World::new(|_| ()).await;
+async fn a_paused_map_is_resumed_when_the_other_side_would_take_a_change_again(
+    databases: &Databases,
+) {
+    let world = World::new(databases, |_| ()).await;
     let core = &world.core;
     world.map("RUNNING").await;
     let probe_delay = Some(prost_types::Duration { seconds: 1, nanos: 0 });
@@ -326,9 +337,10 @@ async fn a_paused_map_is_resumed_when_the_other_side_would_take_a_change_again()
     assert_eq!(alerts(core).await.len(), 2);
 }
 
-#[tokio::test]
-async fn a_map_that_is_to_queue_when_a_side_is_away_does_so_without_any_rule() {
-    let world = World::new(|_| ()).await;
+async fn a_map_that_is_to_queue_when_a_side_is_away_does_so_without_any_rule(
+    databases: &Databases,
+) {
+    let world = World::new(databases, |_| ()).await;
     let core = &world.core;
     world.run("UPDATE map SET sync_mode = 'LIVE_OR_QUEUE'").await;
     let map = world.map("RUNNING").await;
@@ -343,9 +355,8 @@ async fn a_map_that_is_to_queue_when_a_side_is_away_does_so_without_any_rule() {
     assert_eq!(probes, 1);
 }
 
-#[tokio::test]
-async fn a_process_that_dies_before_it_acts_leaves_it_to_the_next() {
-    let world = World::new(|_| ()).await;
+async fn a_process_that_dies_before_it_acts_leaves_it_to_the_next(databases: &Databases) {
+    let world = World::new(databases, |_| ()).await;
     let core = &world.core;
     world.map("RUNNING").await;
     save(core, &rule()).await;
@@ -360,9 +371,8 @@ async fn a_process_that_dies_before_it_acts_leaves_it_to_the_next() {
     until(core, |it| it.action == Some(AlertAction::Pause.into())).await;
 }
 
-#[tokio::test]
-async fn a_map_in_debug_mode_keeps_the_whole_response() {
-    let world = World::new(|_| ()).await;
+async fn a_map_in_debug_mode_keeps_the_whole_response(databases: &Databases) {
+    let world = World::new(databases, |_| ()).await;
     world.run("UPDATE map SET debug = true").await;
     world.map("RUNNING").await;
     fail(&world.core, 1).await;

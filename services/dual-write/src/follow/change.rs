@@ -23,6 +23,8 @@ pub(super) struct Change {
     pub(super) time: Option<prost_types::Timestamp>,
     pub(super) user: String,
     pub(super) images: Images,
+    /// Of a history: the row was made within it.
+    pub(super) made_within: bool,
 }
 
 /// Which state of the row goes over.
@@ -155,6 +157,22 @@ impl FieldNames {
                 value: Some(value.clone()),
             })
             .collect()
+    }
+
+    /// Positions of the columns that one of these changed; of all, where one does not tell what was before.
+    pub(crate) fn changed<'a>(
+        &self,
+        changes: impl Iterator<Item = &'a pb::PendingChange> + Clone,
+    ) -> Vec<i32> {
+        let tells = |it: &pb::PendingChange| !it.before.is_empty() && !it.after.is_empty();
+        let tell = changes.clone().all(tells);
+        let differs = |column: &String| {
+            let value = |of: &'a [wire::FieldValue]| of.iter().find(|it| it.field == *column);
+            changes.clone().any(|it| value(&it.before) != value(&it.after))
+        };
+        let columns = self.map_side.columns.iter().enumerate();
+        let changed = columns.filter(|(_, column)| !tell || differs(column));
+        changed.filter_map(|(at, _)| i32::try_from(at).ok()).collect()
     }
 
     /// Names an image's row.

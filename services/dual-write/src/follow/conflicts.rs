@@ -1,6 +1,7 @@
 //! Both sides changed the same columns of a row: the primary side's values stay, and what lost is shown
 //! among the failed changes (spec DW-61).
 
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use proto::dual_write::v1::{
@@ -9,7 +10,7 @@ use proto::dual_write::v1::{
 use proto::query::v1 as wire;
 use sqlx::PgConnection;
 
-use super::change::RowIdentity;
+use super::change::{FieldNames, RowIdentity};
 use super::failures::{self, Failed};
 
 use super::refusal;
@@ -53,8 +54,9 @@ pub(super) async fn collect(core: &Core, side: Side) -> Result<(), Error> {
         let answer = core.sides.of(side).sharing().take_conflicts(asked(request)).await;
         let conflicts = answer.map_err(|it| Error::of_side(side, it))?.into_inner().conflicts;
         let Some(last) = conflicts.iter().map(|it| it.id).max() else { return Ok(()) };
+        let records = records(core, side, &conflicts).await?;
         let failed: Vec<_> =
-            conflicts.into_iter().filter_map(|it| failed(core, side, it)).collect();
+            conflicts.into_iter().filter_map(|it| failed(core, side, it, &records)).collect();
         failures::store_all(&mut transaction, &failed).await?;
         sqlx::query("UPDATE conflict_progress SET after_id = $2 WHERE side = $1")
             .bind(i16::try_from(side as i32).unwrap_or_default())
@@ -85,16 +87,58 @@ async fn after(connection: &mut PgConnection, side: Side) -> Result<i64, Error> 
     .await?)
 }
 
+/// What people call the rows, by map and id. A row that is gone has no more than its id.
+async fn records(
+    core: &Core,
+    side: Side,
+    conflicts: &[wire::RowConflict],
+) -> Result<HashMap<(String, Vec<u8>), Record>, Error> {
+    let mut by_map: BTreeMap<&str, BTreeSet<&[u8]>> = BTreeMap::new();
+    for it in conflicts {
+        by_map.entry(&it.map).or_default().insert(&it.record_id);
+    }
+    let mut records = HashMap::new();
+    for (name, ids) in by_map {
+        let Some(map) = core.maps.get(name).filter(|it| it.compiled.is_some()) else { continue };
+        let map_side = map.side(side);
+        let selection = wire::ImageSelection {
+            map_side: Some(map_side.clone()),
+            record_ids: ids.into_iter().map(|it| it.to_vec().into()).collect(),
+            unfiltered: true,
+            ..Default::default()
+        };
+        let request = wire::ReadImagesRequest {
+            selection: Some(selection),
+            page_size: PAGE_SIZE,
+            ..Default::default()
+        };
+        let found = core.sides.of(side).sharing().read_images(asked(request)).await;
+        let found = found.map_err(|it| Error::of_side(side, it))?.into_inner();
+        let names = FieldNames::new(side, map_side);
+        for image in found.images {
+            let id = (name.to_owned(), image.record_id.to_vec());
+            records.insert(id, names.record(&image));
+        }
+    }
+    Ok(records)
+}
+
 /// `None` for a map that is no longer there.
-fn failed(core: &Core, side: Side, conflict: wire::RowConflict) -> Option<Failed> {
+fn failed(
+    core: &Core,
+    side: Side,
+    conflict: wire::RowConflict,
+    records: &HashMap<(String, Vec<u8>), Record>,
+) -> Option<Failed> {
     let map = core.maps.get(&conflict.map)?;
     // Values, and the row's id, are those of the side that met the conflict.
-    let record = Record {
+    let record = records.get(&(conflict.map.clone(), conflict.record_id.to_vec())).cloned();
+    let record = record.unwrap_or_else(|| Record {
         side: side.into(),
         entity_name: map.side(side).entity_name,
         record_id: conflict.record_id.clone(),
         ..Record::default()
-    };
+    });
     let lost = if conflict.incoming_won { side } else { other(side) };
     let columns: Vec<&str> = conflict.loser.iter().map(|it| it.field.as_str()).collect();
     let message = match (columns.as_slice(), conflict.winner.is_empty()) {

@@ -1,6 +1,8 @@
 //! Brings changes to the other side: many in one transaction, and one by one where one of them is refused.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+mod held;
+
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -167,31 +169,6 @@ impl<'a> Delivery<'a> {
         Ok(outcomes)
     }
 
-    /// Locks the rows whose present state goes over, and reads it.
-    async fn hold(&self, changes: &[&Change], deadline: Instant) -> Result<Held, Failure> {
-        let mut by_map: BTreeMap<&str, (&ActiveMap, Vec<_>)> = BTreeMap::new();
-        for change in changes.iter().filter(|it| it.images == Images::Current && it.is_upsert()) {
-            let (_, ids) =
-                by_map.entry(&change.map.name).or_insert_with(|| (&change.map, Vec::new()));
-            ids.push(change.record_id().to_vec().into());
-        }
-        if by_map.is_empty() {
-            return Ok(Held { transaction: None, images: HashMap::new() });
-        }
-        let failed = |status| Failure::Status { side: self.source, status };
-        let begun = self.core.sides.of(self.source).begin(deadline).await;
-        let mut transaction = begun.map_err(failed)?;
-        let mut images = HashMap::new();
-        for (name, (map, record_ids)) in by_map {
-            let map_side = Some(map.side(self.source));
-            let selection = wire::ImageSelection { map_side, record_ids, ..Default::default() };
-            for image in transaction.hold(selection).await.map_err(failed)? {
-                images.insert((name.to_owned(), image.record_id.to_vec()), image);
-            }
-        }
-        Ok(Held { transaction: Some(transaction), images })
-    }
-
     /// A row, and up to which of its changes the other side has them.
     fn settled(&self, change: &Change) -> (RowIdentity, i64) {
         let number = match change.images {
@@ -206,7 +183,11 @@ impl<'a> Delivery<'a> {
         change: &Change,
         row: &wire::SharedRow,
     ) -> Result<Option<wire::ApplyRow>, Box<SyncError>> {
-        super::translate(&change.map, &change.compiled, self.source, row)
+        let row = super::translate(&change.map, &change.compiled, self.source, row)?;
+        Ok(match change.images {
+            Images::Current => row,
+            Images::OfTheChange => row.map(without_what_it_left_alone),
+        })
     }
 
     /// Writes rows on the other side; answers which of them are there now.
@@ -286,35 +267,6 @@ impl<'a> Delivery<'a> {
     }
 }
 
-/// Rows that nobody changes while the other side follows.
-struct Held {
-    transaction: Option<crate::peers::SideTransaction>,
-    /// By map and record.
-    images: HashMap<(String, Vec<u8>), wire::Image>,
-}
-
-// === impl Held ===
-
-impl Held {
-    /// The other side has the rows, and anybody may change them again.
-    async fn release(self) -> Result<(), Status> {
-        match self.transaction {
-            Some(transaction) => transaction.commit().await,
-            None => Ok(()),
-        }
-    }
-
-    /// What goes over. Nothing where a row is not as it was listed: the change that did it comes later.
-    fn row(&mut self, change: &Change) -> Option<wire::SharedRow> {
-        if change.images == Images::OfTheChange || !change.is_upsert() {
-            return Some(change.row.clone());
-        }
-        let found = (change.map.name.clone(), change.record_id().to_vec());
-        let image = self.images.get(&found)?.clone();
-        Some(wire::SharedRow { image: Some(image), ..change.row.clone() })
-    }
-}
-
 // === impl Failure ===
 
 impl From<Error> for Failure {
@@ -329,6 +281,14 @@ impl From<Error> for Stop {
     fn from(error: Error) -> Self {
         Self::Store(error)
     }
+}
+
+/// What a row held long ago beside what was changed is for new rows only: the other side may have changed it since,
+/// and this one may have it from there.
+fn without_what_it_left_alone(row: wire::ApplyRow) -> wire::ApplyRow {
+    let (values, left_alone): (Vec<_>, Vec<_>) = row.values.into_iter().partition(|it| it.changed);
+    let create_values = row.create_values.into_iter().chain(left_alone).collect();
+    wire::ApplyRow { values, create_values, ..row }
 }
 
 pub(super) fn away(side: Side, status: Status) -> Stop {

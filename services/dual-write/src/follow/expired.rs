@@ -26,7 +26,7 @@ pub(super) async fn go_on(
 ) -> Result<(), Error> {
     let mut transaction = core.store.begin().await?;
     positions::store(&mut transaction, &map.name, source, until).await?;
-    replay::end(&mut transaction, &map.name, source).await?;
+    replay::forget(&mut transaction, &map.name, source).await?;
     let detail = json!({ "side": side_text(source), "after": after, "until": until });
     let message = format!("{MESSAGE}. {HELP}");
     activity::record(&mut transaction, &map.name, "ChangesLost", &message, "", detail).await?;

@@ -164,7 +164,7 @@ impl<'a> Follower<'a> {
                 }
             };
             self.know(map, &after);
-            let replayed = caught_up::has_history(&mut connection, map).await?;
+            let replayed = caught_up::has_history(&mut connection, map, self.side).await?;
             if replayed {
                 let name = &map.name;
                 let progress =

@@ -259,6 +259,6 @@ fn preserved(map: &ActiveMap, side: Side, change: &wire::RowChangeImage) -> Fail
 
 async fn go_on(connection: &mut PgConnection, map: &str, stretch: &Stretch) -> Result<(), Error> {
     positions::store(connection, map, stretch.side, &stretch.until).await?;
-    replay::end(connection, map, stretch.side).await?;
+    replay::forget(connection, map, stretch.side).await?;
     reports::queued(connection, map, 0).await
 }

@@ -24,7 +24,8 @@ pub(super) struct Progress {
     pub(super) done: i64,
 }
 
-/// Where to go on behind `after`. A stretch that was begun is finished first, as it was begun.
+/// Where to go on behind `after`. A stretch that was begun is finished first, as it was begun, unless the map has
+/// been paused since: then it goes on to `until`.
 pub(super) async fn begin(
     connection: &mut PgConnection,
     map: &str,
@@ -38,7 +39,12 @@ pub(super) async fn begin(
          VALUES ($1, $2, $3, $4)
          ON CONFLICT (map, side) DO UPDATE SET
              done_change = CASE WHEN r.after_position = $3 THEN r.done_change ELSE 0 END,
-             until_position = CASE WHEN r.after_position = $3 THEN r.until_position ELSE $4 END,
+             until_position = CASE
+                 WHEN r.after_position = $3
+                     AND r.begin_time >= (SELECT state_change_time FROM map WHERE name = $1)
+                 THEN r.until_position ELSE $4 END,
+             begin_time = clock_timestamp(),
+             end_time = NULL,
              after_position = $3
          RETURNING until_position, done_change",
     )
@@ -69,9 +75,23 @@ pub(super) async fn done(
     Ok(done.unwrap_or_default())
 }
 
-/// The stretch is over.
-pub(super) async fn end(connection: &mut PgConnection, map: &str, side: Side) -> Result<(), Error> {
+/// The stretch is over, and nothing of it counts any more.
+pub(super) async fn forget(
+    connection: &mut PgConnection,
+    map: &str,
+    side: Side,
+) -> Result<(), Error> {
     sqlx::query("DELETE FROM replay WHERE map = $1 AND side = $2")
+        .bind(map)
+        .bind(i16::try_from(side as i32).unwrap_or_default())
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// The stretch is over: what waited when the map began to resume has been replayed.
+pub(super) async fn end(connection: &mut PgConnection, map: &str, side: Side) -> Result<(), Error> {
+    sqlx::query("UPDATE replay SET end_time = clock_timestamp() WHERE map = $1 AND side = $2")
         .bind(map)
         .bind(i16::try_from(side as i32).unwrap_or_default())
         .execute(connection)

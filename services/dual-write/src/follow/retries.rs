@@ -149,15 +149,14 @@ impl Retry<'_> {
                 Some((image, false)) => (SharedKind::Left, image.clone()),
                 None => (SharedKind::Deleted, names.image(&record, values)),
             };
-            // What the other side has changed meanwhile is met by all that this side holds.
-            let columns = 0..i32::try_from(image.values.len()).unwrap_or_default();
+            let of_row = waiting.iter().filter(|it| it.record_id == *id);
             let row = wire::SharedRow {
                 map: self.map.name.clone(),
                 epoch: self.map.epoch,
                 kind: kind.into(),
                 image: Some(image),
                 previous_key: Vec::new(),
-                changed_columns: columns.collect(),
+                changed_columns: names.changed(of_row.filter_map(|it| it.message.change.as_ref())),
                 correction: false,
             };
             Some(Change {
@@ -169,6 +168,7 @@ impl Retry<'_> {
                 time: change.commit_time,
                 user: change.user,
                 images: Images::Current,
+                made_within: false,
             })
         };
         Ok(ids.iter().filter_map(change).collect())

@@ -1,6 +1,6 @@
 //! What a side's log holds behind the positions of its maps, page by page, in the order of the commits.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::sync::Arc;
 
 use futures::{StreamExt as _, stream};
@@ -31,6 +31,8 @@ pub(super) struct Window {
     /// Changes up to this one are done.
     done: i64,
     read: VecDeque<Change>,
+    /// Of a history: rows that were made within it.
+    made: HashSet<Vec<u8>>,
     /// Of the next page; absent when there is none.
     next_page: Option<String>,
     /// Changes that were taken out.
@@ -115,6 +117,7 @@ impl Window {
             images,
             done: 0,
             read: VecDeque::new(),
+            made: HashSet::new(),
             next_page: Some(String::new()),
             taken: 0,
         }
@@ -136,10 +139,16 @@ impl Window {
     async fn peek(&mut self, core: &Core) -> Result<Option<i64>, Status> {
         while self.read.is_empty() {
             let Some(page) = self.next_page.clone() else { break };
-            let (changes, next) = match self.images {
+            let (mut changes, next) = match self.images {
                 Images::Current => self.touched(core, page).await?,
                 Images::OfTheChange => self.changes(core, page).await?,
             };
+            for it in &mut changes {
+                if it.row.kind() == wire::SharedKind::Created {
+                    self.made.insert(it.record_id().to_vec());
+                }
+                it.made_within = self.made.contains(it.record_id());
+            }
             self.next_page = (!next.is_empty()).then_some(next);
             let done = self.done;
             self.read.extend(changes.into_iter().filter(|it| it.number > done));
@@ -180,6 +189,7 @@ impl Window {
             time: it.first_change_time,
             user: String::new(),
             images: Images::Current,
+            made_within: false,
         };
         Ok((answer.rows.into_iter().map(change).collect(), answer.next_page_token))
     }
@@ -208,6 +218,7 @@ impl Window {
             time: it.change_time,
             user: it.user,
             images: Images::OfTheChange,
+            made_within: false,
         };
         Ok((answer.changes.into_iter().map(change).collect(), answer.next_page_token))
     }

@@ -114,7 +114,6 @@ impl Work {
             owning_team: Owner::parse(&self.active.table_map.owning_team),
             optional_references,
             kind: Some(if master { ApplyKind::Upsert } else { ApplyKind::CreateOnly }),
-            ..TranslateContext::default()
         }
     }
 

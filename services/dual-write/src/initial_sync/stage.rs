@@ -12,7 +12,9 @@ use super::work::Work;
 use super::{leg, patch, prepare, report, retry, store};
 use crate::core::Core;
 use crate::error::Error;
+use crate::maps::Transition;
 use crate::store::activity::{self, Activity};
+use crate::store::maps::StoredMap;
 
 /// Does what is next for a run. An error is the own store's, and it is begun again.
 pub(super) async fn advance(core: &Arc<Core>, run: Run) -> Result<(), Error> {
@@ -137,7 +139,7 @@ fn summary(
 /// ended, or ended before the map began to initialize.
 pub(crate) async fn settle(core: &Core, map: &str) -> Result<(), Error> {
     let mut conn = core.store.pool().acquire().await?;
-    let stored = crate::store::maps::get(&mut conn, map).await?.map;
+    let StoredMap { map: stored, epoch } = crate::store::maps::get(&mut conn, map).await?;
     let last = store::find_last(&mut conn, map).await?;
     drop(conn);
     let Some(last) = last.filter(|_| stored.state() == MapState::Initializing) else {
@@ -168,8 +170,16 @@ pub(crate) async fn settle(core: &Core, map: &str) -> Result<(), Error> {
         | InitialSyncState::Unspecified => return Ok(()),
     };
     let activity = activity.with(json!({ "initial_sync": last.name }));
-    let from = [MapState::Initializing];
-    match core.maps.transition(core, map, &from, to, &last.actor, activity).await {
+    let change = Transition {
+        map,
+        // Whoever resumes a failed run in between begins another initialization.
+        epoch: Some(epoch),
+        from: &[MapState::Initializing],
+        to,
+        actor: &last.actor,
+        activity,
+    };
+    match core.maps.transition(core, change).await {
         // Somebody else has moved it on.
         Ok(_) | Err(Error::State { .. }) => Ok(()),
         Err(error) => Err(error),

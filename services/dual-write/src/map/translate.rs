@@ -1,7 +1,5 @@
 //! What a changed row of one side is to the other.
 
-use std::collections::BTreeMap;
-
 use proto::dual_write::v1::Side;
 use proto::query::v1::{ApplyKind, ApplyRow, Image, ImageKey, SharedKind, SharedRow, Value};
 
@@ -18,10 +16,8 @@ use super::way::Way;
 pub(crate) struct TranslateContext {
     /// Wins where both sides changed a column.
     pub(crate) primary_side: Side,
-    /// The 16 bytes of the team that owns new platform rows of a company, by the company's code in
-    /// capitals.
-    pub(crate) owning_teams: BTreeMap<String, Vec<u8>>,
-    /// Of rows without company.
+    /// Owns new platform rows without company. Those of a company are its owning team's, to which the platform gives
+    /// them by itself.
     pub(crate) owning_team: Option<Owner>,
     /// Lookups that find nothing are left for later.
     pub(crate) optional_references: bool,
@@ -33,7 +29,6 @@ impl Default for TranslateContext {
     fn default() -> Self {
         Self {
             primary_side: Side::FinanceAndOperations,
-            owning_teams: BTreeMap::new(),
             owning_team: None,
             optional_references: false,
             kind: None,

@@ -104,6 +104,11 @@ impl Way<'_> {
             let value = pipeline.apply(from);
             let value = value.map_err(|it| field.refused(self.direction, from, it))?;
             let is_changed = is_created || source.is_some_and(|it| changed.contains(&it));
+            if value::is_none(&value) && is_created && self.context.kind.is_none() {
+                // Nobody said anything: what the other side fills in comes back.
+                apply.create_values.push(given(&column.name, value::null(), false));
+                continue;
+            }
             if value::is_none(&value) && is_created && !column.nullable {
                 continue;
             }
@@ -174,7 +179,8 @@ impl Way<'_> {
                 content: Some(Content::Reference(self.reference(lookup, parts, optional))),
                 changed: is_changed,
             };
-            if lookup.column.editable || is_key || (is_changed && !is_created) {
+            let is_silent = is_created && self.context.kind.is_none() && names_nothing(&value);
+            if !is_silent && (lookup.column.editable || is_key || (is_changed && !is_created)) {
                 apply.values.push(value);
             } else {
                 apply.create_values.push(value);
@@ -226,10 +232,8 @@ impl Way<'_> {
 
     fn owner(&self) -> Option<ApplyValue> {
         let column = self.map.owner.as_ref()?;
-        let of_company = self.context.owning_teams.get(&self.image.company.to_uppercase());
-        let of_company = of_company.filter(|_| self.map.company_specific).cloned().map(Owner::Id);
-        let of_map = || self.context.owning_team.clone().filter(|_| !self.map.company_specific);
-        Some(match of_company.or_else(of_map)? {
+        let owner = self.context.owning_team.clone().filter(|_| !self.map.company_specific);
+        Some(match owner? {
             Owner::Id(id) => given(column, value::of(pb::value::Kind::GuidValue(id.into())), false),
             Owner::Name(name) => ApplyValue {
                 column: column.clone(),
@@ -246,4 +250,8 @@ impl Way<'_> {
 
 fn given(column: &str, value: Value, changed: bool) -> ApplyValue {
     ApplyValue { column: column.to_owned(), content: Some(Content::Value(value)), changed }
+}
+
+fn names_nothing(value: &ApplyValue) -> bool {
+    matches!(&value.content, Some(Content::Reference(it)) if it.key.is_empty())
 }

@@ -28,7 +28,7 @@ use crate::store::{self, Store};
 use counters::Counters;
 pub(crate) use run::run;
 use schemas::Tables;
-pub(crate) use transition::change_state;
+pub(crate) use transition::{Transition, change_state};
 
 /// All maps.
 #[derive(Debug)]
@@ -113,18 +113,19 @@ impl Maps {
         self.counters.add(map, target, rows);
     }
 
-    /// Moves a map from one of the states `from` to another, and has both sides told. A side that does
-    /// not answer is told later.
+    /// Moves a map, and has both sides told. A side that does not answer is told later.
     pub(crate) async fn transition(
         &self,
         core: &Core,
-        name: &str,
-        from: &[MapState],
-        to: MapState,
-        actor: &str,
-        activity: store::activity::Activity,
+        change: Transition<'_>,
     ) -> Result<Arc<ActiveMap>, Error> {
+        let Transition { map: name, epoch, from, to, actor, activity } = change;
         let mut transaction = core.store.begin().await?;
+        let stored = store::maps::lock(&mut transaction, name).await?;
+        if epoch.is_some_and(|it| it != stored.epoch) {
+            let (state, needed) = (stored.map.state(), "it is not what it was");
+            return Err(Error::State { resource: name.to_owned(), state, needed });
+        }
         change_state(&mut transaction, name, from, to, actor, &activity).await?;
         transaction.commit().await?;
         self.refresh(&core.store).await?;

@@ -11,6 +11,7 @@ use tokio::time::MissedTickBehavior;
 use super::configure;
 use crate::core::Core;
 use crate::error::Error;
+use crate::maps::Transition;
 use crate::store::activity::Activity;
 use crate::store::{self};
 
@@ -140,6 +141,13 @@ async fn pause_misfit(core: &Core, name: &str, problem: Option<&str>) -> Result<
         problem.unwrap_or_default()
     );
     let activity = Activity::new("MapMisfit", message);
-    let (from, to) = ([MapState::Running], MapState::Pausing);
-    core.maps.transition(core, name, &from, to, "", activity).await.map(drop)
+    let change = Transition {
+        map: name,
+        epoch: None,
+        from: &[MapState::Running],
+        to: MapState::Pausing,
+        actor: "",
+        activity,
+    };
+    core.maps.transition(core, change).await.map(drop)
 }

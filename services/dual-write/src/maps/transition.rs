@@ -9,6 +9,19 @@ use crate::store::{self, activity::Activity};
 
 const BOTH: [Side; 2] = [Side::FinanceAndOperations, Side::Platform];
 
+/// A map's way from one state to another.
+#[derive(Debug)]
+pub(crate) struct Transition<'a> {
+    pub(crate) map: &'a str,
+    /// Only where it still has the epoch of what was decided upon; `None`: whatever came since.
+    pub(crate) epoch: Option<i64>,
+    /// It is in one of these states.
+    pub(crate) from: &'a [MapState],
+    pub(crate) to: MapState,
+    pub(crate) actor: &'a str,
+    pub(crate) activity: Activity,
+}
+
 /// Moves a map, within a transaction that may do more; the sides are told when it is committed, by
 /// whoever commits it or by the next round.
 pub(crate) async fn change_state(

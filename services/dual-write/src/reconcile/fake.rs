@@ -2,7 +2,6 @@
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use cluster::Scratch;
 use futures::stream::BoxStream;
 use futures::{StreamExt as _, TryStreamExt as _};
 use prost::Message as _;
@@ -16,6 +15,7 @@ use proto::query::v1::transaction_service_server::{TransactionService, Transacti
 use rpc::{AssertionVerifier, Environment};
 use tonic::{Request, Response, Status, Streaming};
 
+use crate::cases::Databases;
 use crate::config::Config;
 use crate::core::Core;
 use crate::map::{fixture, value};
@@ -49,20 +49,23 @@ pub(crate) struct Row {
     pub(crate) matches: bool,
 }
 
+/// A database with the tables of the store.
+pub(crate) async fn migrated(url: String) {
+    Store::open(&url).await.unwrap().pool().close().await;
+}
+
 /// A core with both sides.
 pub(crate) struct World {
     pub(crate) core: Arc<Core>,
     pub(crate) erp: FakeSide,
     pub(crate) platform: FakeSide,
-    _scratch: Scratch,
 }
 
 // === impl World ===
 
 impl World {
-    pub(crate) async fn new(configure: impl FnOnce(&mut Config)) -> Self {
-        let scratch = Scratch::start().await.unwrap();
-        let mut config = Config::new(scratch.database("dual_write").await.unwrap());
+    pub(crate) async fn new(databases: &Databases, configure: impl FnOnce(&mut Config)) -> Self {
+        let mut config = Config::new(databases.database().await);
         configure(&mut config);
         let (erp, platform) = (FakeSide::default(), FakeSide::default());
         let services = Environment::generate();
@@ -83,7 +86,7 @@ impl World {
         let store = Store::open(&config.database_url).await.unwrap();
         let (sides, maps) = (Sides::new(&clients), Maps::new(&clients));
         let core = Arc::new(Core { config, store, sides, maps, clients });
-        let world = Self { core, erp, platform, _scratch: scratch };
+        let world = Self { core, erp, platform };
         world.run(LINK).await;
         // Both sides hold the map already, as it was when its tables were last seen.
         let held = pb::MapSide { map: "maps/customers".to_owned(), ..Default::default() };

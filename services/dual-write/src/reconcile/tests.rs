@@ -4,13 +4,23 @@ use proto::dual_write::v1::{self as pb, DifferenceKind, MapState, Reconciliation
 use proto::query::v1::{ApplyKind, Image};
 use tonic::Status;
 
-use super::fake::{World, active, written};
+use super::fake::{World, active, migrated, written};
 use super::repair::{Order, repair};
 use super::store::{Comparison, Range, Stored};
 use super::{compare, following, store};
+use crate::cases::{Databases, cases};
 use crate::map::fixture::{ERP, PLATFORM, compiled, image};
 use crate::map::value::text;
 use crate::maps::ActiveMap;
+
+cases! { migrated =>
+    what_differs_is_found_and_what_a_filter_leaves_alone_is_not,
+    a_row_that_is_made_equal_meanwhile_is_no_difference,
+    one_comparison_of_a_map_at_a_time_and_none_goes_on_that_is_cancelled,
+    one_side_is_written_to_the_other_and_rows_it_lacks_only_when_asked,
+    a_row_that_has_changed_is_left_alone_and_one_that_is_refused_is_told,
+    a_side_that_is_away_is_told_as_such,
+}
 
 #[test]
 fn ranges_go_through_all_companies_of_one_side_and_then_of_the_other() {
@@ -90,8 +100,8 @@ async fn told(world: &World, comparison: &Comparison) -> Vec<(DifferenceKind, St
 }
 
 /// Rows that are the same, differ, are missing on either side, or are outside a filter.
-async fn seeded() -> World {
-    let world = World::new(|_| ()).await;
+async fn seeded(databases: &Databases) -> World {
+    let world = World::new(databases, |_| ()).await;
     for (account, name) in [("a", "Same"), ("b", "Old"), ("c", "Only here"), ("d", "Left")] {
         world.erp.put(erp(account, name), account != "d");
     }
@@ -101,9 +111,8 @@ async fn seeded() -> World {
     world
 }
 
-#[tokio::test]
-async fn what_differs_is_found_and_what_a_filter_leaves_alone_is_not() {
-    let world = seeded().await;
+async fn what_differs_is_found_and_what_a_filter_leaves_alone_is_not(databases: &Databases) {
+    let world = seeded(databases).await;
     let map = active(MapState::Paused);
     let comparison = begin(&world).await;
     let done = finish(&world, &map, &comparison).await;
@@ -124,9 +133,8 @@ async fn what_differs_is_found_and_what_a_filter_leaves_alone_is_not() {
     assert_eq!(values.cause, "The map is paused: the change may wait in its queue.");
 }
 
-#[tokio::test]
-async fn a_row_that_is_made_equal_meanwhile_is_no_difference() {
-    let world = World::new(|_| ()).await;
+async fn a_row_that_is_made_equal_meanwhile_is_no_difference(databases: &Databases) {
+    let world = World::new(databases, |_| ()).await;
     world.erp.put(erp("a", "New"), true);
     world.platform.put(platform("a", "Old"), true);
     let map = active(MapState::Paused);
@@ -142,9 +150,10 @@ async fn a_row_that_is_made_equal_meanwhile_is_no_difference() {
     assert_eq!(done.difference_count, 0);
 }
 
-#[tokio::test]
-async fn one_comparison_of_a_map_at_a_time_and_none_goes_on_that_is_cancelled() {
-    let world = seeded().await;
+async fn one_comparison_of_a_map_at_a_time_and_none_goes_on_that_is_cancelled(
+    databases: &Databases,
+) {
+    let world = seeded(databases).await;
     let comparison = begin(&world).await;
     let mut connection = world.core.store.pool().acquire().await.unwrap();
     let companies = ["USMF".to_owned()];
@@ -176,9 +185,8 @@ async fn repaired(
     repair(&world.core, &mut connection, &map, order, &[1, 2, 3]).await.unwrap()
 }
 
-#[tokio::test]
-async fn one_side_is_written_to_the_other_and_rows_it_lacks_only_when_asked() {
-    let world = seeded().await;
+async fn one_side_is_written_to_the_other_and_rows_it_lacks_only_when_asked(databases: &Databases) {
+    let world = seeded(databases).await;
     let comparison = begin(&world).await;
     finish(&world, &active(MapState::Paused), &comparison).await;
     let answer = repaired(&world, &comparison, ERP, false).await;
@@ -196,9 +204,10 @@ async fn one_side_is_written_to_the_other_and_rows_it_lacks_only_when_asked() {
     assert!(world.erp.applied().is_empty());
 }
 
-#[tokio::test]
-async fn a_row_that_has_changed_is_left_alone_and_one_that_is_refused_is_told() {
-    let world = seeded().await;
+async fn a_row_that_has_changed_is_left_alone_and_one_that_is_refused_is_told(
+    databases: &Databases,
+) {
+    let world = seeded(databases).await;
     let comparison = begin(&world).await;
     finish(&world, &active(MapState::Paused), &comparison).await;
     world.platform.change(|rows| rows[1].image = platform("b", "Newer"));
@@ -210,9 +219,8 @@ async fn a_row_that_has_changed_is_left_alone_and_one_that_is_refused_is_told() 
     assert_eq!(failure.error.as_ref().unwrap().message, "no credit");
 }
 
-#[tokio::test]
-async fn a_side_that_is_away_is_told_as_such() {
-    let world = seeded().await;
+async fn a_side_that_is_away_is_told_as_such(databases: &Databases) {
+    let world = seeded(databases).await;
     let comparison = begin(&world).await;
     finish(&world, &active(MapState::Paused), &comparison).await;
     world.platform.go_away(true);

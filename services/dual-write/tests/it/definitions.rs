@@ -4,8 +4,18 @@ use proto::dual_write::v1::{self as pb, MapState, Side, SyncMode};
 use rpc::ErrorReason;
 use tonic::Status;
 
+use crate::cases::{Databases, cases};
 use crate::fakes::text;
 use crate::world::{GROUPS, Running, UNITS, World, groups, reason, version};
+
+cases! { async |_| () =>
+    versions_are_saved_and_chosen,
+    maps_are_listed_page_by_page,
+    settings_change_in_any_state,
+    filters_are_tried,
+    maps_travel_in_solutions,
+    keys_are_proposed,
+}
 
 async fn save(
     world: &World,
@@ -20,9 +30,8 @@ async fn save(
     answer.map(tonic::Response::into_inner)
 }
 
-#[tokio::test]
-async fn versions_are_saved_and_chosen() {
-    let world = World::new().await;
+async fn versions_are_saved_and_chosen(databases: &Databases) {
+    let world = World::new(databases).await;
     let running = world.linked().await;
     let fields = [("CustomerGroupId", "msdyn_groupid")];
     let saved = save(&world, &running, "1.0.0.1", &fields).await.unwrap().version.unwrap();
@@ -52,9 +61,8 @@ async fn versions_are_saved_and_chosen() {
     assert_eq!(listed, ["1.0.0.1", "1.0.0.0"]);
 }
 
-#[tokio::test]
-async fn maps_are_listed_page_by_page() {
-    let world = World::new().await;
+async fn maps_are_listed_page_by_page(databases: &Databases) {
+    let world = World::new(databases).await;
     let running = world.linked().await;
     let list = async |page_token: &str, states: Vec<MapState>, table: &str| {
         let request = pb::ListMapsRequest {
@@ -77,9 +85,8 @@ async fn maps_are_listed_page_by_page() {
     assert_eq!(reason(taken), ErrorReason::ResourceExists);
 }
 
-#[tokio::test]
-async fn settings_change_in_any_state() {
-    let world = World::new().await;
+async fn settings_change_in_any_state(databases: &Databases) {
+    let world = World::new(databases).await;
     let running = world.linked().await;
     world.go_live(&running, &[GROUPS]).await.unwrap();
     let before = world.erp.map(GROUPS).unwrap();
@@ -102,9 +109,8 @@ async fn settings_change_in_any_state() {
     assert_eq!(reason(refused), ErrorReason::InvalidValue);
 }
 
-#[tokio::test]
-async fn filters_are_tried() {
-    let world = World::new().await;
+async fn filters_are_tried(databases: &Databases) {
+    let world = World::new(databases).await;
     let running = world.linked().await;
     let mut ids = Vec::new();
     for (company, group) in [("USMF", "10"), ("DEMF", "20"), ("XXXX", "30")] {
@@ -128,9 +134,8 @@ async fn filters_are_tried() {
     assert_eq!(reason(test("(Nothing == \"1\")").await), ErrorReason::ColumnNotFound);
 }
 
-#[tokio::test]
-async fn maps_travel_in_solutions() {
-    let world = World::new().await;
+async fn maps_travel_in_solutions(databases: &Databases) {
+    let world = World::new(databases).await;
     let running = world.linked().await;
     let request = pb::ExportMapsRequest {
         versions: vec!["maps/groups/versions/1.0.0.0-contoso".into()],
@@ -161,9 +166,8 @@ async fn maps_travel_in_solutions() {
     world.go_live(&running, &[GROUPS]).await.unwrap();
 }
 
-#[tokio::test]
-async fn keys_are_proposed() {
-    let world = World::new().await;
+async fn keys_are_proposed(databases: &Databases) {
+    let world = World::new(databases).await;
     let running = world.linked().await;
     let request = pb::RefreshMapTablesRequest { name: GROUPS.into() };
     let answer = running.maps().refresh_map_tables(world.admin(request)).await.unwrap();

@@ -4,8 +4,16 @@ use proto::dual_write::v1::{self as pb, MapState};
 use rpc::{ErrorReason, role};
 use tonic::Status;
 
+use crate::cases::{Databases, cases};
 use crate::fakes::text;
 use crate::world::{GROUPS, Running, World, reason};
+
+cases! { async |_| () =>
+    a_link_has_rules,
+    companies_come_and_go,
+    a_reset_forgets_all,
+    checks_say_what_is_wrong,
+}
 
 async fn link(
     world: &World,
@@ -33,9 +41,8 @@ async fn set_companies(
     running.links().update_link(world.admin(request)).await.map(tonic::Response::into_inner)
 }
 
-#[tokio::test]
-async fn a_link_has_rules() {
-    let world = World::new().await;
+async fn a_link_has_rules(databases: &Databases) {
+    let world = World::new(databases).await;
     let running = world.start().await;
     let request = world.admin(pb::GetLinkRequest {});
     assert_eq!(reason(running.links().get_link(request).await), ErrorReason::NotLinked);
@@ -61,9 +68,8 @@ async fn a_link_has_rules() {
     assert_eq!(reason(refused), ErrorReason::AlreadyLinked);
 }
 
-#[tokio::test]
-async fn companies_come_and_go() {
-    let world = World::new().await;
+async fn companies_come_and_go(databases: &Databases) {
+    let world = World::new(databases).await;
     let running = world.linked().await;
     world.go_live(&running, &[GROUPS]).await.unwrap();
     let answer = set_companies(&world, &running, &["USMF"]).await.unwrap();
@@ -78,9 +84,8 @@ async fn companies_come_and_go() {
     assert_eq!(answer.link.unwrap().companies, ["USMF", "GBSI"]);
 }
 
-#[tokio::test]
-async fn a_reset_forgets_all() {
-    let world = World::new().await;
+async fn a_reset_forgets_all(databases: &Databases) {
+    let world = World::new(databases).await;
     let running = world.linked().await;
     world.go_live(&running, &[GROUPS]).await.unwrap();
     let request = |acknowledged, force| {
@@ -101,9 +106,8 @@ async fn a_reset_forgets_all() {
         .await;
 }
 
-#[tokio::test]
-async fn checks_say_what_is_wrong() {
-    let world = World::new().await;
+async fn checks_say_what_is_wrong(databases: &Databases) {
+    let world = World::new(databases).await;
     let running = world.linked().await;
     let failing = async || {
         let request = world.admin(pb::RunHealthChecksRequest {});

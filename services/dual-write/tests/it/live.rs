@@ -11,8 +11,17 @@ use rpc::{Channel, ErrorReason};
 use tonic::Streaming;
 use uuid::Uuid;
 
+use crate::cases::{Databases, cases};
 use crate::fakes::text;
 use crate::world::{GROUPS, Running, TIMEOUT, UNITS, World, reason};
+
+cases! { async |_| () =>
+    dw_10_running_maps_are_shared_from_both_sides_until_they_pause,
+    dw_16_what_is_shared_is_told_in_the_other_side_s_words_and_order,
+    what_was_said_of_another_state_is_void,
+    dw_15_too_many_rows_are_refused,
+    dw_42_a_side_that_is_away_pauses_the_maps_that_would_rather_queue,
+}
 
 type Captures = Streaming<pb::WatchCapturesResponse>;
 
@@ -74,9 +83,8 @@ fn key(row: &wire::ApplyRow) -> Vec<(&str, &Content)> {
     row.key.iter().map(|it| (it.column.as_str(), it.content.as_ref().unwrap())).collect()
 }
 
-#[tokio::test]
-async fn dw_10_running_maps_are_shared_from_both_sides_until_they_pause() {
-    let world = World::new().await;
+async fn dw_10_running_maps_are_shared_from_both_sides_until_they_pause(databases: &Databases) {
+    let world = World::new(databases).await;
     let running = world.linked().await;
     let mut captures = watch(&running).await;
     assert!(captured(&mut captures, &[]).await.link.contains('|'));
@@ -96,9 +104,8 @@ async fn dw_10_running_maps_are_shared_from_both_sides_until_they_pause() {
     assert!(first.unwrap().unwrap().unwrap().captures.is_empty());
 }
 
-#[tokio::test]
-async fn dw_16_what_is_shared_is_told_in_the_other_side_s_words_and_order() {
-    let world = World::new().await;
+async fn dw_16_what_is_shared_is_told_in_the_other_side_s_words_and_order(databases: &Databases) {
+    let world = World::new(databases).await;
     let running = world.linked().await;
     world.go_live(&running, &[UNITS]).await.unwrap();
     use wire::SharedKind::{Changed, Created, Deleted, Left};
@@ -121,9 +128,8 @@ async fn dw_16_what_is_shared_is_told_in_the_other_side_s_words_and_order() {
     assert_eq!(symbols, expected);
 }
 
-#[tokio::test]
-async fn what_was_said_of_another_state_is_void() {
-    let world = World::new().await;
+async fn what_was_said_of_another_state_is_void(databases: &Databases) {
+    let world = World::new(databases).await;
     let running = world.linked().await;
     world.go_live(&running, &[UNITS]).await.unwrap();
     let row = unit(&world, wire::SharedKind::Changed, "g");
@@ -136,9 +142,8 @@ async fn what_was_said_of_another_state_is_void() {
     assert_eq!(reason(translate(&running, vec![row]).await), ErrorReason::WriteConflict);
 }
 
-#[tokio::test]
-async fn dw_15_too_many_rows_are_refused() {
-    let world = World::new().await;
+async fn dw_15_too_many_rows_are_refused(databases: &Databases) {
+    let world = World::new(databases).await;
     let running = world.linked().await;
     world.go_live(&running, &[UNITS]).await.unwrap();
     let row = unit(&world, wire::SharedKind::Changed, "g");
@@ -147,9 +152,8 @@ async fn dw_15_too_many_rows_are_refused() {
     assert_eq!(reason(refused), ErrorReason::LimitExceeded);
 }
 
-#[tokio::test]
-async fn dw_42_a_side_that_is_away_pauses_the_maps_that_would_rather_queue() {
-    let world = World::new().await;
+async fn dw_42_a_side_that_is_away_pauses_the_maps_that_would_rather_queue(databases: &Databases) {
+    let world = World::new(databases).await;
     let running = world.linked().await;
     world.go_live(&running, &[UNITS, GROUPS]).await.unwrap();
     let mut map = world.map(&running, UNITS).await;

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
 
+#[path = "../../src/cases.rs"]
+mod cases;
 mod definitions;
 mod fakes;
 mod links;

@@ -4,11 +4,19 @@ use proto::dual_write::v1::{self as pb, MapState};
 use proto::query::v1::MapSide;
 use rpc::ErrorReason;
 
+use crate::cases::{Databases, cases};
 use crate::world::{GROUPS, UNITS, World, reason};
 
-#[tokio::test]
-async fn nothing_starts_while_a_side_is_away() {
-    let world = World::new().await;
+cases! { async |_| () =>
+    nothing_starts_while_a_side_is_away,
+    nothing_starts_beside_configuration_of_another_pair,
+    nothing_starts_that_does_not_fit_its_tables,
+    a_copy_begins_with_the_map,
+    another_replica_hears_of_it,
+}
+
+async fn nothing_starts_while_a_side_is_away(databases: &Databases) {
+    let world = World::new(databases).await;
     let running = world.linked().await;
     world.platform.set_away(true);
     let refused = world.go_live(&running, &[GROUPS, UNITS]).await;
@@ -20,9 +28,8 @@ async fn nothing_starts_while_a_side_is_away() {
     assert_eq!(world.state(&running, UNITS).await, MapState::Running);
 }
 
-#[tokio::test]
-async fn nothing_starts_beside_configuration_of_another_pair() {
-    let world = World::new().await;
+async fn nothing_starts_beside_configuration_of_another_pair(databases: &Databases) {
+    let world = World::new(databases).await;
     let running = world.linked().await;
     let link = "financeAndOperationsEnvironments/old|platformEnvironments/old".to_owned();
     world.platform.plant(MapSide { map: "maps/old".into(), link, ..Default::default() });
@@ -31,9 +38,8 @@ async fn nothing_starts_beside_configuration_of_another_pair() {
     assert_eq!(reason(refused), ErrorReason::EnvironmentMismatch);
 }
 
-#[tokio::test]
-async fn nothing_starts_that_does_not_fit_its_tables() {
-    let world = World::new().await;
+async fn nothing_starts_that_does_not_fit_its_tables(databases: &Databases) {
+    let world = World::new(databases).await;
     let running = world.linked().await;
     world.tables.drop_table("uom");
     world
@@ -53,9 +59,8 @@ async fn nothing_starts_that_does_not_fit_its_tables() {
     assert_eq!(world.state(&running, UNITS).await, MapState::NotRunning);
 }
 
-#[tokio::test]
-async fn a_copy_begins_with_the_map() {
-    let world = World::new().await;
+async fn a_copy_begins_with_the_map(databases: &Databases) {
+    let world = World::new(databases).await;
     let running = world.linked().await;
     let starts = vec![pb::MapStart { name: GROUPS.into(), ..Default::default() }];
     let key = "once".to_owned();
@@ -69,9 +74,8 @@ async fn a_copy_begins_with_the_map() {
     assert_eq!(again, answer);
 }
 
-#[tokio::test]
-async fn another_replica_hears_of_it() {
-    let world = World::new().await;
+async fn another_replica_hears_of_it(databases: &Databases) {
+    let world = World::new(databases).await;
     let first = world.linked().await;
     let second = world.start().await;
     world.go_live(&first, &[GROUPS]).await.unwrap();

@@ -5,8 +5,18 @@ use proto::query::v1::SharePhase;
 use rpc::ErrorReason;
 use tonic::Status;
 
+use crate::cases::{Databases, cases};
 use crate::fakes::text;
 use crate::world::{GROUPS, Running, UNITS, World, reason};
+
+cases! { async |_| () =>
+    only_what_a_state_allows_is_done,
+    a_map_goes_its_way,
+    what_would_be_lost_is_asked_for,
+    all_maps_change_or_none,
+    force_stops_what_cannot_be_reached,
+    a_map_pauses_although_a_side_is_away,
+}
 
 const STATES: [MapState; 7] = [
     MapState::NotRunning,
@@ -46,9 +56,8 @@ async fn put(world: &World, state: MapState) {
     world.run(sql).await;
 }
 
-#[tokio::test]
-async fn only_what_a_state_allows_is_done() {
-    let world = World::new().await;
+async fn only_what_a_state_allows_is_done(databases: &Databases) {
+    let world = World::new(databases).await;
     // Nobody takes a map further by itself.
     let _held = world.hold(&["maps", "follow", "initial-sync", "alerts"]).await;
     let running = world.linked().await;
@@ -89,9 +98,8 @@ async fn only_what_a_state_allows_is_done() {
     }
 }
 
-#[tokio::test]
-async fn a_map_goes_its_way() {
-    let world = World::new().await;
+async fn a_map_goes_its_way(databases: &Databases) {
+    let world = World::new(databases).await;
     let running = world.linked().await;
     assert!(world.erp.map(GROUPS).is_none());
     let started = world.go_live(&running, &[GROUPS]).await.unwrap();
@@ -113,13 +121,12 @@ async fn a_map_goes_its_way() {
     let live = world.erp.map(GROUPS).unwrap();
     assert!(live.phase() == SharePhase::Live && live.epoch > queued.epoch);
     stop(&world, &running, false).await.unwrap();
-    assert_eq!(world.state(&running, GROUPS).await, MapState::NotRunning);
+    world.until(async || world.state(&running, GROUPS).await == MapState::NotRunning).await;
     assert!(world.erp.map(GROUPS).is_none() && world.platform.map(GROUPS).is_none());
 }
 
-#[tokio::test]
-async fn what_would_be_lost_is_asked_for() {
-    let world = World::new().await;
+async fn what_would_be_lost_is_asked_for(databases: &Databases) {
+    let world = World::new(databases).await;
     let running = world.linked().await;
     world.go_live(&running, &[GROUPS]).await.unwrap();
     world.pause(&running, &[GROUPS]).await.unwrap();
@@ -134,9 +141,8 @@ async fn what_would_be_lost_is_asked_for() {
     assert_eq!(world.state(&running, GROUPS).await, MapState::NotRunning);
 }
 
-#[tokio::test]
-async fn all_maps_change_or_none() {
-    let world = World::new().await;
+async fn all_maps_change_or_none(databases: &Databases) {
+    let world = World::new(databases).await;
     let running = world.linked().await;
     world.go_live(&running, &[UNITS]).await.unwrap();
     let refused = world.go_live(&running, &[GROUPS, UNITS]).await;
@@ -149,9 +155,8 @@ async fn all_maps_change_or_none() {
     assert_eq!(reason(refused), ErrorReason::InvalidValue);
 }
 
-#[tokio::test]
-async fn force_stops_what_cannot_be_reached() {
-    let world = World::new().await;
+async fn force_stops_what_cannot_be_reached(databases: &Databases) {
+    let world = World::new(databases).await;
     let running = world.linked().await;
     world.go_live(&running, &[GROUPS]).await.unwrap();
     world.platform.set_away(true);
@@ -164,9 +169,8 @@ async fn force_stops_what_cannot_be_reached() {
     world.until(async || world.platform.map(GROUPS).is_none()).await;
 }
 
-#[tokio::test]
-async fn a_map_pauses_although_a_side_is_away() {
-    let world = World::new().await;
+async fn a_map_pauses_although_a_side_is_away(databases: &Databases) {
+    let world = World::new(databases).await;
     let running = world.linked().await;
     world.go_live(&running, &[GROUPS]).await.unwrap();
     world.platform.set_away(true);

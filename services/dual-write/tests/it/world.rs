@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use cluster::Scratch;
 use dual_write::{Clients, Config, DualWrite};
 use proto::catalog::v1::catalog_service_server::CatalogServiceServer;
 use proto::dual_write::v1 as pb;
@@ -23,6 +22,7 @@ use sqlx::{Connection as _, PgConnection};
 use tonic::{Request, Status};
 use uuid::Uuid;
 
+use crate::cases::Databases;
 use crate::fakes::{FakeSide, guid, text};
 use crate::tables::Tables;
 
@@ -38,7 +38,6 @@ pub(crate) struct World {
     pub(crate) url: String,
     services: Environment,
     issuer: AssertionIssuer,
-    _scratch: Scratch,
 }
 
 /// One replica.
@@ -49,9 +48,8 @@ pub(crate) struct Running {
 
 impl World {
     /// Two companies on both sides, each with its team.
-    pub(crate) async fn new() -> Self {
-        let scratch = Scratch::start().await.unwrap();
-        let url = scratch.database("environment").await.unwrap();
+    pub(crate) async fn new(databases: &Databases) -> Self {
+        let url = databases.database().await;
         let issuer = AssertionIssuer::new(SigningKey::generate().unwrap().0, TIMEOUT * 10);
         let world = Self {
             erp: FakeSide::default(),
@@ -60,7 +58,6 @@ impl World {
             url,
             services: Environment::generate(),
             issuer,
-            _scratch: scratch,
         };
         for code in ["USMF", "DEMF"] {
             world.add_company(code);

@@ -62,11 +62,12 @@ async fn add(
         "INSERT INTO tombolo.change_log (relation, operation, old, new, actor)
          SELECT {relation}::text, 'U', image || {applied}::jsonb, image, '{CORRECTION}'
          FROM (
-             SELECT to_jsonb({alias}) - ARRAY(
+             SELECT to_jsonb(\"the row\") - ARRAY(
                  SELECT attname::text FROM pg_attribute WHERE attrelid = to_regclass({relation}::text)
                      AND attnum > 0 AND NOT attisdropped AND atttypid = 'bytea'::regtype
              ) AS image
-             FROM {from} WHERE {predicate}
+             FROM {from} CROSS JOIN LATERAL (SELECT {alias}.*) AS \"the row\"
+             WHERE {predicate} AND NOT (\"the row\" IS NULL)
          ) AS row
          WHERE image IS NOT NULL AND 3 > (
              SELECT count(*) FROM tombolo.change_log AS made

@@ -9,8 +9,8 @@ use tonic::{Code, Request};
 use tonic_types::StatusExt as _;
 
 use super::world::{
-    ACCOUNTS, LINK, World, account, accounts, brief, company, customer, customers, given, refer,
-    string, text,
+    ACCOUNTS, CUSTOMERS, LINK, World, account, accounts, brief, company, customer, customers,
+    given, refer, string, text,
 };
 
 fn kinds(applied: &[pb::AppliedRow]) -> Vec<pb::AppliedKind> {
@@ -188,7 +188,7 @@ async fn what_both_sides_changed_is_decided_column_by_column() {
 
 /// One account that the other side knows, with a log that is read from there on.
 async fn known_account() -> World {
-    let mut world = World::new().await;
+    let world = World::new().await;
     let start = world.configure(accounts(Queued)).await;
     world.applied(vec![account("A", name("old"))]).await;
     let known = world.touched(ACCOUNTS, &start).await.position;
@@ -255,7 +255,7 @@ async fn what_was_held_until_the_other_side_had_it_waits_no_more() {
         let mut holder = world.begin().await;
         assert_eq!(holder.hold(&*world.rights, hold.clone()).await.unwrap().images.len(), 1);
         match is_taken {
-            true => drop(holder.commit().await.unwrap()),
+            true => holder.commit().await.unwrap(),
             false => holder.rollback().await,
         }
         let applied = world.applied(theirs()).await.remove(0);
@@ -283,4 +283,16 @@ async fn a_correction_waits_for_what_somebody_wrote_and_makes_no_row() {
     assert_eq!(rpc::reason(&refused), Some(ErrorReason::WriteConflict));
     transaction.rollback().await;
     assert_eq!(world.one(ALL).await, "A=own");
+}
+
+#[tokio::test]
+async fn a_row_of_two_tables_that_was_deleted_here_is_no_new_one() {
+    let mut world = World::new().await;
+    let start = world.configure(customers(Queued)).await;
+    world.applied(vec![customer("C1", name("old"))]).await;
+    let known = world.touched(CUSTOMERS, &start).await.position;
+    world.touched(CUSTOMERS, &known).await;
+    world.run("DELETE FROM customers").await;
+    let applied = world.applied(vec![customer("C1", name("new"))]).await.remove(0);
+    assert_eq!((applied.kind(), applied.conflicting_columns.len()), (Unchanged, 1));
 }

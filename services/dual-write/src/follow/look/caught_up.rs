@@ -8,7 +8,7 @@ use sqlx::PgConnection;
 
 use crate::core::Core;
 use crate::error::Error;
-use crate::maps::ActiveMap;
+use crate::maps::{ActiveMap, Transition};
 use crate::store::activity::Activity;
 
 /// A look that finds no more than this has caught up: what is left is followed.
@@ -45,8 +45,15 @@ impl CaughtUp {
         drop(connection);
         let activity =
             Activity::new("CaughtUp", "what had waited is on the other side; the map runs");
-        let (from, to) = (&[MapState::Resuming], MapState::Running);
-        match core.maps.transition(core, &map.name, from, to, "", activity).await {
+        let change = Transition {
+            map: &map.name,
+            epoch: Some(map.epoch),
+            from: &[MapState::Resuming],
+            to: MapState::Running,
+            actor: "",
+            activity,
+        };
+        match core.maps.transition(core, change).await {
             // Somebody paused or stopped it meanwhile.
             Ok(_) | Err(Error::State { .. } | Error::NotFound(_)) => Ok(()),
             Err(error) => Err(error),
@@ -80,10 +87,12 @@ pub(super) async fn begin(connection: &mut PgConnection, map: &ActiveMap) -> Res
 }
 
 /// Whether what waited for a map goes over change by change. Rows that an initial sync has just copied do
-/// not: it read them later than the changes that wait.
+/// not: it read them later than the changes that wait. What comes while the map resumes does not either: rows have
+/// gone over as they are by then, and an older state would take them back.
 pub(super) async fn has_history(
     connection: &mut PgConnection,
     map: &ActiveMap,
+    side: Side,
 ) -> Result<bool, Error> {
     if map.state() != MapState::Resuming || map.table_map.coalesce_queue {
         return Ok(false);
@@ -92,9 +101,13 @@ pub(super) async fn has_history(
         "SELECT NOT EXISTS (
              SELECT FROM initial_sync AS i
              WHERE i.map = $1 AND i.end_time IS NOT NULL
-               AND i.id > coalesce((SELECT initial_sync FROM caught_up WHERE map = $1), 0))",
+               AND i.id > coalesce((SELECT initial_sync FROM caught_up WHERE map = $1), 0))
+         AND NOT EXISTS (
+             SELECT FROM replay AS r JOIN map AS m ON m.name = r.map
+             WHERE r.map = $1 AND r.side = $2 AND r.end_time >= m.state_change_time)",
     )
     .bind(&map.name)
+    .bind(i16::try_from(side as i32).unwrap_or_default())
     .fetch_one(connection)
     .await?)
 }

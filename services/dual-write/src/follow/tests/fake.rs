@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use cluster::Scratch;
 use futures::stream::BoxStream;
 use futures::{StreamExt as _, stream};
 use proto::dual_write::v1::{MapState, Side, TableMap};
@@ -17,6 +16,7 @@ use rpc::{AssertionVerifier, Environment, ErrorReason};
 use tokio::sync::Notify;
 use tonic::{Code, Request, Response, Status, Streaming};
 
+use crate::cases::Databases;
 use crate::config::Config;
 use crate::core::Core;
 use crate::map::fixture::{self, ERP, PLATFORM};
@@ -33,7 +33,6 @@ pub(super) struct World {
     pub(super) core: Arc<Core>,
     pub(super) erp: FakeSide,
     pub(super) platform: FakeSide,
-    _scratch: Scratch,
 }
 
 #[derive(Clone)]
@@ -89,9 +88,8 @@ const ROWS: &str = "
 // === impl World ===
 
 impl World {
-    pub(super) async fn new() -> Self {
-        let scratch = Scratch::start().await.unwrap();
-        let config = Config::new(scratch.database("dual_write").await.unwrap());
+    pub(super) async fn new(databases: &Databases) -> Self {
+        let config = Config::new(databases.database().await);
         let (erp, platform) = (FakeSide::new(ERP), FakeSide::new(PLATFORM));
         let services = Environment::generate();
         let channel = |side: &FakeSide, name: &'static str| {
@@ -111,7 +109,7 @@ impl World {
         let store = Store::open(&config.database_url).await.unwrap();
         let (sides, maps) = (Sides::new(&clients), Maps::new(&clients));
         let core = Arc::new(Core { config, store, sides, maps, clients });
-        let world = Self { core, erp, platform, _scratch: scratch };
+        let world = Self { core, erp, platform };
         world.run(ROWS).await;
         world.core.maps.refresh(&world.core.store).await.unwrap();
         world
@@ -512,6 +510,7 @@ impl SharingService for FakeSide {
             return Err(rpc::status(Code::OutOfRange, "fake", reason, "expired", []));
         }
         let mut rows: Vec<pb::TouchedRow> = Vec::new();
+        let mut came_and_went = HashSet::new();
         for (number, entry) in self.entries(&it.map, &it.after_position, &it.until_position) {
             let record_id = entry.image.record_id.clone();
             let now = self
@@ -522,6 +521,12 @@ impl SharingService for FakeSide {
                 .map(|(_, it)| it.clone());
             let entry = match now {
                 Some(image) => Entry { kind: SharedKind::Changed, image, ..entry },
+                // It was not there before, and is not there now.
+                None if entry.kind == SharedKind::Created => {
+                    came_and_went.insert(record_id);
+                    continue;
+                }
+                None if came_and_went.contains(&record_id) => continue,
                 None => Entry { kind: SharedKind::Deleted, ..entry },
             };
             let known = |it: &pb::TouchedRow| {

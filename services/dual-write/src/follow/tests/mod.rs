@@ -8,8 +8,38 @@ use proto::query::v1 as wire;
 use super::deliver::Stop;
 use super::look::{CaughtUp, Follower};
 use super::{change, conflicts, explain, failures, queue, queued, retries};
+use crate::cases::{Databases, cases};
 use crate::map::fixture::{ERP, PLATFORM};
+use crate::reconcile::fake::migrated;
 use fake::{CUSTOMERS, OTHERS, World};
+
+cases! { migrated =>
+    changes_of_all_maps_go_over_in_the_order_of_their_commits,
+    a_refused_row_blocks_itself_and_nobody_else,
+    a_row_that_somebody_holds_is_tried_until_it_is_free,
+    a_row_that_is_gone_goes_unless_it_is_created_anew_meanwhile,
+    a_queue_is_replayed_change_by_change,
+    a_row_that_came_and_went_in_the_queue_is_never_made,
+    what_the_other_side_deleted_meanwhile_is_not_made_again_by_a_replay,
+    a_queue_behind_an_initial_sync_goes_over_as_it_is_now,
+    in_a_replay_later_changes_of_a_refused_row_wait_behind_it,
+    a_retry_in_vain_says_so_and_at_most_five_wait,
+    a_side_that_is_away_loses_nothing,
+    who_dies_while_following_loses_and_doubles_nothing,
+    who_dies_while_replaying_repeats_no_older_state,
+    a_queue_that_is_skipped_is_kept_or_counted,
+    a_conflict_is_told_once,
+    a_log_that_no_longer_tells_is_not_passed_over_in_silence,
+    a_map_that_has_changed_meanwhile_is_left_alone,
+    a_map_runs_when_both_sides_have_caught_up,
+    a_stretch_that_was_begun_before_is_not_the_end_of_a_queue,
+    what_comes_while_a_map_resumes_goes_over_as_it_is,
+    a_queue_is_listed_page_by_page_in_the_order_of_time,
+    why_a_row_is_not_on_the_other_side_is_told,
+}
+
+const RESUMING: &str = "UPDATE map SET state = 'RESUMING', revision = revision + 1,
+    state_change_time = clock_timestamp()";
 
 /// One look at the ERP's log, by somebody who has just begun.
 async fn look(world: &World, state: MapState) -> Result<(), Stop> {
@@ -22,9 +52,8 @@ async fn follow(world: &World) {
     look(world, MapState::Running).await.unwrap();
 }
 
-#[tokio::test]
-async fn changes_of_all_maps_go_over_in_the_order_of_their_commits() {
-    let world = World::new().await;
+async fn changes_of_all_maps_go_over_in_the_order_of_their_commits(databases: &Databases) {
+    let world = World::new(databases).await;
     for (map, account) in [(OTHERS, "a"), (CUSTOMERS, "b"), (OTHERS, "c"), (CUSTOMERS, "d")] {
         world.erp.write(map, account, "x");
     }
@@ -36,9 +65,8 @@ async fn changes_of_all_maps_go_over_in_the_order_of_their_commits() {
     assert_eq!(world.platform.history().1, 1, "what is over does not go over again");
 }
 
-#[tokio::test]
-async fn a_refused_row_blocks_itself_and_nobody_else() {
-    let world = World::new().await;
+async fn a_refused_row_blocks_itself_and_nobody_else(databases: &Databases) {
+    let world = World::new(databases).await;
     world.platform.refuse(&["b"]);
     for account in ["a", "b", "c"] {
         world.erp.write(CUSTOMERS, account, "x");
@@ -58,9 +86,8 @@ async fn a_refused_row_blocks_itself_and_nobody_else() {
     assert_eq!(world.failed().await, ["b Application Completed 2"]);
 }
 
-#[tokio::test]
-async fn a_row_that_somebody_holds_is_tried_until_it_is_free() {
-    let world = World::new().await;
+async fn a_row_that_somebody_holds_is_tried_until_it_is_free(databases: &Databases) {
+    let world = World::new(databases).await;
     world.platform.hold(&["a"]);
     world.erp.write(CUSTOMERS, "a", "x");
     world.erp.write(CUSTOMERS, "b", "x");
@@ -73,9 +100,8 @@ async fn a_row_that_somebody_holds_is_tried_until_it_is_free() {
     assert_eq!(world.position(CUSTOMERS, ERP).await, "2");
 }
 
-#[tokio::test]
-async fn a_row_that_is_gone_goes_unless_it_is_created_anew_meanwhile() {
-    let world = World::new().await;
+async fn a_row_that_is_gone_goes_unless_it_is_created_anew_meanwhile(databases: &Databases) {
+    let world = World::new(databases).await;
     for account in ["a", "b"] {
         world.erp.write(CUSTOMERS, account, "x");
     }
@@ -92,9 +118,8 @@ async fn a_row_that_is_gone_goes_unless_it_is_created_anew_meanwhile() {
     assert!(!world.platform.history().0.contains(&"-b".to_owned()));
 }
 
-#[tokio::test]
-async fn a_queue_is_replayed_change_by_change() {
-    let world = World::new().await;
+async fn a_queue_is_replayed_change_by_change(databases: &Databases) {
+    let world = World::new(databases).await;
     for name in ["NameA", "NameB", "NameC"] {
         world.erp.write(CUSTOMERS, "a", name);
     }
@@ -105,9 +130,22 @@ async fn a_queue_is_replayed_change_by_change() {
     assert_eq!(world.position(CUSTOMERS, ERP).await, "4");
 }
 
-#[tokio::test]
-async fn what_the_other_side_deleted_meanwhile_is_not_made_again_by_a_replay() {
-    let world = World::new().await;
+async fn a_row_that_came_and_went_in_the_queue_is_never_made(databases: &Databases) {
+    let world = World::new(databases).await;
+    world.erp.write(CUSTOMERS, "a", "x");
+    world.erp.remove(CUSTOMERS, "a");
+    // Meanwhile it was made over there.
+    world.platform.scribble(CUSTOMERS, "a", "theirs");
+    world.erp.write(CUSTOMERS, "b", "x");
+    look(&world, MapState::Resuming).await.unwrap();
+    assert_eq!(world.platform.history().0, ["b=x"]);
+    assert_eq!(world.platform.rows(CUSTOMERS), ["a=theirs", "b=x"]);
+}
+
+async fn what_the_other_side_deleted_meanwhile_is_not_made_again_by_a_replay(
+    databases: &Databases,
+) {
+    let world = World::new(databases).await;
     world.erp.write(CUSTOMERS, "a", "x");
     world.erp.write(CUSTOMERS, "b", "x");
     world.erp.lose(CUSTOMERS, "a");
@@ -115,9 +153,8 @@ async fn what_the_other_side_deleted_meanwhile_is_not_made_again_by_a_replay() {
     assert_eq!(world.platform.rows(CUSTOMERS), ["b=x"]);
 }
 
-#[tokio::test]
-async fn a_queue_behind_an_initial_sync_goes_over_as_it_is_now() {
-    let world = World::new().await;
+async fn a_queue_behind_an_initial_sync_goes_over_as_it_is_now(databases: &Databases) {
+    let world = World::new(databases).await;
     world
         .run(
             "INSERT INTO initial_sync (map, name, version, state, mode, master, companies, actor, end_time)
@@ -131,9 +168,8 @@ async fn a_queue_behind_an_initial_sync_goes_over_as_it_is_now() {
     assert_eq!(world.platform.history().0, ["a=NameB"]);
 }
 
-#[tokio::test]
-async fn in_a_replay_later_changes_of_a_refused_row_wait_behind_it() {
-    let world = World::new().await;
+async fn in_a_replay_later_changes_of_a_refused_row_wait_behind_it(databases: &Databases) {
+    let world = World::new(databases).await;
     world.platform.refuse(&["a"]);
     for (account, name) in [("a", "1"), ("b", "1"), ("a", "2"), ("b", "2"), ("a", "3")] {
         world.erp.write(CUSTOMERS, account, name);
@@ -155,9 +191,8 @@ async fn in_a_replay_later_changes_of_a_refused_row_wait_behind_it() {
     assert!(states.iter().all(|it| it.contains("Completed")), "{states:?}");
 }
 
-#[tokio::test]
-async fn a_retry_in_vain_says_so_and_at_most_five_wait() {
-    let world = World::new().await;
+async fn a_retry_in_vain_says_so_and_at_most_five_wait(databases: &Databases) {
+    let world = World::new(databases).await;
     world.platform.refuse(&["a"]);
     world.erp.write(CUSTOMERS, "a", "x");
     follow(&world).await;
@@ -174,9 +209,8 @@ async fn a_retry_in_vain_says_so_and_at_most_five_wait() {
     assert!(failures::ask(&mut connection, &choice).await.is_err());
 }
 
-#[tokio::test]
-async fn a_side_that_is_away_loses_nothing() {
-    let world = World::new().await;
+async fn a_side_that_is_away_loses_nothing(databases: &Databases) {
+    let world = World::new(databases).await;
     world.erp.write(CUSTOMERS, "a", "x");
     world.platform.go_away(true);
     assert!(matches!(
@@ -190,9 +224,9 @@ async fn a_side_that_is_away_loses_nothing() {
 }
 
 /// Whoever follows dies at every step of the way; the next one finishes it.
-async fn dies_at_every_step(state: MapState, expected: &[&str]) {
+async fn dies_at_every_step(databases: &Databases, state: MapState, expected: &[&str]) {
     for questions in 0.. {
-        let world = World::new().await;
+        let world = World::new(databases).await;
         for (account, name) in [("a", "1"), ("b", "1"), ("a", "2")] {
             world.erp.write(CUSTOMERS, account, name);
         }
@@ -216,19 +250,16 @@ async fn dies_at_every_step(state: MapState, expected: &[&str]) {
     }
 }
 
-#[tokio::test]
-async fn who_dies_while_following_loses_and_doubles_nothing() {
-    dies_at_every_step(MapState::Running, &["a=2"]).await;
+async fn who_dies_while_following_loses_and_doubles_nothing(databases: &Databases) {
+    dies_at_every_step(databases, MapState::Running, &["a=2"]).await;
 }
 
-#[tokio::test]
-async fn who_dies_while_replaying_repeats_no_older_state() {
-    dies_at_every_step(MapState::Resuming, &["a=1", "a=2"]).await;
+async fn who_dies_while_replaying_repeats_no_older_state(databases: &Databases) {
+    dies_at_every_step(databases, MapState::Resuming, &["a=1", "a=2"]).await;
 }
 
-#[tokio::test]
-async fn a_queue_that_is_skipped_is_kept_or_counted() {
-    let world = World::new().await;
+async fn a_queue_that_is_skipped_is_kept_or_counted(databases: &Databases) {
+    let world = World::new(databases).await;
     for account in ["a", "b", "c", "d"] {
         world.erp.write(CUSTOMERS, account, "x");
     }
@@ -246,9 +277,8 @@ async fn a_queue_that_is_skipped_is_kept_or_counted() {
     assert_eq!(queue::queue_length(&world.core, CUSTOMERS).await.unwrap(), 0);
 }
 
-#[tokio::test]
-async fn a_conflict_is_told_once() {
-    let world = World::new().await;
+async fn a_conflict_is_told_once(databases: &Databases) {
+    let world = World::new(databases).await;
     world.platform.conflict(7, CUSTOMERS, "a");
     for _ in 0..2 {
         conflicts::collect(&world.core, PLATFORM).await.unwrap();
@@ -258,9 +288,8 @@ async fn a_conflict_is_told_once() {
     assert_eq!(world.failed().await, [" Conflict None 1", " Conflict None 1"]);
 }
 
-#[tokio::test]
-async fn a_log_that_no_longer_tells_is_not_passed_over_in_silence() {
-    let world = World::new().await;
+async fn a_log_that_no_longer_tells_is_not_passed_over_in_silence(databases: &Databases) {
+    let world = World::new(databases).await;
     world.erp.write(CUSTOMERS, "a", "x");
     world.erp.expire(true);
     look(&world, MapState::Running).await.unwrap();
@@ -272,9 +301,8 @@ async fn a_log_that_no_longer_tells_is_not_passed_over_in_silence() {
     assert_eq!(world.platform.rows(CUSTOMERS), ["b=x"]);
 }
 
-#[tokio::test]
-async fn a_map_that_has_changed_meanwhile_is_left_alone() {
-    let world = World::new().await;
+async fn a_map_that_has_changed_meanwhile_is_left_alone(databases: &Databases) {
+    let world = World::new(databases).await;
     world.erp.write(CUSTOMERS, "a", "x");
     let maps = [world.map(CUSTOMERS, MapState::Running)];
     world.run("UPDATE map SET epoch = epoch + 1").await;
@@ -284,10 +312,9 @@ async fn a_map_that_has_changed_meanwhile_is_left_alone() {
     assert_eq!(world.platform.history().1, 0);
 }
 
-#[tokio::test]
-async fn a_map_runs_when_both_sides_have_caught_up() {
-    let world = World::new().await;
-    world.run("UPDATE map SET state = 'RESUMING', revision = revision + 1").await;
+async fn a_map_runs_when_both_sides_have_caught_up(databases: &Databases) {
+    let world = World::new(databases).await;
+    world.run(RESUMING).await;
     world.core.maps.refresh(&world.core.store).await.unwrap();
     world.erp.write(CUSTOMERS, "a", "x");
     world.platform.write(CUSTOMERS, "b", "x");
@@ -301,9 +328,43 @@ async fn a_map_runs_when_both_sides_have_caught_up() {
     assert_eq!(world.activities(CUSTOMERS).await, ["CaughtUp"]);
 }
 
-#[tokio::test]
-async fn a_queue_is_listed_page_by_page_in_the_order_of_time() {
-    let world = World::new().await;
+async fn a_stretch_that_was_begun_before_is_not_the_end_of_a_queue(databases: &Databases) {
+    let world = World::new(databases).await;
+    let position = world.position(CUSTOMERS, ERP).await;
+    let mut connection = world.core.store.pool().acquire().await.unwrap();
+    super::replay::begin(&mut connection, CUSTOMERS, ERP, &position, &position).await.unwrap();
+    drop(connection);
+    world.run(RESUMING).await;
+    world.core.maps.refresh(&world.core.store).await.unwrap();
+    for name in ["NameA", "NameB"] {
+        world.erp.write(CUSTOMERS, "a", name);
+    }
+    let maps = [world.map(CUSTOMERS, MapState::Resuming)];
+    let caught_up = CaughtUp::default();
+    for (side, expected) in [(PLATFORM, MapState::Resuming), (ERP, MapState::Running)] {
+        Box::pin(Follower::new(&world.core, side, &caught_up).look(&maps)).await.unwrap();
+        assert_eq!(world.core.maps.get(CUSTOMERS).unwrap().state(), expected);
+    }
+    assert_eq!(world.platform.history().0, ["a=NameA", "a=NameB"]);
+}
+
+async fn what_comes_while_a_map_resumes_goes_over_as_it_is(databases: &Databases) {
+    let world = World::new(databases).await;
+    world.run(RESUMING).await;
+    world.core.maps.refresh(&world.core.store).await.unwrap();
+    let maps = [world.map(CUSTOMERS, MapState::Resuming)];
+    for names in [["NameA", "NameB"], ["NameC", "NameD"]] {
+        for name in names {
+            world.erp.write(CUSTOMERS, "a", name);
+        }
+        let caught_up = CaughtUp::default();
+        Box::pin(Follower::new(&world.core, ERP, &caught_up).look(&maps)).await.unwrap();
+    }
+    assert_eq!(world.platform.history().0, ["a=NameA", "a=NameB", "a=NameD"]);
+}
+
+async fn a_queue_is_listed_page_by_page_in_the_order_of_time(databases: &Databases) {
+    let world = World::new(databases).await;
     for account in ["a", "b", "c", "d", "e"] {
         world.erp.write(CUSTOMERS, account, "x");
         world.platform.write(CUSTOMERS, &account.to_uppercase(), "x");
@@ -325,9 +386,8 @@ async fn a_queue_is_listed_page_by_page_in_the_order_of_time() {
     assert_eq!(seen, ["a", "A", "b", "B", "c", "C", "d", "D", "e", "E"]);
 }
 
-#[tokio::test]
-async fn why_a_row_is_not_on_the_other_side_is_told() {
-    let world = World::new().await;
+async fn why_a_row_is_not_on_the_other_side_is_told(databases: &Databases) {
+    let world = World::new(databases).await;
     world.platform.refuse(&["a"]);
     world.erp.write(CUSTOMERS, "a", "x");
     world.erp.write(CUSTOMERS, "b", "x");

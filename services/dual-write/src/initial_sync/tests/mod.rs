@@ -7,13 +7,29 @@ mod world;
 use proto::dual_write::v1::{InitialSyncMode, InitialSyncState, MapState, RetryState, Side};
 
 use super::{actions, store};
+use crate::cases::{Databases, cases};
 use crate::error::Error;
+use crate::reconcile::fake::migrated;
 use world::{CONTACTS, CUSTOMERS, World};
+
+cases! { migrated =>
+    the_masters_values_stay_and_both_sides_have_all,
+    a_run_that_is_killed_goes_on_and_counts_each_row_once,
+    refused_rows_are_kept_and_tried_again,
+    errors_can_be_taken_as_they_are,
+    lookups_in_circles_are_filled_in,
+    ranges_are_copied_side_by_side,
+    a_cancelled_run_writes_nothing_more,
+    a_side_that_cannot_be_asked_fails_the_run_until_it_is_resumed,
+    what_is_deleted_meanwhile_does_not_come_back,
+    an_incremental_run_copies_what_changed_and_what_failed,
+    one_run_of_a_map_at_a_time,
+}
 
 const NAMED: [&str; 2] = ["accountnumber", "name"];
 
-async fn world() -> World {
-    let world = World::new().await;
+async fn world(databases: &Databases) -> World {
+    let world = World::new(databases).await;
     world.add_maps().await;
     world
 }
@@ -26,10 +42,9 @@ fn put_customers(world: &World, count: usize) {
     }
 }
 
-#[tokio::test]
-async fn the_masters_values_stay_and_both_sides_have_all() {
+async fn the_masters_values_stay_and_both_sides_have_all(databases: &Databases) {
     for master in [Side::Platform, Side::FinanceAndOperations] {
-        let world = world().await;
+        let world = world(databases).await;
         world.erp.put("Customer", &[("Number", "1"), ("Name", "erp")]);
         world.erp.put("Customer", &[("Number", "2"), ("Name", "only erp")]);
         world.erp.put("Customer", &[("Number", "4"), ("Name", "same")]);
@@ -62,10 +77,9 @@ async fn the_masters_values_stay_and_both_sides_have_all() {
     }
 }
 
-#[tokio::test]
-async fn a_run_that_is_killed_goes_on_and_counts_each_row_once() {
+async fn a_run_that_is_killed_goes_on_and_counts_each_row_once(databases: &Databases) {
     for step in ["read", "apply", "commit", "committed"] {
-        let world = world().await;
+        let world = world(databases).await;
         put_customers(&world, 2_300);
         world.platform.put("account", &[("accountnumber", "C00001"), ("name", "old")]);
         world.platform.stop_at(step);
@@ -87,9 +101,8 @@ async fn a_run_that_is_killed_goes_on_and_counts_each_row_once() {
     }
 }
 
-#[tokio::test]
-async fn refused_rows_are_kept_and_tried_again() {
-    let world = world().await;
+async fn refused_rows_are_kept_and_tried_again(databases: &Databases) {
+    let world = world(databases).await;
     put_customers(&world, 50);
     let bad = ["N3", "N4", "N17", "N49", "N20", "N21", "N22"];
     world.platform.refuse(&bad);
@@ -144,9 +157,8 @@ async fn until(world: &World, name: &str, test: impl Fn(&[store::StoredError]) -
     tokio::time::timeout(std::time::Duration::from_secs(30), met).await.unwrap();
 }
 
-#[tokio::test]
-async fn errors_can_be_taken_as_they_are() {
-    let world = world().await;
+async fn errors_can_be_taken_as_they_are(databases: &Databases) {
+    let world = world(databases).await;
     put_customers(&world, 3);
     world.platform.refuse(&["N1"]);
     let _worker = world.work();
@@ -163,9 +175,8 @@ async fn errors_can_be_taken_as_they_are() {
     assert_eq!(world.errors(&again).await.len(), 1);
 }
 
-#[tokio::test]
-async fn lookups_in_circles_are_filled_in() {
-    let world = world().await;
+async fn lookups_in_circles_are_filled_in(databases: &Databases) {
+    let world = world(databases).await;
     // A parent behind its child, and two maps that need each other.
     world.erp.put("Customer", &[("Number", "1"), ("Parent", "2"), ("Contact", "P")]);
     world.erp.put("Customer", &[("Number", "2"), ("Contact", "nobody")]);
@@ -184,9 +195,8 @@ async fn lookups_in_circles_are_filled_in() {
     assert!(error.message.starts_with(expected), "{}", error.message);
 }
 
-#[tokio::test]
-async fn ranges_are_copied_side_by_side() {
-    let world = world().await;
+async fn ranges_are_copied_side_by_side(databases: &Databases) {
+    let world = world(databases).await;
     put_customers(&world, 6_500);
     sqlx::query("UPDATE map SET import_threshold_row_count = 5000, import_task_count = 3, revision = revision + 1 WHERE name = $1")
         .bind(CUSTOMERS)
@@ -214,9 +224,8 @@ async fn ranges_are_copied_side_by_side() {
     assert_eq!(world.platform.texts("account", &NAMED).len(), 6_500);
 }
 
-#[tokio::test]
-async fn a_cancelled_run_writes_nothing_more() {
-    let world = world().await;
+async fn a_cancelled_run_writes_nothing_more(databases: &Databases) {
+    let world = world(databases).await;
     put_customers(&world, 2_500);
     world.platform.stop_at("read");
     let worker = world.work();
@@ -240,9 +249,8 @@ async fn a_cancelled_run_writes_nothing_more() {
     assert_eq!(world.shown(&name).await.state(), InitialSyncState::Cancelled);
 }
 
-#[tokio::test]
-async fn a_side_that_cannot_be_asked_fails_the_run_until_it_is_resumed() {
-    let world = world().await;
+async fn a_side_that_cannot_be_asked_fails_the_run_until_it_is_resumed(databases: &Databases) {
+    let world = world(databases).await;
     put_customers(&world, 5);
     world.platform.set_away(true);
     let _worker = world.work();
@@ -260,9 +268,8 @@ async fn a_side_that_cannot_be_asked_fails_the_run_until_it_is_resumed() {
     assert_eq!(world.platform.texts("account", &NAMED).len(), 5);
 }
 
-#[tokio::test]
-async fn what_is_deleted_meanwhile_does_not_come_back() {
-    let world = world().await;
+async fn what_is_deleted_meanwhile_does_not_come_back(databases: &Databases) {
+    let world = world(databases).await;
     put_customers(&world, 3);
     world.platform.stop_at("committed");
     let worker = world.work();
@@ -276,9 +283,8 @@ async fn what_is_deleted_meanwhile_does_not_come_back() {
     assert_eq!(world.shown(&name).await.legs[1].counts.unwrap().inserted_count, 0);
 }
 
-#[tokio::test]
-async fn an_incremental_run_copies_what_changed_and_what_failed() {
-    let world = world().await;
+async fn an_incremental_run_copies_what_changed_and_what_failed(databases: &Databases) {
+    let world = world(databases).await;
     put_customers(&world, 20);
     world.platform.refuse(&["N7"]);
     let _worker = world.work();
@@ -299,9 +305,8 @@ async fn an_incremental_run_copies_what_changed_and_what_failed() {
     assert_eq!(both.0, both.1);
 }
 
-#[tokio::test]
-async fn one_run_of_a_map_at_a_time() {
-    let world = world().await;
+async fn one_run_of_a_map_at_a_time(databases: &Databases) {
+    let world = world(databases).await;
     let name = world.begin(CUSTOMERS, Side::Platform).await;
     let again = world.begin_as(CUSTOMERS, Side::Platform, InitialSyncMode::Full).await;
     assert!(matches!(again, Err(Error::StateText { .. })), "{again:?}");

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cluster::Scratch;
 use futures::StreamExt as _;
 use futures::stream::{self, BoxStream};
 use prost::Message as _;
@@ -19,6 +18,7 @@ use tokio::task::JoinHandle;
 use tonic::{Request, Response, Status};
 
 use super::fake::FakeSide;
+use crate::cases::Databases;
 use crate::config::Config;
 use crate::core::Core;
 use crate::initial_sync::{Wanted, actions, progress, store};
@@ -36,7 +36,6 @@ pub(super) struct World {
     pub(super) platform: FakeSide,
     pub(super) core: Arc<Core>,
     _maps: Task,
-    _scratch: Scratch,
 }
 
 /// Goes on until it is dropped.
@@ -49,9 +48,8 @@ impl Drop for Task {
 }
 
 impl World {
-    pub(super) async fn new() -> Self {
-        let scratch = Scratch::start().await.unwrap();
-        let url = scratch.database("platform").await.unwrap();
+    pub(super) async fn new(databases: &Databases) -> Self {
+        let url = databases.database().await;
         let services = Environment::generate();
         let (erp, platform) = (FakeSide::new(1_000_000), FakeSide::new(2_000_000));
         let tables = |name: &'static str| {
@@ -76,7 +74,7 @@ impl World {
             clients,
         });
         let maps = Task(tokio::spawn(crate::maps::run(Arc::clone(&core))));
-        let world = Self { erp, platform, core, _maps: maps, _scratch: scratch };
+        let world = Self { erp, platform, core, _maps: maps };
         world.link().await;
         world
     }

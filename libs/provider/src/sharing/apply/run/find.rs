@@ -1,6 +1,6 @@
 //! Which rows are there, and what they hold.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use proto::query::v1 as pb;
 use uuid::Uuid;
@@ -8,8 +8,8 @@ use uuid::Uuid;
 use super::Run;
 use crate::error::Error;
 use crate::plan::Which;
-use crate::sharing::apply::Applying;
 use crate::sharing::apply::refer::Resolved;
+use crate::sharing::apply::{Applying, values};
 use crate::sharing::images;
 use crate::sharing::map::Map;
 use crate::sharing::rights::Unrestricted;
@@ -27,17 +27,13 @@ impl Run {
             return Err(Error::Missing("key"));
         }
         let rights = Unrestricted(session.authority);
-        let names = |it: &'_ [pb::ApplyValue]| -> Vec<String> {
-            it.iter().map(|it| it.column.clone()).collect()
-        };
-        let (columns, key) = (names(&first.values), names(&first.key));
-        let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
-        let key: Vec<&str> = key.iter().map(String::as_str).collect();
+        let columns: BTreeSet<&str> = values(first).map(|it| it.column.as_str()).collect();
+        let columns: Vec<&str> = columns.into_iter().collect();
+        let key: Vec<&str> = first.key.iter().map(|it| it.column.as_str()).collect();
         let map = Map::of_columns(&rights, &first.entity_name, &columns, &key)?;
-        let values =
-            rows.iter().flat_map(|it| it.key.iter().chain(&it.previous_key).chain(&it.values));
-        let values: Vec<&pb::ApplyValue> = values.collect();
-        applying.referred.prepare(session, &values).await?;
+        let keys = rows.iter().flat_map(|it| it.key.iter().chain(&it.previous_key));
+        let given: Vec<&pb::ApplyValue> = keys.chain(rows.iter().flat_map(values)).collect();
+        applying.referred.prepare(session, &given).await?;
         let made = applying.referred.made(&first.entity_name);
         let (found, seen, gone, written, applied, keys_made) = Default::default();
         let is_correction = applying.is_correction;

@@ -20,7 +20,7 @@ use crate::write::{Session, create_many, run as run_sql};
 /// A row that is to be made.
 struct New {
     values: Vec<pb::FieldValue>,
-    /// What it is to hold: without what only new rows are given.
+    /// What it is to hold: without what only new rows are given, but with what they are not.
     applied: Vec<pb::FieldValue>,
     unresolved: Vec<String>,
 }
@@ -140,10 +140,15 @@ impl Run {
         let mut unresolved = wanted.unresolved;
         let mut values = wanted.key;
         let others = wanted.values.into_iter().map(|it| it.0);
-        let applied: Vec<pb::FieldValue> = others.collect();
+        let mut applied: Vec<pb::FieldValue> = others.collect();
         add(&mut values, applied.clone());
         for value in &row.create_values {
             match applying.referred.resolve(session, &self.map.binding, value).await? {
+                // Left to this side, and told back where it fills something in.
+                Resolved::Value(resolved) if is_null(&resolved) => {
+                    let field = value.column.clone();
+                    add(&mut applied, vec![pb::FieldValue { field, value: Some(resolved) }]);
+                }
                 Resolved::Value(resolved) => {
                     let given = fitting(self.map.field(&value.column)?, resolved);
                     let field = value.column.clone();
