@@ -9,10 +9,14 @@ use crate::step::is_left_out;
 
 const TABLE: &str = "tombolo.decision";
 
-/// An ERP that does not wait for its disk would lose decisions that the platform has followed.
-const DURABLE: &str = "
-    SELECT set_config('synchronous_commit', 'on', true)
-     WHERE current_setting('synchronous_commit') = 'off'";
+/// The decision. An ERP that does not wait for its disk would lose decisions that the platform has followed.
+const RECORD: &str = "
+    WITH durable AS MATERIALIZED (
+        SELECT set_config('synchronous_commit', 'on', true)
+        WHERE current_setting('synchronous_commit') = 'off'
+    )
+    INSERT INTO tombolo.decision (transaction_id, decision)
+    SELECT $1, $2 FROM (SELECT count(*) FROM durable) AS it ON CONFLICT DO NOTHING";
 
 /// Records within the open transaction that it commits. Its `COMMIT` is then the decision.
 ///
@@ -23,11 +27,12 @@ pub async fn record(connection: &mut PgConnection, id: TransactionId) -> Result<
     if !id.may_end() {
         return Err(Error::TooOld(id));
     }
-    sqlx::raw_sql(DURABLE).execute(&mut *connection).await.map_err(Error::of)?;
     if is_left_out("decision-record") {
         return Ok(());
     }
-    if insert(connection, TABLE, id, Decision::Commit).await? {
+    let record = sqlx::query(RECORD).bind(id.as_uuid()).bind(Decision::Commit.as_str());
+    let recorded = record.execute(&mut *connection).await.map_err(Error::of)?;
+    if recorded.rows_affected() == 1 {
         return Ok(());
     }
     match find(connection, id).await? {

@@ -9,6 +9,12 @@ use crate::error::{Error, code};
 use crate::id::{Decision, PREPARED_PREFIX, RETENTION, TransactionId};
 
 const TABLE: &str = "tombolo.settled";
+/// Nothing where nothing can be prepared.
+const MARK: &str = "
+    INSERT INTO tombolo.settled (transaction_id, decision)
+    SELECT $1, $2 WHERE current_setting('max_prepared_transactions')::int > 0
+    ON CONFLICT DO NOTHING";
+const ENABLED: &str = "SELECT current_setting('max_prepared_transactions')::int > 0";
 /// Deleted by one statement.
 const FORGET_AT_ONCE: i64 = 10_000;
 
@@ -31,13 +37,14 @@ pub async fn mark(connection: &mut PgConnection, id: TransactionId) -> Result<()
     if !id.may_end() {
         return Err(Error::TooOld(id));
     }
-    let enabled = "SELECT current_setting('max_prepared_transactions')::int > 0";
-    let enabled = sqlx::query_scalar(enabled).fetch_one(&mut *connection);
+    let mark = sqlx::query(MARK).bind(id.as_uuid()).bind(Decision::Commit.as_str());
+    let marked = mark.execute(&mut *connection).await.map_err(Error::of)?;
+    if marked.rows_affected() == 1 {
+        return Ok(());
+    }
+    let enabled = sqlx::query_scalar(ENABLED).fetch_one(&mut *connection);
     if !enabled.await.map_err(Error::of)? {
         return Err(Error::PreparingDisabled);
-    }
-    if insert(connection, TABLE, id, Decision::Commit).await? {
-        return Ok(());
     }
     match settled(connection, id).await? {
         Some(Decision::Commit) => Err(Error::IdReused(id)),

@@ -94,6 +94,7 @@ async fn a_company_may_not_be_linked(world: &World) -> Result<()> {
     let found = findings(world, &company, &number).await;
     set(all).await?;
     world.maps.reaches(MAP, pb::MapState::Running, SOON * 3).await?;
+    world.saves_are_shared().await?;
     let found = found?;
     ensure!(blocking(&found).contains(&FindingKind::Company), "{found:#?}");
     Ok(())

@@ -163,6 +163,17 @@ impl World {
         self.maps.reaches(MAP, pb::MapState::Running, SOON).await
     }
 
+    /// Waits until gateways have heard that saves are shared. Until then they come out of the log.
+    pub(super) async fn saves_are_shared(&self) -> Result<()> {
+        let attempts = std::cell::Cell::new(0);
+        let shared = until(SOON, async || {
+            let number = format!("DW-SHARED-{}", attempts.replace(attempts.get() + 1));
+            self.web.create(CUSTOMER_SET, customer(&number, "New")).await?;
+            Ok((self.account_id(&number).await?.is_some(), "the log's reader is first".to_owned()))
+        });
+        shared.await.map(drop)
+    }
+
     pub(super) async fn set_mode(&self, sync_mode: pb::SyncMode) -> Result<()> {
         let map = pb::TableMap {
             name: MAP.to_owned(),

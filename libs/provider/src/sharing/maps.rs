@@ -198,7 +198,8 @@ pub(crate) async fn are_there(
     Ok(there)
 }
 
-fn definition(row: &PgRow) -> Result<pb::MapSide, sqlx::Error> {
+/// The first column of a map's row.
+pub(crate) fn definition(row: &PgRow) -> Result<pb::MapSide, sqlx::Error> {
     let bytes: Vec<u8> = row.try_get(0)?;
     pb::MapSide::decode(bytes.as_slice()).map_err(|it| sqlx::Error::Decode(it.into()))
 }

@@ -4,6 +4,8 @@ use std::collections::{HashMap, HashSet};
 
 use prost::Message as _;
 use proto::query::v1 as pb;
+use sqlx::Row as _;
+use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
 use super::key;
@@ -27,10 +29,21 @@ const WAITING: &str = "
         WHERE shared.xid = change_log.xid AND shared.map = $1 AND seq <= up_to
     )";
 
-/// Behind what the other side has acknowledged, and the present.
-const SNAPSHOTS: &str = "
-    SELECT acknowledged_snapshot::text, pg_current_snapshot()::text
-    FROM tombolo.dual_write_map WHERE map = $1";
+/// A map, what the other side has acknowledged of it, the present, and whether anything waits behind the
+/// snapshot `$2`, or behind what was acknowledged where it is null.
+const LOOK: &str = "
+    SELECT definition, behind::text, pg_current_snapshot()::text, EXISTS (
+        SELECT FROM tombolo.change_log
+        WHERE relation = ANY(relations) AND origin IS NULL
+            AND xid >= pg_snapshot_xmin(behind) AND NOT pg_visible_in_snapshot(xid, behind)
+            AND NOT EXISTS (
+                SELECT FROM tombolo.dual_write_shared AS shared
+                WHERE shared.xid = change_log.xid AND shared.map = known.map AND seq <= up_to
+            )
+    )
+    FROM tombolo.dual_write_map AS known
+    CROSS JOIN LATERAL (SELECT coalesce($2::text::pg_snapshot, acknowledged_snapshot)) AS it(behind)
+    WHERE map = $1";
 
 /// What this side did to a row.
 #[derive(Clone, Debug, Default)]
@@ -80,18 +93,30 @@ struct Former {
 // === impl Waiting ===
 
 impl Waiting {
-    /// What waits of these rows. `None` where the map is not configured here.
+    /// Looks at what has come by now. False where the map is not configured here.
+    pub(super) async fn look(
+        &mut self,
+        session: &mut Session<'_>,
+        map: &str,
+    ) -> Result<bool, Error> {
+        if !maps::are_there(session.connection, session.provider).await.map_err(Error::database)? {
+            return Ok(false);
+        }
+        let known = self.maps.remove(map).flatten();
+        let known = Known::look(session, map, known).await?;
+        let is_known = known.is_some();
+        self.maps.insert(map.to_owned(), known);
+        Ok(is_known)
+    }
+
+    /// What waits of these rows, as of the last look. `None` where the map is not configured here.
     pub(super) async fn of(
         &mut self,
         session: &mut Session<'_>,
         map: &str,
         ids: &[Uuid],
     ) -> Result<Option<Pending>, Error> {
-        let Some(known) = self.known(session, map).await? else { return Ok(None) };
-        if ids.is_empty() {
-            return Ok(Some(Pending::new()));
-        }
-        known.catch_up(session).await?;
+        let Some(known) = self.known(map) else { return Ok(None) };
         let pending = ids.iter().filter_map(|it| Some((*it, known.pending.get(it)?.clone())));
         known.without_heard(session, pending.collect()).await.map(Some)
     }
@@ -105,63 +130,61 @@ impl Waiting {
         keys: &[Option<pb::ImageKey>],
     ) -> Result<Vec<Option<Uuid>>, Error> {
         let none = vec![None; keys.len()];
-        let Some(known) = self.known(session, map).await? else { return Ok(none) };
-        known.catch_up(session).await?;
-        if known.pending.is_empty() {
+        let Some(known) = self.known(map).filter(|it| !it.pending.is_empty()) else {
             return Ok(none);
-        }
+        };
         let former = known.formerly(session, shape).await?;
         let row = |it: &Option<pb::ImageKey>| former.rows.get(&key::bytes(it.as_ref()?)).copied();
         Ok(keys.iter().map(row).collect())
     }
 
-    async fn known(
-        &mut self,
-        session: &mut Session<'_>,
-        map: &str,
-    ) -> Result<Option<&mut Known>, Error> {
-        if !self.maps.contains_key(map) {
-            let known = Known::find(session, map).await?;
-            self.maps.insert(map.to_owned(), known);
-        }
-        Ok(self.maps.get_mut(map).and_then(Option::as_mut))
+    fn known(&mut self, map: &str) -> Option<&mut Known> {
+        self.maps.get_mut(map).and_then(Option::as_mut)
     }
 }
 
 // === impl Known ===
 
 impl Known {
-    async fn find(session: &mut Session<'_>, map: &str) -> Result<Option<Self>, Error> {
-        if !maps::are_there(session.connection, session.provider).await.map_err(Error::database)? {
-            return Ok(None);
+    /// What is known now, with what was known before.
+    async fn look(
+        session: &mut Session<'_>,
+        map: &str,
+        known: Option<Self>,
+    ) -> Result<Option<Self>, Error> {
+        let seen = known.as_ref().and_then(|it| it.seen.as_deref());
+        let query = sqlx::query(LOOK).bind(map).bind(seen);
+        let row = query.fetch_optional(&mut *session.connection).await.map_err(Error::database)?;
+        let Some(row) = row else { return Ok(None) };
+        let mut known = match known {
+            Some(known) => known,
+            None => Self::compile(session, &row)?,
+        };
+        let behind: Option<String> = row.try_get(1).map_err(Error::Row)?;
+        let Some(behind) = behind else { return Ok(Some(known)) };
+        known.acknowledged.get_or_insert_with(|| behind.clone());
+        known.seen = Some(row.try_get(2).map_err(Error::Row)?);
+        if row.try_get(3).map_err(Error::Row)? {
+            for (id, change) in known.changes(session, &behind).await? {
+                known.add(id, change);
+            }
         }
-        let side = maps::find(session.connection, map).await.map_err(Error::database)?;
-        let Some(side) = side else { return Ok(None) };
-        let map = Map::compile(&Unrestricted(session.authority), side)?;
-        let (acknowledged, seen, pending, former) = Default::default();
-        Ok(Some(Self { map, acknowledged, seen, pending, former }))
+        Ok(Some(known))
     }
 
-    async fn catch_up(&mut self, session: &mut Session<'_>) -> Result<(), Error> {
-        let query = sqlx::query_as(SNAPSHOTS).bind(&self.map.side.map);
-        let snapshots = query.fetch_optional(&mut *session.connection).await;
-        let Some((acknowledged, now)) = snapshots.map_err(Error::database)? else { return Ok(()) };
-        let (acknowledged, now): (Option<String>, String) = (acknowledged, now);
-        let Some(behind) = self.seen.take().or_else(|| acknowledged.clone()) else { return Ok(()) };
-        if self.acknowledged.is_none() {
-            self.acknowledged = acknowledged;
-        }
-        self.seen = Some(now);
-        for (id, change) in self.changes(session, &behind).await? {
-            self.former = None;
-            let known = self
-                .pending
-                .entry(id)
-                .or_insert_with(|| Change { is_correction: true, ..Change::default() });
-            known.columns.extend(change.columns);
-            known.is_correction &= change.is_correction;
-        }
-        Ok(())
+    fn compile(session: &Session<'_>, row: &PgRow) -> Result<Self, Error> {
+        let side = maps::definition(row).map_err(Error::Row)?;
+        let map = Map::compile(&Unrestricted(session.authority), side)?;
+        let (acknowledged, seen, pending, former) = Default::default();
+        Ok(Self { map, acknowledged, seen, pending, former })
+    }
+
+    fn add(&mut self, id: Uuid, change: Change) {
+        self.former = None;
+        let nothing = || Change { is_correction: true, ..Change::default() };
+        let known = self.pending.entry(id).or_insert_with(nothing);
+        known.columns.extend(change.columns);
+        known.is_correction &= change.is_correction;
     }
 
     /// What waits behind a snapshot.
@@ -171,9 +194,6 @@ impl Known {
         behind: &str,
     ) -> Result<Vec<(Uuid, Change)>, Error> {
         let entries = self.entries(behind);
-        if !entries.any(session.connection).await? {
-            return Ok(Vec::new());
-        }
         let columns = Columns::of(session.connection, &self.map).await?;
         let touched = entries.touched(session.connection, &self.map, &columns, None).await?;
         let change =

@@ -51,6 +51,8 @@ impl Run {
             applied,
         };
         run.find_all(session, applying, rows).await?;
+        // Behind the locks: a row that is waited for may be changed by whoever held it.
+        applying.waiting.look(session, &first.map).await?;
         run.find_former(session, applying, rows).await?;
         let ids: Vec<Uuid> = run.found.iter().flatten().copied().collect();
         let rights = Unrestricted(session.authority);
@@ -116,6 +118,7 @@ impl Run {
         let rights = Unrestricted(session.authority);
         let which = Which { ids: Some(&ids), unfiltered: true, unlinked: true, ..Which::default() };
         let locked = images::lock(session.connection, &rights, &self.map, &which).await?;
+        applying.waiting.look(session, &first.map).await?;
         let there: HashSet<Uuid> = locked.into_iter().map(|it| it.0).collect();
         for (at, (id, found)) in former.into_iter().zip(&mut self.found).enumerate() {
             match id {
