@@ -34,6 +34,7 @@ mod images;
 mod log;
 mod map;
 mod maps;
+mod own;
 mod read;
 mod rights;
 mod rows;
@@ -194,7 +195,6 @@ pub(crate) async fn take(session: &mut Session<'_>, step: Step) -> Result<Taken,
         }
         Step::Hold(hold) => {
             session.patience = session.patience.min(HOLD_PATIENCE);
-            apply::set(session, "").await?;
             let selection = hold.selection.ok_or(Error::Missing("selection"))?;
             let images = hold::hold(session, selection).await?;
             Taken::Held(pb::Held { images })

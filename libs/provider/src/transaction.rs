@@ -117,6 +117,7 @@ impl Transaction {
             caller: &self.caller,
             deadline: self.deadline,
             patience: self.provider.pool().lock_timeout(),
+            origin: Arc::default(),
         })
     }
 

@@ -26,6 +26,7 @@ mod update;
 mod upsert;
 mod violation;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use proto::query::v1 as pb;
@@ -60,6 +61,8 @@ pub(crate) struct Session<'a> {
     pub(crate) deadline: Instant,
     /// No lock is waited for longer than this.
     pub(crate) patience: Duration,
+    /// Of whose changes are applied; empty for the caller's own.
+    pub(crate) origin: Arc<str>,
 }
 
 /// What a row is after it was written.

@@ -8,13 +8,15 @@ use super::argument::{Argument, Arguments};
 /// `tombolo.user`, the ERP's own id of the user; `tombolo.systemuser`, the row id of the platform's;
 /// `tombolo.contact`, the portal contact that the user stands for, empty for others; and
 /// `tombolo.companies`, the codes of the legal entities whose rows the user may touch, separated by
-/// commas, or `*` for every one.
-pub(crate) fn settings(caller: &Caller, arguments: &mut Arguments) -> String {
+/// commas, or `*` for every one. And `tombolo.origin`, which says in the log that another side's changes are
+/// applied; empty: they are not.
+pub(crate) fn settings(caller: &Caller, origin: &str, arguments: &mut Arguments) -> String {
     let settings = [
         ("tombolo.user", caller.user.erp_user.replace('\0', "")),
         ("tombolo.systemuser", caller.user.system_user_id.to_string()),
         ("tombolo.contact", caller.user.contact.map(|it| it.to_string()).unwrap_or_default()),
         ("tombolo.companies", companies(caller)),
+        ("tombolo.origin", origin.replace('\0', "")),
     ];
     let set = settings.map(|(name, value)| {
         let value = arguments.push(Argument::Text(value));

@@ -1,6 +1,8 @@
 //! Images: the values that a map of dual-write names, of rows that are found by their ids, by their keys, or
 //! in the order of their keys; as they are now, or as they were (`past`).
 
+use std::time::Duration;
+
 use proto::query::v1 as pb;
 use proto::query::v1::value::Kind as Value;
 use uuid::Uuid;
@@ -48,6 +50,8 @@ pub(crate) struct Which<'q> {
     pub(crate) until: Option<&'q pb::ImageKey>,
     /// At least so many, if there are, in the order of company and key; rows of one key stay together.
     pub(crate) limit: Option<i64>,
+    /// No lock is waited for longer than this, in the statement and the transaction.
+    pub(crate) patience: Option<Duration>,
 }
 
 /// A statement that answers images, and how to read them.
@@ -186,6 +190,12 @@ impl<'q> Images<'q> {
         (linked, matches): (&String, &String),
     ) -> Result<String, Error> {
         let mut parts = Vec::new();
+        if let Some(patience) = which.patience {
+            let milliseconds = patience.as_millis().max(1);
+            parts.push(format!(
+                "(SELECT set_config('lock_timeout', '{milliseconds}', true)) IS NOT NULL"
+            ));
+        }
         if let (false, Some(company)) = (which.company.is_empty(), query.company) {
             parts.push(self.company_is(query, company, which.company)?);
         }
@@ -247,17 +257,24 @@ impl<'q> Images<'q> {
         }
         let (mut lists, mut names, mut on) = (Vec::new(), Vec::new(), Vec::new());
         for (at, (column, values)) in columns.iter().enumerate() {
-            let (list, r#type, has_null) = list(column, values)?;
-            let list = self.planner.arguments.push(list);
-            lists.push(format!("{list}::{type}[]"));
+            let arguments = &mut self.planner.arguments;
+            let (value, has_null) = match values.as_slice() {
+                [value] => one(arguments, column, value)?,
+                values => list(arguments, column, values)?,
+            };
+            lists.push(value);
             names.push(format!("k{at}"));
             let right = comparand(column, &format!("{KEYS}.k{at}"), parameter_type(&column.kind));
             let equal = if has_null { "IS NOT DISTINCT FROM" } else { "=" };
             on.push(format!("{} {equal} {right}", comparable(column)));
         }
         let (lists, names, on) = (lists.join(", "), names.join(", "), on.join(" AND "));
-        self.keys =
-            Some(format!("unnest({lists}) WITH ORDINALITY AS {KEYS}({names}, ord) ON {on}"));
+        // Of one key the database knows that it is one, and needs no plan of its own for each.
+        let keys = match keys.len() {
+            1 => format!("(VALUES ({lists}, 1::bigint))"),
+            _ => format!("unnest({lists}) WITH ORDINALITY"),
+        };
+        self.keys = Some(format!("{keys} AS {KEYS}({names}, ord) ON {on}"));
         Ok(())
     }
 
@@ -340,26 +357,48 @@ fn is_null(value: &pb::Value) -> bool {
     matches!(value.kind, None | Some(Value::NullValue(_)))
 }
 
-/// The values as one array, the type of its elements, and whether any is null. What no row can hold is
-/// left out by being another text than any.
-fn list(column: &Column, values: &[pb::Value]) -> Result<(Argument, &'static str, bool), Error> {
-    let mut arguments = Vec::with_capacity(values.len());
-    for value in values {
-        arguments.push(match is_null(value) {
-            true => None,
-            false => match bind(column, value)? {
-                Bound::Value(argument) => Some(argument),
-                Bound::Impossible => {
-                    return Err(super::bind::invalid(column, "a value that rows can have"));
-                }
-            },
-        });
-    }
-    let has_null = arguments.iter().any(Option::is_none);
+/// The values as one array, and whether any is null.
+fn list(
+    arguments: &mut Arguments,
+    column: &Column,
+    values: &[pb::Value],
+) -> Result<(String, bool), Error> {
     let wire = storage(&column.kind);
-    let list = Argument::list(wire, arguments);
-    let list = list.ok_or_else(|| super::bind::invalid(column, "a value that rows can have"))?;
-    Ok((list, wire, has_null))
+    let bound = values.iter().map(|it| stored(column, it));
+    let bound: Vec<Option<Argument>> = bound.collect::<Result<_, _>>()?;
+    let has_null = bound.iter().any(Option::is_none);
+    let list = Argument::list(wire, bound).ok_or_else(|| impossible(column))?;
+    Ok((format!("{}::{wire}[]", arguments.push(list)), has_null))
+}
+
+/// As [`list`], of one value.
+fn one(
+    arguments: &mut Arguments,
+    column: &Column,
+    value: &pb::Value,
+) -> Result<(String, bool), Error> {
+    let wire = storage(&column.kind);
+    match stored(column, value)? {
+        None => Ok((format!("NULL::{wire}"), true)),
+        Some(value) if value.wire() == wire => {
+            Ok((format!("{}::{wire}", arguments.push(value)), false))
+        }
+        Some(_) => Err(impossible(column)),
+    }
+}
+
+fn stored(column: &Column, value: &pb::Value) -> Result<Option<Argument>, Error> {
+    if is_null(value) {
+        return Ok(None);
+    }
+    match bind(column, value)? {
+        Bound::Value(argument) => Ok(Some(argument)),
+        Bound::Impossible => Err(impossible(column)),
+    }
+}
+
+fn impossible(column: &Column) -> Error {
+    super::bind::invalid(column, "a value that rows can have")
 }
 
 /// What values of the kind are bound as.

@@ -42,7 +42,7 @@ pub(crate) fn call<'q>(
     call: Call<'_>,
 ) -> Result<(String, Arguments), Error> {
     let mut planner = Planner::new(grants, None);
-    let acting = settings(call.caller, &mut planner.arguments);
+    let acting = settings(call.caller, "", &mut planner.arguments);
     let binding = planner.root();
     let mut arguments = Vec::new();
     if key.is_some() {

@@ -41,7 +41,8 @@ impl Planner<'_> {
         })
     }
 
-    /// Rows with one of these GUIDs. Those of other entities name no row of this one.
+    /// Rows with one of these GUIDs. Those of other entities name no row of this one. Of one the database knows that it
+    /// is one, and needs no plan of its own for each.
     pub(super) fn record_ids(&mut self, guid: &RowGuid, guids: &[Uuid]) -> String {
         let (entity_id, column) = (guid.entity_id, &guid.column.sql);
         match guid.form {
@@ -57,15 +58,27 @@ impl Planner<'_> {
                     }
                 }
             }
-            GuidForm::Uuid => {
-                let list = self.arguments.push(Argument::Guids(guids.to_vec()));
-                format!("{column} = ANY({list}::uuid[])")
-            }
+            GuidForm::Uuid => match guids {
+                [id] => format!("{column} = {}::uuid", self.arguments.push(Argument::Guid(*id))),
+                _ => {
+                    let list = self.arguments.push(Argument::Guids(guids.to_vec()));
+                    format!("{column} = ANY({list}::uuid[])")
+                }
+            },
             GuidForm::Hash => {
                 let hashes: Vec<String> =
                     guids.iter().filter_map(|&it| ids::decode_hashed_guid(entity_id, it)).collect();
-                let list = self.arguments.push(Argument::Texts(hashes));
-                format!("{column} = ANY({list}::text[])")
+                match hashes.as_slice() {
+                    [] => "false".to_owned(),
+                    [hash] => {
+                        let hash = self.arguments.push(Argument::Text(hash.clone()));
+                        format!("{column} = {hash}::text")
+                    }
+                    _ => {
+                        let list = self.arguments.push(Argument::Texts(hashes));
+                        format!("{column} = ANY({list}::text[])")
+                    }
+                }
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Single writes: as one statement where that does it, otherwise as a transaction, tried again when
 //! another one got in the way.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use backon::{BackoffBuilder as _, ExponentialBuilder};
@@ -77,6 +78,7 @@ impl Provider {
             caller: &context.caller,
             deadline: context.deadline,
             patience: self.pool.lock_timeout(),
+            origin: Arc::default(),
         };
         if write::is_one_statement(&mut session, &operation).await? {
             let done = write::execute(&mut session, operation).await;

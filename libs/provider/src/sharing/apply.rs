@@ -13,12 +13,12 @@ mod refer;
 mod run;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use proto::query::v1 as pb;
 
 use super::Refused;
-use crate::error::Error;
 use crate::write::Session;
 use correct::PREFIX;
 use pending::Waiting;
@@ -49,7 +49,7 @@ pub(super) async fn apply(
     };
     session.patience = session.patience.min(patience);
     let origin = if request.origin.is_empty() { SOMEBODY } else { request.origin.as_str() };
-    set(session, origin).await?;
+    session.origin = Arc::from(origin);
     let is_correction = origin.starts_with(PREFIX);
     let mut applying = Applying { is_correction, ..Applying::default() };
     let mut applied = Vec::with_capacity(request.rows.len());
@@ -60,18 +60,7 @@ pub(super) async fn apply(
         run::apply(session, &mut applying, run, &mut applied).await?;
         rest = behind;
     }
-    set(session, "").await?;
     Ok(applied)
-}
-
-/// Says in the log what is being applied, and bounds waiting for locks.
-pub(super) async fn set(session: &mut Session<'_>, origin: &str) -> Result<(), Error> {
-    const SET: &str = "
-        SELECT set_config('tombolo.origin', $1, true), set_config('lock_timeout', $2, true)";
-    let patience = session.patience.as_millis().max(1).to_string();
-    let query = sqlx::query(SET).bind(origin).bind(patience);
-    query.execute(&mut *session.connection).await.map_err(Error::database)?;
-    Ok(())
 }
 
 /// Rows that are looked for by one statement.

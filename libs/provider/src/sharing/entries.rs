@@ -38,6 +38,10 @@ pub(crate) struct Touched {
     pub(crate) at: DateTime<Utc>,
     /// There is nothing but what rules made of an applied change.
     pub(crate) is_correction: bool,
+    /// It was made. One that was there before was deleted and made again.
+    pub(crate) is_made: bool,
+    /// That was the first that happened to it.
+    pub(crate) is_new: bool,
     /// Columns that hold something else than before, by their tables.
     pub(crate) columns: HashSet<(String, String)>,
     pub(crate) actor: Option<String>,
@@ -45,7 +49,9 @@ pub(crate) struct Touched {
 
 /// Which of the touched rows, in the order of their first entries.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Pages {
+pub(crate) struct Pages<'i> {
+    /// Only these; empty: all.
+    pub(crate) among: &'i [Uuid],
     pub(crate) after: (i64, Uuid),
     pub(crate) limit: i64,
 }
@@ -124,7 +130,7 @@ impl Entries {
         connection: &mut PgConnection,
         map: &Map,
         columns: &Columns,
-        pages: Option<Pages>,
+        pages: Option<Pages<'_>>,
     ) -> Result<Vec<Touched>, Error> {
         let binding = &map.binding;
         let of = |error| Error::of(binding.name(), error);
@@ -135,15 +141,19 @@ impl Entries {
             source: sqlx::Error::ColumnNotFound(name),
         })?;
         let mut arguments = self.arguments.clone();
-        let mut sql = format!("{touched}{TOUCHED}");
-        if let Some(Pages { after: (first, id), limit }) = pages {
+        let root = binding.sources.first().map(|it| it.table.clone()).unwrap_or_default();
+        let root = arguments.push(Argument::Text(root));
+        let mut sql = format!("{touched}{}", rows_of(&root));
+        if let Some(Pages { among, after: (first, id), limit }) = pages {
             let first = arguments.int(first);
             let id = arguments.push(Argument::Text(text_id(binding, id)));
-            let _ = write!(
-                sql,
-                " HAVING (min(seq), id) > ({first}::bigint, {id}::text) \
-                 ORDER BY min(seq), id LIMIT {limit}"
-            );
+            let _ = write!(sql, " HAVING (min(seq), id) > ({first}::bigint, {id}::text)");
+            if !among.is_empty() {
+                let among = among.iter().map(|it| text_id(binding, *it)).collect();
+                let among = arguments.push(Argument::Texts(among));
+                let _ = write!(sql, " AND id = ANY({among}::text[])");
+            }
+            let _ = write!(sql, " ORDER BY min(seq), id LIMIT {limit}");
         } else {
             sql.push_str(" ORDER BY min(seq), id");
         }
@@ -185,32 +195,39 @@ impl Entries {
     }
 }
 
-/// Behind `touched_by`: one row for each row of the entity. Nobody wrote the empty columns of a row that is made.
-const TOUCHED: &str = ", \"the own\" AS (
-        SELECT touched.id, entry.*
-        FROM (SELECT DISTINCT id, seq FROM \"the touched\" WHERE id IS NOT NULL) AS touched
-        JOIN \"the entries\" AS entry USING (seq)
-    ), \"the fields\" AS (
-        SELECT id, relation, field.key,
-            (array_agg(field.old ORDER BY seq))[1] AS first,
-            (array_agg(field.new ORDER BY seq DESC))[1] AS last
-        FROM \"the own\" CROSS JOIN LATERAL (
-            SELECT coalesce(a.key, b.key) AS key, nullif(a.value, 'null') AS old,
-                nullif(b.value, 'null') AS new
-            FROM jsonb_each(coalesce(\"the own\".old, '{}')) AS a
-            FULL JOIN jsonb_each(coalesce(\"the own\".new, '{}')) AS b ON a.key = b.key
-            WHERE nullif(a.value, 'null') IS DISTINCT FROM nullif(b.value, 'null')
-        ) AS field
-        GROUP BY id, relation, field.key
-    ), \"the columns\" AS (
-        SELECT id, array_agg(relation || chr(31) || key) AS columns
-        FROM \"the fields\" WHERE first IS DISTINCT FROM last GROUP BY id
+/// Behind `touched_by`: one row for each row of the entity, of whose tables `root` is the first. Nobody wrote the
+/// empty columns of a row that is made.
+fn rows_of(root: &str) -> String {
+    format!(
+        ", \"the own\" AS (
+            SELECT touched.id, entry.*
+            FROM (SELECT DISTINCT id, seq FROM \"the touched\" WHERE id IS NOT NULL) AS touched
+            JOIN \"the entries\" AS entry USING (seq)
+        ), \"the fields\" AS (
+            SELECT id, relation, field.key,
+                (array_agg(field.old ORDER BY seq))[1] AS first,
+                (array_agg(field.new ORDER BY seq DESC))[1] AS last
+            FROM \"the own\" CROSS JOIN LATERAL (
+                SELECT coalesce(a.key, b.key) AS key, nullif(a.value, 'null') AS old,
+                    nullif(b.value, 'null') AS new
+                FROM jsonb_each(coalesce(\"the own\".old, '{{}}')) AS a
+                FULL JOIN jsonb_each(coalesce(\"the own\".new, '{{}}')) AS b ON a.key = b.key
+                WHERE nullif(a.value, 'null') IS DISTINCT FROM nullif(b.value, 'null')
+            ) AS field
+            GROUP BY id, relation, field.key
+        ), \"the columns\" AS (
+            SELECT id, array_agg(relation || chr(31) || key) AS columns
+            FROM \"the fields\" WHERE first IS DISTINCT FROM last GROUP BY id
+        )
+        SELECT id, min(seq), max(seq), count(DISTINCT xid), min(at),
+            bool_and(coalesce(actor, '') = '{CORRECTION}'),
+            coalesce(columns, '{{}}'), (array_agg(actor ORDER BY seq))[1],
+            bool_or(old IS NULL AND relation = {root}::text),
+            (array_agg(old IS NULL AND relation = {root}::text ORDER BY seq))[1]
+        FROM \"the own\" LEFT JOIN \"the columns\" USING (id)
+        GROUP BY id, columns"
     )
-    SELECT id, min(seq), max(seq), count(DISTINCT xid), min(at),
-        bool_and(coalesce(actor, '') = 'tombolo:correction'),
-        coalesce(columns, '{}'), (array_agg(actor ORDER BY seq))[1]
-    FROM \"the own\" LEFT JOIN \"the columns\" USING (id)
-    GROUP BY id, columns";
+}
 
 fn read(binding: &Binding, row: &PgRow) -> Result<Touched, sqlx::Error> {
     let id: String = row.try_get(0)?;
@@ -227,6 +244,8 @@ fn read(binding: &Binding, row: &PgRow) -> Result<Touched, sqlx::Error> {
         is_correction: row.try_get(5)?,
         columns: columns.map(|(table, name)| (table.to_owned(), name.to_owned())).collect(),
         actor: actor.filter(|it| it != CORRECTION),
+        is_made: row.try_get(8)?,
+        is_new: row.try_get(9)?,
     })
 }
 

@@ -178,7 +178,7 @@ impl Reader<'_> {
         let mut told = Vec::with_capacity(touched.len());
         for touched in touched {
             let (before, after) = (before.get(&touched.id), after.get(&touched.id));
-            if let Some(row) = rows::shared(self.map, &touched.columns, before, after) {
+            if let Some(row) = rows::shared(self.map, &touched, before, after) {
                 let correction = touched.is_correction;
                 let row = pb::SharedRow { correction, ..row };
                 told.push((touched, row, before.map(|it| it.image.clone())));

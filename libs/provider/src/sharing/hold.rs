@@ -21,7 +21,8 @@ pub(crate) async fn hold(
     let selected = Selected::of(selection)?;
     check_size(&selected)?;
     let map = Map::compile(&rights, selected.side.clone())?;
-    let which = Which { unfiltered: true, unlinked: true, ..selected.which() };
+    let patience = Some(session.patience);
+    let which = Which { unfiltered: true, unlinked: true, patience, ..selected.which() };
     let locked = images::lock(session.connection, &rights, &map, &which).await?;
     let mut ids: Vec<Uuid> = locked.into_iter().map(|it| it.0).collect();
     ids.dedup();

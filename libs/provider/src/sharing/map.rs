@@ -27,6 +27,8 @@ pub(crate) struct Map {
     companies: Vec<pb::Value>,
     /// Of each column, the physical columns that it is made of.
     made_of: Vec<MadeOf>,
+    /// What decides which row it is, and whether it takes part.
+    decisive: Vec<MadeOf>,
 }
 
 /// Columns of tables, by the tables' names in the log.
@@ -49,8 +51,9 @@ impl Map {
             "" => None,
             path => Some(compiler.column(path)?),
         };
+        let mut decisive = Vec::new();
         if let Some(filter) = &side.filter {
-            compiler.filter(filter)?;
+            compiler.filter(filter, &mut decisive)?;
         }
         let key = side.key_columns.iter().map(|it| {
             let column = usize::try_from(*it).ok().and_then(|it| columns.get(it));
@@ -59,6 +62,8 @@ impl Map {
         });
         let key = key.collect::<Result<Vec<_>, _>>()?;
         let made_of = columns.iter().map(|it| compiler.made_of(it)).collect();
+        decisive.extend(key.iter().chain(&company).cloned());
+        let decisive = decisive.iter().map(|it| compiler.made_of(it)).collect();
         let company_code = |it: &String| pb::Value { kind: Some(Value::StringValue(it.clone())) };
         let companies = side.companies.iter().map(company_code).collect();
         let links = compiler.links;
@@ -67,7 +72,18 @@ impl Map {
             _ => None,
         });
         let targets = targets.chain(targets_of(rights, &binding)).collect();
-        Ok(Self { side, targets, links, columns, key, company, companies, made_of, binding })
+        Ok(Self {
+            side,
+            targets,
+            links,
+            columns,
+            key,
+            company,
+            companies,
+            made_of,
+            decisive,
+            binding,
+        })
     }
 
     /// Some columns of an entity, as a write names them, and a key of them.
@@ -120,12 +136,18 @@ impl Map {
 
     /// Positions of columns that are made of any of these.
     pub(crate) fn changed(&self, columns: &HashSet<(String, String)>) -> Vec<i32> {
-        let is_changed = |it: &MadeOf| match it {
-            MadeOf::Anything => !columns.is_empty(),
-            MadeOf::Columns(own) => own.iter().any(|it| columns.contains(it)),
-        };
-        let changed = self.made_of.iter().enumerate().filter(|it| is_changed(it.1));
+        let changed = self.made_of.iter().enumerate().filter(|it| it.1.is_any_of(columns));
         changed.filter_map(|it| i32::try_from(it.0).ok()).collect()
+    }
+
+    /// Whether a change of these columns may make another row of it, or have it take part, or no more.
+    pub(crate) fn is_decided_by(&self, columns: &HashSet<(String, String)>) -> bool {
+        self.decisive.iter().any(|it| it.is_any_of(columns))
+    }
+
+    /// Positions of all columns.
+    pub(crate) fn all(&self) -> Vec<i32> {
+        (0..self.side.columns.len()).filter_map(|it| i32::try_from(it).ok()).collect()
     }
 
     /// A field of the entity.
@@ -155,6 +177,17 @@ impl Map {
         let matters =
             |it: &i32| self.side.tracked_columns.contains(it) || self.side.key_columns.contains(it);
         changed.iter().any(matters)
+    }
+}
+
+// === impl MadeOf ===
+
+impl MadeOf {
+    fn is_any_of(&self, columns: &HashSet<(String, String)>) -> bool {
+        match self {
+            Self::Anything => !columns.is_empty(),
+            Self::Columns(own) => own.iter().any(|it| columns.contains(it)),
+        }
     }
 }
 
@@ -225,16 +258,21 @@ impl Compiler<'_, '_> {
         relations.get(lookup).or_else(|| relations.values().find(is_for))
     }
 
-    /// Links that conditions name.
-    fn filter(&mut self, filter: &pb::FilterExpression) -> Result<(), Error> {
+    /// Columns that conditions name, with their links.
+    fn filter(
+        &mut self,
+        filter: &pb::FilterExpression,
+        columns: &mut Vec<pb::ColumnRef>,
+    ) -> Result<(), Error> {
         for condition in &filter.conditions {
             for column in condition.column.iter().chain(&condition.compare_column) {
                 if !column.link.is_empty() {
                     self.link(&column.link)?;
                 }
+                columns.push(column.clone());
             }
         }
-        filter.filters.iter().try_for_each(|it| self.filter(it))
+        filter.filters.iter().try_for_each(|it| self.filter(it, columns))
     }
 
     fn made_of(&self, column: &pb::ColumnRef) -> MadeOf {

@@ -10,6 +10,7 @@ use sqlx::{Row as _, postgres::PgQueryResult};
 use uuid::Uuid;
 
 use super::map::Map;
+use super::own;
 use crate::provider::Provider;
 
 const STORE: &str = "
@@ -64,20 +65,39 @@ const HEARD: &str = "
     SELECT snapshot::text, array_agg(record_id) FROM tombolo.dual_write_heard
     WHERE map = $1 AND record_id = ANY($2::uuid[]) GROUP BY snapshot::text";
 
-/// Live maps of which this transaction has changed something by itself, and up to which entry.
+/// Live maps of which this transaction has changed something by itself, up to which entry, and the first of its
+/// entries. These are shared from here on.
 const LIVE: &str = "
-    SELECT definition, up_to FROM tombolo.dual_write_map AS map CROSS JOIN LATERAL (
-        SELECT max(seq) AS up_to FROM tombolo.change_log
-        WHERE relation = ANY(map.relations) AND xid = pg_current_xact_id_if_assigned()
-            AND origin IS NULL AND seq > $2
-    ) AS own
-    WHERE link = $1 AND phase = 1 AND up_to IS NOT NULL ORDER BY map";
+    WITH live AS MATERIALIZED (
+        SELECT map, definition, relations, up_to
+        FROM tombolo.dual_write_map AS map CROSS JOIN LATERAL (
+            SELECT max(seq) AS up_to FROM tombolo.change_log
+            WHERE relation = ANY(map.relations) AND xid = pg_current_xact_id_if_assigned()
+                AND origin IS NULL AND seq > $2
+        ) AS own
+        WHERE link = $1 AND phase = 1 AND up_to IS NOT NULL
+    ), marked AS (
+        INSERT INTO tombolo.dual_write_shared (xid, map, up_to)
+        SELECT pg_current_xact_id(), map, up_to FROM live
+        ON CONFLICT (xid, map) DO UPDATE SET up_to = excluded.up_to
+    )
+    SELECT definition, up_to, ARRAY(
+        SELECT to_jsonb(entry)::text FROM (
+            SELECT seq, relation, old, new, at, actor FROM tombolo.change_log
+            WHERE relation = ANY(live.relations) AND xid = pg_current_xact_id_if_assigned()
+                AND origin IS NULL AND seq > $2
+            ORDER BY seq LIMIT $3
+        ) AS entry
+    ) FROM live ORDER BY map";
 
-const MARK: &str = "
-    INSERT INTO tombolo.dual_write_shared (xid, map, up_to)
-    SELECT pg_current_xact_id(), map, up_to
-    FROM unnest($1::text[], $2::bigint[]) AS shared(map, up_to)
-    ON CONFLICT (xid, map) DO UPDATE SET up_to = excluded.up_to";
+/// A live map of which a transaction has changed something.
+pub(crate) struct Live {
+    pub(crate) side: pb::MapSide,
+    /// The transaction's last entry.
+    pub(crate) up_to: i64,
+    /// The first of its entries, as [`own::touched`] takes them.
+    pub(crate) entries: Vec<String>,
+}
 
 pub(crate) async fn store(
     connection: &mut PgConnection,
@@ -146,23 +166,18 @@ pub(crate) async fn find(
     row.as_ref().map(definition).transpose()
 }
 
-/// Live maps of the link that this transaction's entries behind `after` concern, with the last of these.
+/// Live maps of the link that this transaction's entries behind `after` concern. Marks these as shared.
 pub(crate) async fn live(
     connection: &mut PgConnection,
     link: &str,
     after: i64,
-) -> Result<Vec<(pb::MapSide, i64)>, sqlx::Error> {
-    let rows = sqlx::query(LIVE).bind(link).bind(after).fetch_all(connection).await?;
-    rows.iter().map(|it| Ok((definition(it)?, it.try_get(1)?))).collect()
-}
-
-/// Marks this transaction's entries, up to a number, as shared.
-pub(crate) async fn mark(
-    connection: &mut PgConnection,
-    maps: &[(String, i64)],
-) -> Result<(), sqlx::Error> {
-    let (names, numbers): (Vec<&str>, Vec<i64>) = maps.iter().map(|it| (&*it.0, it.1)).unzip();
-    sqlx::query(MARK).bind(names).bind(numbers).execute(connection).await.map(drop)
+) -> Result<Vec<Live>, sqlx::Error> {
+    let rows =
+        sqlx::query(LIVE).bind(link).bind(after).bind(own::MOST + 1).fetch_all(connection).await?;
+    let live = |it: &PgRow| {
+        Ok(Live { side: definition(it)?, up_to: it.try_get(1)?, entries: it.try_get(2)? })
+    };
+    rows.iter().map(live).collect()
 }
 
 /// The other side has these rows, as they are, once this transaction is committed.

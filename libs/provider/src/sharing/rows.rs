@@ -1,7 +1,8 @@
 //! What entries made of an entity's rows, as a map shares it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
+use prost::Message as _;
 use proto::query::v1 as pb;
 use sqlx::postgres::PgConnection;
 use uuid::Uuid;
@@ -25,17 +26,22 @@ pub(crate) async fn changed(
     connection: &mut PgConnection,
     rights: &Unrestricted<'_>,
     map: &Map,
-    (entries, columns): (&Entries, &Columns),
+    (entries, columns): (&Entries, Option<&Columns>),
     touched: Vec<Touched>,
 ) -> Result<Vec<Changed>, Error> {
     let ids: Vec<Uuid> = touched.iter().map(|it| it.id).collect();
     let now = images::now(&mut *connection, rights, map, &ids).await?;
-    let past = entries.past(map, columns, Moment::Before);
-    let before = images::then(&mut *connection, rights, map, &ids, past).await?;
+    // Whatever else was changed, it was the same row, and took part as it does.
+    let is_as_now =
+        |it: &Touched| !it.is_made && now.contains_key(&it.id) && !map.is_decided_by(&it.columns);
+    let others = touched.iter().filter(|it| !it.is_new && !is_as_now(it));
+    let others: Vec<Uuid> = others.map(|it| it.id).collect();
+    let then = before(&mut *connection, rights, map, (entries, columns), &others).await?;
     let mut changed = Vec::with_capacity(touched.len());
     for touched in touched {
-        let (before, now) = (before.get(&touched.id), now.get(&touched.id));
-        let row = shared(map, &touched.columns, before, now);
+        let now = now.get(&touched.id);
+        let before = if is_as_now(&touched) { now } else { then.get(&touched.id) };
+        let row = shared(map, &touched, before, now);
         let correction = touched.is_correction;
         changed.extend(row.map(|row| {
             let row = pb::SharedRow { correction, ..row };
@@ -45,10 +51,28 @@ pub(crate) async fn changed(
     replaced(connection, rights, map, changed).await
 }
 
-/// What became of one row, if that is anybody's business.
+/// Rows as they were before the entries.
+async fn before(
+    connection: &mut PgConnection,
+    rights: &Unrestricted<'_>,
+    map: &Map,
+    (entries, columns): (&Entries, Option<&Columns>),
+    ids: &[Uuid],
+) -> Result<HashMap<Uuid, Seen>, Error> {
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let past = match columns {
+        Some(columns) => entries.past(map, columns, Moment::Before),
+        None => entries.past(map, &Columns::of(connection, map).await?, Moment::Before),
+    };
+    images::then(connection, rights, map, ids, past).await
+}
+
+/// What became of one row, if that is anybody's business. Of one that begins to take part everything has changed.
 pub(crate) fn shared(
     map: &Map,
-    columns: &HashSet<(String, String)>,
+    touched: &Touched,
     before: Option<&Seen>,
     now: Option<&Seen>,
 ) -> Option<pb::SharedRow> {
@@ -58,15 +82,17 @@ pub(crate) fn shared(
     let kind = match (before, now) {
         (None, Some(_)) if takes_part => Created,
         (Some(_), None) if took_part => Deleted,
+        (Some(_), Some(_)) if takes_part && touched.is_made => Created,
         (Some(_), Some(_)) if takes_part => Changed,
         (Some(_), Some(_)) if took_part => Left,
         _ => return None,
     };
     let image = now.or(before)?.image.clone();
     let changed = match kind {
-        Created => (0..map.side.columns.len()).filter_map(|it| i32::try_from(it).ok()).collect(),
         Deleted => Vec::new(),
-        _ => map.changed(columns),
+        Created => map.all(),
+        Changed if !took_part => map.all(),
+        _ => map.changed(&touched.columns),
     };
     let own_key = map.key_of(&image).values;
     let key = before.map(|it| map.key_of(&it.image).values).filter(|it| *it != own_key);
@@ -85,38 +111,68 @@ pub(crate) fn shared(
 }
 
 /// Where another row has the key of one that is gone, it has taken its place: on the other side, which
-/// knows keys only, it is one row that was changed.
+/// knows keys only, that one was made again. If it had a key before, it is that row which is gone.
 async fn replaced(
     connection: &mut PgConnection,
     rights: &Unrestricted<'_>,
     map: &Map,
-    mut changed: Vec<Changed>,
+    changed: Vec<Changed>,
 ) -> Result<Vec<Changed>, Error> {
     let is_gone = |it: &&Changed| it.row.kind() == pb::SharedKind::Deleted;
-    let gone: Vec<(Uuid, pb::ImageKey)> = changed
+    let gone: BTreeMap<Vec<u8>, pb::ImageKey> = changed
         .iter()
         .filter(is_gone)
-        .filter_map(|it| Some((it.touched.id, map.key_of(it.row.image.as_ref()?))))
+        .filter_map(|it| it.row.image.as_ref())
+        .map(|it| (key_bytes(map, it), map.key_of(it)))
         .collect();
     if gone.is_empty() || map.side.key_columns.is_empty() {
         return Ok(changed);
     }
-    let keys: Vec<pb::ImageKey> = gone.iter().map(|it| it.1.clone()).collect();
+    let keys: Vec<pb::ImageKey> = gone.into_values().collect();
     let which = Which { keys: Some(&keys), ..Which::default() };
-    let successors: HashMap<Uuid, Seen> = images::read(connection, rights, map, &which)
-        .await?
+    let found = images::read(connection, rights, map, &which).await?;
+    let successors: HashMap<Vec<u8>, Seen> = found
         .into_iter()
-        .filter_map(|it| Some((gone.get(it.place?)?.0, it)))
+        .filter_map(|it| Some((keys.get(it.place?)?.encode_to_vec(), it)))
         .collect();
-    for it in &mut changed {
-        let Some(successor) = successors.get(&it.touched.id) else { continue };
-        it.touched.id = successor.id;
-        it.row.kind = pb::SharedKind::Changed.into();
-        it.row.image = Some(successor.image.clone());
-        let all = 0..map.side.columns.len();
-        it.row.changed_columns = all.filter_map(|it| i32::try_from(it).ok()).collect();
+    let succeeds: HashSet<Uuid> = successors.values().map(|it| it.id).collect();
+    let mut made = HashSet::new();
+    let mut told = Vec::with_capacity(changed.len());
+    for mut it in changed {
+        let image = it.row.image.as_ref().filter(|_| it.row.kind() == pb::SharedKind::Deleted);
+        if let Some(successor) = image.and_then(|image| successors.get(&key_bytes(map, image))) {
+            if !made.insert(successor.id) {
+                continue;
+            }
+            it.touched.id = successor.id;
+            it.row.kind = pb::SharedKind::Created.into();
+            it.row.image = Some(successor.image.clone());
+            it.row.changed_columns = map.all();
+        } else if succeeds.contains(&it.touched.id) {
+            if it.row.previous_key.is_empty() {
+                continue;
+            }
+            end_former(map, &mut it.row);
+        }
+        told.push(it);
     }
-    let mut told = HashSet::new();
-    changed.retain(|it| told.insert(it.touched.id));
-    Ok(changed)
+    Ok(told)
+}
+
+/// Of a row that took another's place: under its former key there is none any more.
+fn end_former(map: &Map, row: &mut pb::SharedRow) {
+    let key = std::mem::take(&mut row.previous_key);
+    let columns = map.side.key_columns.iter().filter_map(|it| usize::try_from(*it).ok());
+    for (column, value) in columns.zip(key) {
+        let image = row.image.as_mut();
+        if let Some(place) = image.and_then(|it| it.values.get_mut(column)) {
+            *place = value;
+        }
+    }
+    row.kind = pb::SharedKind::Deleted.into();
+    row.changed_columns.clear();
+}
+
+fn key_bytes(map: &Map, image: &pb::Image) -> Vec<u8> {
+    map.key_of(image).encode_to_vec()
 }

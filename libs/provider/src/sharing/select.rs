@@ -24,17 +24,13 @@ pub(crate) struct Selected {
 impl Selected {
     pub(crate) fn of(selection: pb::ImageSelection) -> Result<Self, Error> {
         let side = selection.map_side.ok_or(Error::Missing("map_side"))?;
-        if selection.record_ids.len() > MOST || selection.keys.len() > MOST {
+        if selection.keys.len() > MOST {
             return Err(Error::InvalidQuery(format!("at most {MOST} rows are named at once")));
         }
-        let ids = selection.record_ids.iter().map(|it| {
-            let wrong = |_| Error::InvalidQuery("a record id has 16 bytes".to_owned());
-            Uuid::from_slice(it).map_err(wrong)
-        });
         Ok(Self {
             side,
             company: selection.company,
-            ids: ids.collect::<Result<_, _>>()?,
+            ids: ids(&selection.record_ids)?,
             keys: selection.keys,
             unfiltered: selection.unfiltered,
         })
@@ -54,6 +50,15 @@ impl Selected {
             ..Which::default()
         }
     }
+}
+
+/// Record ids.
+pub(crate) fn ids<B: AsRef<[u8]>>(of: &[B]) -> Result<Vec<Uuid>, Error> {
+    if of.len() > MOST {
+        return Err(Error::InvalidQuery(format!("at most {MOST} rows are named at once")));
+    }
+    let wrong = |_| Error::InvalidQuery("a record id has 16 bytes".to_owned());
+    of.iter().map(|it| Uuid::from_slice(it.as_ref()).map_err(wrong)).collect()
 }
 
 /// Refuses a selection that names no rows.

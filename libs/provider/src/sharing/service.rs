@@ -11,6 +11,7 @@ use tonic::{Request, Response, Status};
 
 use super::Sharing;
 use super::history::Wanted;
+use super::select::ids;
 use super::touched::PageToken;
 use crate::changes::Failure;
 use crate::error::Error;
@@ -158,8 +159,10 @@ impl SharingService for Sharing {
         let asked = request.get_ref();
         let size = self.page_size(asked.page_size, DEFAULT_PAGE, MAX_PAGE)?;
         let window = self.window(&asked.after_position, &asked.until_position)?;
-        let token = self.token(&asked.page_token)?;
-        let touched = self.touched(&asked.map, window, token, size.into());
+        let among = ids(&asked.record_ids);
+        let among = among.map_err(|it| self.changes().failed(Failure::Provider(it), &asked.map))?;
+        let which = (self.token(&asked.page_token)?, among);
+        let touched = self.touched(&asked.map, window, which, size.into());
         let page = self.timely(&request, &asked.map, touched).await?;
         Ok(Response::new(pb::ListTouchedRowsResponse {
             rows: page.rows,

@@ -6,7 +6,8 @@ use proto::query::v1 as pb;
 
 use super::entries::{Columns, Entries};
 use super::map::Map;
-use super::maps;
+use super::maps::{self, Live};
+use super::own;
 use super::rights::Unrestricted;
 use super::rows::{self, Changed};
 use crate::error::Error;
@@ -27,19 +28,24 @@ pub(crate) async fn share(
         return Ok((Vec::new(), after));
     }
     let rights = Unrestricted(session.authority);
-    let (mut found, mut marks, mut last) = (Vec::new(), Vec::new(), after);
-    for (side, up_to) in live {
+    let (mut found, mut last) = (Vec::new(), after);
+    for Live { side, up_to, entries: own } in live {
         last = last.max(up_to);
-        marks.push((side.map.clone(), up_to));
         let map = Map::compile(&rights, side)?;
-        let columns = Columns::of(session.connection, &map).await?;
         let entries = own_entries(&map, after);
-        let touched = entries.touched(session.connection, &map, &columns, None).await?;
-        let changed =
-            rows::changed(session.connection, &rights, &map, (&entries, &columns), touched).await?;
+        let connection = &mut *session.connection;
+        let (touched, columns) = match own::touched(&map.binding, &own) {
+            Some(touched) => (touched, None),
+            None => {
+                let columns = Columns::of(connection, &map).await?;
+                let touched = entries.touched(connection, &map, &columns, None).await?;
+                (touched, Some(columns))
+            }
+        };
+        let source = (&entries, columns.as_ref());
+        let changed = rows::changed(connection, &rights, &map, source, touched).await?;
         found.push((map, changed));
     }
-    maps::mark(session.connection, &marks).await.map_err(Error::database)?;
     Ok((in_order(found), last))
 }
 

@@ -45,18 +45,18 @@ impl PageToken {
 }
 
 impl Sharing {
-    /// Rows that were touched behind a position, each once. What the caller asks from is what it has taken.
+    /// Rows that were touched behind a position, each once. Who asks of all rows has taken what is before it.
     pub(super) async fn touched(
         &self,
         map: &str,
         (after, until): (Position, Option<Position>),
-        token: Option<PageToken>,
+        (token, among): (Option<PageToken>, Vec<Uuid>),
         size: i64,
     ) -> Result<Page, Failure> {
         let mut reading = Reading::begin(self).await?;
         let connection = reading.connection()?;
         let map = configured(connection, self, map).await?;
-        let is_first = token.is_none();
+        let acknowledges = token.is_none() && among.is_empty();
         let (until, cursor) = match token {
             Some(it) => (Some(it.until), it.after),
             None => (until, (0, Uuid::nil())),
@@ -66,7 +66,7 @@ impl Sharing {
         let mut page = Page { rows: Vec::new(), until: window.until().clone(), next: None };
         if entries.any(connection).await? {
             let columns = Columns::of(connection, &map).await?;
-            let pages = Pages { after: cursor, limit: size + 1 };
+            let pages = Pages { among: &among, after: cursor, limit: size + 1 };
             let mut touched = entries.touched(connection, &map, &columns, Some(pages)).await?;
             if i64::try_from(touched.len()).unwrap_or(i64::MAX) > size {
                 touched.pop();
@@ -75,12 +75,12 @@ impl Sharing {
                 page.next = last.map(|it| PageToken { until, after: (it.first, it.id) });
             }
             let rights = Unrestricted(self.authority());
-            let source = (&entries, &columns);
+            let source = (&entries, Some(&columns));
             let changed = rows::changed(connection, &rights, &map, source, touched).await?;
             page.rows = changed.into_iter().map(row).collect();
         }
         let mut lease = reading.end().await?;
-        if is_first {
+        if acknowledges {
             let database = |error| Failure::Provider(Error::database(error));
             let connection = lease.connection().map_err(database)?;
             maps::acknowledge(connection, &map.side.map, &after).await.map_err(database)?;

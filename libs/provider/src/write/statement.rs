@@ -43,7 +43,7 @@ pub(super) fn boolean(row: &PgRow, column: usize) -> Result<Option<bool>, Error>
 /// no lock is waited for when nobody waits for the answer any more: a statement by itself would be done
 /// all the same.
 fn acting(session: &Session<'_>, arguments: &mut Arguments) -> String {
-    let settings = plan::settings(session.caller, arguments);
+    let settings = plan::settings(session.caller, &session.origin, arguments);
     let patience = arguments.push(Argument::Text(session.patience().as_millis().to_string()));
     format!(
         "WITH {ACTING} AS MATERIALIZED (SELECT {settings}, \

@@ -17,7 +17,7 @@ use super::rule::LONGEST_PROBE_DELAY;
 use super::{RULES, act, store};
 use crate::core::Core;
 use crate::error::Error;
-use crate::follow::{refusal, translate};
+use crate::follow::{Images, refusal, translate};
 use crate::maps::ActiveMap;
 use crate::peers::{asked, other};
 use crate::store::activity::Activity;
@@ -151,7 +151,9 @@ async fn try_side(
         None => None,
     };
     let row = match (&map.compiled, &waiting) {
-        (Some(compiled), Some(row)) => translate(map, compiled, source, row).map_err(|it| *it)?,
+        (Some(compiled), Some(row)) => {
+            translate(map, compiled, source, (row, Images::Current)).map_err(|it| *it)?
+        }
         _ => None,
     };
     let Some(row) = row else {

@@ -25,11 +25,13 @@ pub(super) struct Change {
     pub(super) images: Images,
     /// Of a history: the row was made within it.
     pub(super) made_within: bool,
+    /// What was changed behind this position goes over later; empty: nothing does.
+    pub(super) behind: Arc<str>,
 }
 
 /// Which state of the row goes over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Images {
+pub(crate) enum Images {
     /// The present one, held until the other side has it.
     Current,
     /// The one after the change, whatever came later.
@@ -61,7 +63,7 @@ impl Change {
 
     /// Its row is there, and goes over as it is.
     pub(super) fn is_upsert(&self) -> bool {
-        matches!(self.row.kind(), SharedKind::Created | SharedKind::Changed)
+        is_upsert(&self.row)
     }
 
     pub(super) fn record_id(&self) -> &[u8] {
@@ -95,6 +97,11 @@ impl Change {
         };
         pending_of_change(&names, &change)
     }
+}
+
+/// The row is there.
+pub(super) fn is_upsert(row: &wire::SharedRow) -> bool {
+    matches!(row.kind(), SharedKind::Created | SharedKind::Changed)
 }
 
 /// A change of the log, as it is shown.

@@ -1,9 +1,9 @@
 //! Brings changes to the other side: many in one transaction, and one by one where one of them is refused.
 
+mod alive;
 mod held;
 
-use std::collections::{BTreeMap, HashSet};
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use proto::dual_write::v1::{Side, SyncError};
@@ -16,7 +16,6 @@ use super::failures;
 use super::refusal::{self, Fault};
 use crate::core::Core;
 use crate::error::Error;
-use crate::maps::ActiveMap;
 use crate::peers::{asked, other};
 
 /// Rows of one transaction.
@@ -183,11 +182,7 @@ impl<'a> Delivery<'a> {
         change: &Change,
         row: &wire::SharedRow,
     ) -> Result<Option<wire::ApplyRow>, Box<SyncError>> {
-        let row = super::translate(&change.map, &change.compiled, self.source, row)?;
-        Ok(match change.images {
-            Images::Current => row,
-            Images::OfTheChange => row.map(without_what_it_left_alone),
-        })
+        super::translate(&change.map, &change.compiled, self.source, (row, change.images))
     }
 
     /// Writes rows on the other side; answers which of them are there now.
@@ -233,38 +228,6 @@ impl<'a> Delivery<'a> {
         }
         Ok(Vec::new())
     }
-
-    /// Keys of deleted rows with which there is a row again.
-    async fn alive(&self, deleted: &[&Change]) -> Result<HashSet<Vec<u8>>, Failure> {
-        let mut by_map: BTreeMap<&str, (&Arc<ActiveMap>, Vec<wire::ImageKey>)> = BTreeMap::new();
-        for change in deleted {
-            let (_, keys) =
-                by_map.entry(&change.map.name).or_insert_with(|| (&change.map, Vec::new()));
-            keys.push(change.key(self.source));
-        }
-        let mut alive = HashSet::new();
-        for (map, keys) in by_map.into_values() {
-            let map_side = map.side(self.source);
-            let selection = wire::ImageSelection {
-                map_side: Some(map_side.clone()),
-                keys,
-                unfiltered: true,
-                ..Default::default()
-            };
-            let request =
-                wire::ReadImagesRequest { selection: Some(selection), ..Default::default() };
-            let mut sharing = self.core.sides.of(self.source).sharing();
-            let found = sharing.read_images(asked(request)).await;
-            let found = found.map_err(|status| Failure::Status { side: self.source, status })?;
-            let keys = found
-                .into_inner()
-                .images
-                .into_iter()
-                .map(|it| super::change::key_digest(&super::change::image_key(&map_side, &it)));
-            alive.extend(keys);
-        }
-        Ok(alive)
-    }
 }
 
 // === impl Failure ===
@@ -281,14 +244,6 @@ impl From<Error> for Stop {
     fn from(error: Error) -> Self {
         Self::Store(error)
     }
-}
-
-/// What a row held long ago beside what was changed is for new rows only: the other side may have changed it since,
-/// and this one may have it from there.
-fn without_what_it_left_alone(row: wire::ApplyRow) -> wire::ApplyRow {
-    let (values, left_alone): (Vec<_>, Vec<_>) = row.values.into_iter().partition(|it| it.changed);
-    let create_values = row.create_values.into_iter().chain(left_alone).collect();
-    wire::ApplyRow { values, create_values, ..row }
 }
 
 pub(super) fn away(side: Side, status: Status) -> Stop {

@@ -31,7 +31,7 @@ use std::sync::Arc;
 use proto::dual_write::v1::Side;
 
 use crate::core::Core;
-pub(crate) use change::{FieldNames, key_digest};
+pub(crate) use change::{FieldNames, Images, key_digest};
 pub(crate) use queue::{discard_queue, preserve_queue, queue_length};
 pub(crate) use translate::translate;
 

@@ -169,6 +169,7 @@ impl Retry<'_> {
                 user: change.user,
                 images: Images::Current,
                 made_within: false,
+                behind: Arc::from(""),
             })
         };
         Ok(ids.iter().filter_map(change).collect())

@@ -3,11 +3,13 @@
 use proto::dual_write::v1::{Side, SyncError, SyncErrorKind};
 use proto::query::v1::{ApplyRow, SharedRow};
 
+use super::change::Images;
 use super::refusal;
 use crate::map::{CompiledMap, Owner, TranslateContext, TranslateError};
 use crate::maps::ActiveMap;
 
-/// What has to become of a row on the other side; absent: nothing.
+/// What has to become of a row on the other side; absent: nothing. Of a row as it was, only what was changed: what it
+/// held long ago beside that the other side may have changed since.
 ///
 /// # Errors
 ///
@@ -16,11 +18,12 @@ pub(crate) fn translate(
     map: &ActiveMap,
     compiled: &CompiledMap,
     source: Side,
-    row: &SharedRow,
+    (row, images): (&SharedRow, Images),
 ) -> Result<Option<ApplyRow>, Box<SyncError>> {
     let context = TranslateContext {
         primary_side: map.table_map.primary_side(),
         owning_team: Owner::parse(&map.table_map.owning_team),
+        only_changes: images == Images::OfTheChange,
         ..TranslateContext::default()
     };
     compiled.translate(source, row, &context).map_err(|it| Box::new(refused(&it)))

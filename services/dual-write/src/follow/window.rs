@@ -26,6 +26,8 @@ pub(super) struct Window {
     source: Side,
     pub(super) after: String,
     pub(super) until: String,
+    /// What was changed behind it goes over later than what is taken out.
+    behind: Arc<str>,
     /// Rows as they are, each once; or every change as it was.
     images: Images,
     /// Changes up to this one are done.
@@ -108,7 +110,12 @@ impl Window {
         (after, until): (String, String),
         images: Images,
     ) -> Self {
+        let behind = match images {
+            Images::Current => Arc::from(until.as_str()),
+            Images::OfTheChange => Arc::from(after.as_str()),
+        };
         Self {
+            behind,
             map: Arc::clone(map),
             compiled: Arc::clone(compiled),
             source,
@@ -144,7 +151,7 @@ impl Window {
                 Images::OfTheChange => self.changes(core, page).await?,
             };
             for it in &mut changes {
-                if it.row.kind() == wire::SharedKind::Created {
+                if it.row.kind() == wire::SharedKind::Created && it.before.is_none() {
                     self.made.insert(it.record_id().to_vec());
                 }
                 it.made_within = self.made.contains(it.record_id());
@@ -177,6 +184,7 @@ impl Window {
             until_position: self.until.clone(),
             page_size: PAGE_SIZE,
             page_token,
+            ..Default::default()
         };
         let answer = core.sides.of(self.source).sharing().list_touched_rows(asked(request)).await?;
         let answer = answer.into_inner();
@@ -190,6 +198,7 @@ impl Window {
             user: String::new(),
             images: Images::Current,
             made_within: false,
+            behind: Arc::clone(&self.behind),
         };
         Ok((answer.rows.into_iter().map(change).collect(), answer.next_page_token))
     }
@@ -219,6 +228,7 @@ impl Window {
             user: it.user,
             images: Images::OfTheChange,
             made_within: false,
+            behind: Arc::clone(&self.behind),
         };
         Ok((answer.changes.into_iter().map(change).collect(), answer.next_page_token))
     }

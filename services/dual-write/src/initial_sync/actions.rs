@@ -24,7 +24,7 @@ pub(crate) async fn create(
     map: &str,
     wanted: Wanted<'_>,
 ) -> Result<String, Error> {
-    let stored = crate::store::maps::lock(&mut *conn, map).await?;
+    crate::store::maps::lock(&mut *conn, map).await?;
     if let Some(open) = store::find_last(&mut *conn, map).await?.filter(Run::is_open) {
         return Err(refused(&open, "is under way; cancel it, or wait for its end"));
     }
@@ -37,14 +37,14 @@ pub(crate) async fn create(
             format!("`{}` is not linked", names::shown(stranger)),
         ));
     }
-    initialize(conn, stored.map.state(), map, wanted.actor).await?;
+    initialize(conn, map, wanted.actor).await?;
     begin(&active, wanted, conn).await
 }
 
 /// Goes on with a failed run.
 pub(crate) async fn resume(conn: &mut PgConnection, name: &str, actor: &str) -> Result<(), Error> {
     let run = get(&mut *conn, name).await?;
-    let stored = crate::store::maps::lock(&mut *conn, &run.map).await?;
+    crate::store::maps::lock(&mut *conn, &run.map).await?;
     let last = store::find_last(&mut *conn, &run.map).await?;
     if last.is_none_or(|it| it.id != run.id) {
         return Err(refused(&run, "is not the map's last run"));
@@ -52,7 +52,7 @@ pub(crate) async fn resume(conn: &mut PgConnection, name: &str, actor: &str) -> 
     if !store::resume(&mut *conn, run.id).await? {
         return Err(refused(&run, "did not fail"));
     }
-    initialize(conn, stored.map.state(), &run.map, actor).await
+    initialize(conn, &run.map, actor).await
 }
 
 /// Ends a run; the map follows.
@@ -103,18 +103,12 @@ pub(crate) async fn retry(
     Ok(store::queue_retries(conn, run.id, ids).await?)
 }
 
-/// The map begins to initialize, unless it does already.
-async fn initialize(
-    conn: &mut PgConnection,
-    state: MapState,
-    map: &str,
-    actor: &str,
-) -> Result<(), Error> {
-    if state == MapState::Initializing {
-        return Ok(());
-    }
+/// The map begins to initialize. If it does already, it does so anew: whoever is about to end it for the run before
+/// comes too late.
+async fn initialize(conn: &mut PgConnection, map: &str, actor: &str) -> Result<(), Error> {
     let activity = Activity::new("MapStarted", "Started; what is there is copied.");
-    change_state(conn, map, &[MapState::NotRunning], MapState::Initializing, actor, &activity).await
+    let from = [MapState::NotRunning, MapState::Initializing];
+    change_state(conn, map, &from, MapState::Initializing, actor, &activity).await
 }
 
 fn refused(run: &Run, why: &str) -> Error {

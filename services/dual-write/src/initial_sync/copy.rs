@@ -114,6 +114,7 @@ impl Work {
             owning_team: Owner::parse(&self.active.table_map.owning_team),
             optional_references,
             kind: Some(if master { ApplyKind::Upsert } else { ApplyKind::CreateOnly }),
+            only_changes: false,
         }
     }
 

@@ -169,7 +169,7 @@ mod tests {
 
     fn given(column: &str, text: &str) -> query::ApplyValue {
         let content = Some(Content::Value(value::text(text)));
-        query::ApplyValue { column: column.to_owned(), content, changed: true }
+        query::ApplyValue { column: column.to_owned(), content, changed: true, filled: false }
     }
 
     #[test]
@@ -184,6 +184,7 @@ mod tests {
                 column: "transactioncurrencyid".to_owned(),
                 content: Some(Content::Reference(reference)),
                 changed: true,
+                filled: false,
             }],
             ..Default::default()
         };

@@ -111,6 +111,7 @@ impl<'w> Source<'w> {
             until_position: self.leg.until_position.clone(),
             page_size: PAGE,
             page_token: token.to_owned(),
+            ..Default::default()
         };
         let listed = self.work.touched(self.leg.source, request).await?;
         let company = &self.leg.company;
@@ -155,6 +156,7 @@ pub(super) async fn count_touched(
             until_position: until.to_owned(),
             page_size: PAGE,
             page_token: token,
+            ..Default::default()
         };
         let listed = work.touched(source, request).await?;
         for row in listed.rows.into_iter().filter_map(|it| it.row).filter(is_there) {

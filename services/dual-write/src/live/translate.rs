@@ -30,7 +30,7 @@ pub(crate) fn translate(
     let mut maps: HashMap<&str, Shared> = HashMap::new();
     for row in rows {
         if !maps.contains_key(row.map.as_str()) {
-            maps.insert(&row.map, Shared::of(core, &row.map)?);
+            maps.insert(&row.map, Shared::of(core, source, &row.map)?);
         }
     }
     let mut translated = Vec::with_capacity(rows.len());
@@ -53,7 +53,7 @@ struct Shared {
 }
 
 impl Shared {
-    fn of(core: &Core, name: &str) -> Result<Self, Error> {
+    fn of(core: &Core, source: Side, name: &str) -> Result<Self, Error> {
         let changed = || Error::WriteConflict { entity: name.to_owned() };
         let map = core.maps.get(name).ok_or_else(changed)?;
         let Some(compiled) = map.compiled.clone() else {
@@ -69,6 +69,8 @@ impl Shared {
         let context = TranslateContext {
             primary_side: map.table_map.primary_side(),
             owning_team: Owner::parse(&map.table_map.owning_team),
+            // What a save on the platform leaves alone goes along (spec DW-11).
+            only_changes: source == Side::FinanceAndOperations,
             ..TranslateContext::default()
         };
         Ok(Self { map, compiled, context })
@@ -172,7 +174,8 @@ mod tests {
     fn row(map: &str, key: &str, kind: ApplyKind) -> ApplyRow {
         let value = Value { kind: Some(Kind::StringValue(key.to_owned())) };
         let content = Some(Content::Value(value));
-        let key = vec![ApplyValue { column: "number".to_owned(), content, changed: true }];
+        let key =
+            vec![ApplyValue { column: "number".to_owned(), content, changed: true, filled: false }];
         let entity_name = map.to_owned();
         ApplyRow { map: map.to_owned(), entity_name, key, kind: kind.into(), ..ApplyRow::default() }
     }

@@ -17,6 +17,15 @@ pub(crate) enum Direction {
     ToFinanceAndOperations,
 }
 
+impl Direction {
+    pub(super) fn back(self) -> Self {
+        match self {
+            Self::ToPlatform => Self::ToFinanceAndOperations,
+            Self::ToFinanceAndOperations => Self::ToPlatform,
+        }
+    }
+}
+
 /// From a column of one side to one of the other.
 #[derive(Clone, Debug)]
 pub(crate) struct Pipeline {

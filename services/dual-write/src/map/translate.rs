@@ -23,6 +23,9 @@ pub(crate) struct TranslateContext {
     pub(crate) optional_references: bool,
     /// Instead of what the row's kind says.
     pub(crate) kind: Option<ApplyKind>,
+    /// Of a row that is there, what its writer left alone stays as the other side has it, which may have changed it
+    /// since.
+    pub(crate) only_changes: bool,
 }
 
 impl Default for TranslateContext {
@@ -32,6 +35,7 @@ impl Default for TranslateContext {
             owning_team: None,
             optional_references: false,
             kind: None,
+            only_changes: false,
         }
     }
 }
@@ -122,6 +126,10 @@ impl CompiledMap {
         if row.kind() != SharedKind::Deleted {
             apply.set_kind(context.kind.unwrap_or(ApplyKind::Upsert));
             way.values(&mut apply)?;
+            if context.only_changes {
+                let left_alone = apply.values.extract_if(.., |it| !it.changed);
+                apply.create_values.extend(left_alone);
+            }
         }
         Ok(Some(apply))
     }

@@ -82,6 +82,7 @@ impl Way<'_> {
                 column: name.to_owned(),
                 content: Some(Content::Reference(reference)),
                 changed: false,
+                filled: false,
             });
         }
         Ok(key)
@@ -91,20 +92,27 @@ impl Way<'_> {
         let changed: BTreeSet<usize> =
             self.row.changed_columns.iter().filter_map(|it| usize::try_from(*it).ok()).collect();
         let is_created = self.row.kind() == SharedKind::Created;
+        let is_silent = is_created && self.context.kind.is_none();
         for (position, field) in self.map.fields.iter().enumerate() {
-            let Some(pipeline) = field.field.pipeline(self.direction) else { continue };
             let Some(column) = field.own_destination(self.direction) else { continue };
             let is_key = self.map.key.contains(&position);
             if field.lookup(self.direction).is_some() || (is_key && apply.previous_key.is_empty()) {
                 continue;
             }
+            let Some(pipeline) = field.field.pipeline(self.direction) else {
+                // It goes the other way only: what the other side fills in comes back.
+                if is_silent && field.field.pipeline(self.direction.back()).is_some() {
+                    apply.create_values.push(given(&column.name, value::null(), false));
+                }
+                continue;
+            };
             let source = field.source_position(self.direction);
             let null = value::null();
             let from = source.and_then(|it| self.image.values.get(it)).unwrap_or(&null);
             let value = pipeline.apply(from);
             let value = value.map_err(|it| field.refused(self.direction, from, it))?;
             let is_changed = is_created || source.is_some_and(|it| changed.contains(&it));
-            if value::is_none(&value) && is_created && self.context.kind.is_none() {
+            if value::is_none(&value) && is_silent {
                 // Nobody said anything: what the other side fills in comes back.
                 apply.create_values.push(given(&column.name, value::null(), false));
                 continue;
@@ -112,8 +120,10 @@ impl Way<'_> {
             if value::is_none(&value) && is_created && !column.nullable {
                 continue;
             }
+            let returns = field.field.pipeline(self.direction.back()).is_some();
+            let filled = returns && value::is_none(from) && !value::is_none(&value);
             let value = if value::is_none(&value) { value::nothing(column) } else { value };
-            let value = given(&column.name, value, is_changed);
+            let value = ApplyValue { filled, ..given(&column.name, value, is_changed) };
             if !is_key && self.only_creates(field, pipeline, column, is_changed) {
                 apply.create_values.push(value);
             } else {
@@ -178,6 +188,7 @@ impl Way<'_> {
                 column: name.clone(),
                 content: Some(Content::Reference(self.reference(lookup, parts, optional))),
                 changed: is_changed,
+                filled: false,
             };
             let is_silent = is_created && self.context.kind.is_none() && names_nothing(&value);
             if !is_silent && (lookup.column.editable || is_key || (is_changed && !is_created)) {
@@ -225,6 +236,7 @@ impl Way<'_> {
                     optional: false,
                 })),
                 changed: false,
+                filled: false,
             },
             Side::FinanceAndOperations | Side::Unspecified => given(column, code, false),
         })
@@ -243,13 +255,15 @@ impl Way<'_> {
                     optional: false,
                 })),
                 changed: false,
+                filled: false,
             },
         })
     }
 }
 
 fn given(column: &str, value: Value, changed: bool) -> ApplyValue {
-    ApplyValue { column: column.to_owned(), content: Some(Content::Value(value)), changed }
+    let (column, content) = (column.to_owned(), Some(Content::Value(value)));
+    ApplyValue { column, content, changed, filled: false }
 }
 
 fn names_nothing(value: &ApplyValue) -> bool {

@@ -13,7 +13,7 @@ use super::store::{self, Comparison, Stored};
 use crate::core::Core;
 use crate::error::Error;
 use crate::follow::refusal::{self, Fault};
-use crate::follow::translate;
+use crate::follow::{Images, translate};
 use crate::map::CompiledMap;
 use crate::maps::ActiveMap;
 use crate::peers::{SideTransaction, other};
@@ -135,7 +135,7 @@ impl Repair<'_> {
             return Ok(Outcome::Skipped);
         }
         let Some(row) = self.row(stored, from, to.as_ref()) else { return Ok(Outcome::Skipped) };
-        let translated = translate(self.map, self.compiled, source, &row);
+        let translated = translate(self.map, self.compiled, source, (&row, Images::Current));
         let translated = translated.map_err(Refusal::Row)?;
         let Some(mut row) = translated else { return Ok(Outcome::Skipped) };
         // Somebody has looked at both and decided.

@@ -27,7 +27,7 @@ const ACCOUNTS: &str = "INSERT INTO organization.account (name, accountnumber, m
 
 fn value(column: &str, kind: Value) -> pb::ApplyValue {
     let content = Some(Content::Value(pb::Value { kind: Some(kind) }));
-    pb::ApplyValue { column: column.into(), content, changed: true }
+    pb::ApplyValue { column: column.into(), content, changed: true, filled: false }
 }
 
 fn string(column: &str, text: &str) -> pb::ApplyValue {
@@ -42,7 +42,8 @@ fn row(number: &str, name: &str) -> pb::ApplyRow {
         optional: false,
     };
     let content = Some(Content::Reference(company));
-    let company = pb::ApplyValue { column: "msdyn_company".into(), content, changed: true };
+    let company =
+        pb::ApplyValue { column: "msdyn_company".into(), content, changed: true, filled: false };
     pb::ApplyRow {
         map: "maps/customers-v3-accounts".into(),
         entity_name: "account".into(),

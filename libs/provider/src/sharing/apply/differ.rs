@@ -14,6 +14,8 @@ pub(super) struct Wanted {
     pub(super) moves: bool,
     /// With whether whoever wrote it changed it.
     pub(super) values: Vec<(pb::FieldValue, bool)>,
+    /// Of these values, those that whoever wrote the row left empty.
+    pub(super) filled: Vec<String>,
     pub(super) unresolved: Vec<String>,
 }
 

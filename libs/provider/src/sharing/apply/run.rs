@@ -4,6 +4,7 @@ mod find;
 mod make;
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use proto::query::v1 as pb;
 use proto::query::v1::operation::Operation as Kind;
@@ -22,7 +23,7 @@ use crate::sharing::map::Map;
 use crate::sharing::rights::Unrestricted;
 use crate::sharing::value::{fitting, is_same};
 use crate::write::{self, Session};
-use make::Made;
+use make::{Made, add};
 
 /// A run, and what is known of its rows.
 struct Run {
@@ -121,6 +122,7 @@ impl Run {
             key: Vec::new(),
             moves: !row.previous_key.is_empty(),
             values: Vec::new(),
+            filled: Vec::new(),
             unresolved: Vec::new(),
         };
         let parts = row.key.iter().map(|it| (it, true));
@@ -134,6 +136,9 @@ impl Run {
                 field: value.column.clone(),
                 value: Some(fitting(self.map.field(&value.column)?, resolved)),
             };
+            if value.filled {
+                wanted.filled.push(value.column.clone());
+            }
             match is_key {
                 true => wanted.key.push(given),
                 false => wanted.values.push((given, value.changed)),
@@ -177,13 +182,22 @@ impl Run {
                 self.keys_moved = true;
                 applying.referred.forget(&row.entity_name);
             }
+        }
+        let is_written = |it: &pb::FieldValue| values.iter().any(|value| value.field == it.field);
+        let filled = wanted.values.iter().filter(|it| it.1 || is_written(&it.0));
+        let filled = filled.filter(|it| wanted.filled.contains(&it.0.field));
+        let mut unsaid: Vec<pb::FieldValue> = filled.map(|it| unsaid(&it.0.field)).collect();
+        if row.created {
+            unsaid.extend(self.only_new(session, applying, row).await?);
+        }
+        if !values.is_empty() || !unsaid.is_empty() {
             let own = self.pending_columns(id);
-            let kept = wanted.values.into_iter().map(|(it, _)| it).filter(|it| {
-                !own.contains(&it.field) && values.iter().all(|value| value.field != it.field)
-            });
-            // A row of another table that comes with it brings what nobody wrote.
-            let given = kept.chain(values.iter().cloned()).collect();
-            self.note(id, given);
+            let is_others = |it: &pb::FieldValue| !own.contains(&it.field);
+            let mut expected: Vec<_> = unsaid.into_iter().filter(is_others).collect();
+            add(&mut expected, values);
+            // Rules change what nobody wrote, too.
+            add(&mut expected, self.held(id).filter(is_others));
+            self.note(id, expected);
         }
         Ok(pb::AppliedRow {
             conflicting_columns: conflicting,
@@ -250,7 +264,7 @@ impl Run {
             false => Vec::new(),
         };
         if !pending.is_empty() {
-            let held = self.held(id, &pending);
+            let held = self.held(id).filter(|it| pending.contains(&it.field)).collect();
             // Of a row that is deleted all values lose; of one that stays, nothing was given that could.
             let conflict = match row.wins {
                 true => Conflict { winner: Vec::new(), loser: held },
@@ -269,15 +283,32 @@ impl Run {
         Ok(pb::AppliedRow { conflicting_columns: pending, ..done })
     }
 
-    fn held(&self, id: Uuid, columns: &[String]) -> Vec<pb::FieldValue> {
-        let Some(seen) = self.seen.get(&id) else { return Vec::new() };
-        let held = self.map.side.columns.iter().zip(&seen.image.values);
-        let held = held.filter(|it| columns.contains(it.0));
+    /// What the row held when it was looked for.
+    fn held(&self, id: Uuid) -> impl Iterator<Item = pb::FieldValue> {
+        let values = self.seen.get(&id).map(|it| it.image.values.as_slice()).unwrap_or_default();
         let value = |(field, value): (&String, &pb::Value)| pb::FieldValue {
             field: field.clone(),
             value: Some(value.clone()),
         };
-        held.map(value).collect()
+        self.map.side.columns.iter().zip(values).map(value)
+    }
+
+    /// Of a row that its writer made, and that is there already: what only a new one is given.
+    async fn only_new(
+        &self,
+        session: &mut Session<'_>,
+        applying: &mut Applying,
+        row: &pb::ApplyRow,
+    ) -> Result<Vec<pb::FieldValue>, Error> {
+        let mut given = Vec::with_capacity(row.create_values.len());
+        for value in &row.create_values {
+            let resolved = applying.referred.resolve(session, &self.map.binding, value).await?;
+            if let Resolved::Value(resolved) = resolved {
+                let resolved = fitting(self.map.field(&value.column)?, resolved);
+                given.push(pb::FieldValue { field: value.column.clone(), value: Some(resolved) });
+            }
+        }
+        Ok(given)
     }
 
     fn note(&mut self, id: Uuid, values: Vec<pb::FieldValue>) {
@@ -320,10 +351,17 @@ async fn write(session: &mut Session<'_>, kind: Kind) -> Result<Outcome, Error> 
         caller: session.caller,
         deadline: session.deadline,
         patience: session.patience,
+        origin: Arc::clone(&session.origin),
     };
     let operation = pb::Operation { operation: Some(kind) };
     let done = Box::pin(write::execute(&mut unrestricted, operation)).await?;
     done.result.ok_or(Error::Missing("operation"))
+}
+
+/// Whoever wrote the row said nothing of the column.
+fn unsaid(column: &str) -> pb::FieldValue {
+    let null = pb::value::Kind::NullValue(pb::NullMarker {});
+    pb::FieldValue { field: column.to_owned(), value: Some(pb::Value { kind: Some(null) }) }
 }
 
 fn told(kind: pb::AppliedKind, id: Option<Uuid>) -> pb::AppliedRow {

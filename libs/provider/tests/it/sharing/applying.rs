@@ -137,6 +137,30 @@ async fn what_rules_make_of_it_goes_back_once() {
 }
 
 #[tokio::test]
+async fn what_a_row_that_is_there_holds_beside_a_new_one_goes_back() {
+    let world = World::new().await;
+    world.applied(vec![account("A", vec![given("town", string("LYON"))])]).await;
+    world.configure(accounts(Live)).await;
+    let null = || pb::Value { kind: Some(pb::value::Kind::NullValue(pb::NullMarker {})) };
+    let row = |name, created| pb::ApplyRow {
+        create_values: vec![given("town", null())],
+        created,
+        ..account("A", self::name(name))
+    };
+    let told = async |row: pb::ApplyRow| {
+        let mut transaction = world.begin().await;
+        world.apply(&mut transaction, vec![row]).await.unwrap();
+        let share = pb::Share { link: LINK.to_owned() };
+        let shared = transaction.share(&*world.rights, share).await.unwrap();
+        transaction.commit().await.unwrap();
+        shared.rows.iter().map(brief).collect::<Vec<String>>()
+    };
+    assert_eq!(told(row("new", true)).await, ["CHANGED USMF A|new|LYON [2] !"]);
+    assert_eq!(told(row("new", true)).await, ["CHANGED USMF A|new|LYON [2] !"], "it was there");
+    assert!(told(row("other", false)).await.is_empty());
+}
+
+#[tokio::test]
 async fn what_both_sides_changed_is_decided_column_by_column() {
     let mut world = World::new().await;
     let start = world.configure(accounts(Queued)).await;

@@ -1,6 +1,10 @@
 //! What a transaction shares before it is committed.
 
+use std::collections::BTreeSet;
+
 use pb::SharePhase::{Live, Queued};
+use proptest::strategy::{Strategy as _, ValueTree as _};
+use proptest::test_runner::TestRunner;
 use proto::query::v1 as pb;
 
 use super::world::{LINK, World, accounts, brief, customers, groups};
@@ -67,8 +71,11 @@ async fn what_no_map_tracks_is_nobodys_business() {
     check("UPDATE customers SET blocked = true", &["LEFT USMF C1|Ann|5|Gold []"]).await;
     check("SELECT set_config('tombolo.origin', 'x', true); UPDATE customers SET credit = 9", &[])
         .await;
-    check("UPDATE customers SET company = 'USMF' WHERE id = 2", &["CHANGED USMF C2|Bob|5|- [3]"])
-        .await;
+    check(
+        "UPDATE customers SET company = 'USMF' WHERE id = 2",
+        &["CHANGED USMF C2|Bob|5|- [0, 1, 2, 3]"],
+    )
+    .await;
     check(
         "UPDATE customers SET company = 'DEMF' WHERE id = 1",
         &["LEFT DEMF C1|Ann|5|Gold of D [3]"],
@@ -77,7 +84,11 @@ async fn what_no_map_tracks_is_nobodys_business() {
     let again =
         "DELETE FROM customers WHERE id = 1; INSERT INTO customers (company, account, party)
         VALUES ('USMF', 'C1', 11)";
-    check(again, &["CHANGED USMF C1|Bob|0|- [0, 1, 2, 3]"]).await;
+    check(again, &["CREATED USMF C1|Bob|0|- [0, 1, 2, 3]"]).await;
+    let same =
+        "DELETE FROM customers WHERE id = 1; INSERT INTO customers (id, company, account, party)
+        VALUES (1, 'USMF', 'C1', 11)";
+    check(same, &["CREATED USMF C1|Bob|0|- [0, 1, 2, 3]"]).await;
     world.configure(pb::MapSide { epoch: 2, ..customers(Queued) }).await;
     check("UPDATE customers SET credit = 9", &[]).await;
     world.configure(pb::MapSide { epoch: 1, ..customers(Live) }).await;
@@ -134,4 +145,85 @@ async fn what_the_sides_own_rules_do_is_shared_even_where_it_is_applied() {
     let shared: Vec<String> = shared.rows.iter().map(brief).collect();
     assert_eq!(shared, ["CHANGED USMF C1|true [1]"]);
     transaction.rollback().await;
+}
+
+#[tokio::test]
+async fn who_takes_a_deleted_rows_key_is_that_row_and_its_former_key_is_gone() {
+    let mut world = World::new().await;
+    world.run(TWO).await;
+    world.run("UPDATE customers SET company = 'USMF' WHERE id = 2").await;
+    world.configure(customers(Live)).await;
+    let mut transaction = world.begin().await;
+    let sql =
+        "DELETE FROM customers WHERE id = 1; UPDATE customers SET account = 'C1' WHERE id = 2";
+    world.within(&mut transaction, sql).await;
+    assert_eq!(
+        world.share(&mut transaction).await,
+        ["CREATED USMF C1|Bob|5|- [0, 1, 2, 3]", "DELETED USMF C2|Bob|5|- []"]
+    );
+    transaction.rollback().await;
+}
+
+#[tokio::test]
+async fn of_a_row_that_begins_to_take_part_everything_has_changed() {
+    let mut world = World::new().await;
+    world.run(TWO).await;
+    world.run("UPDATE customers SET blocked = true WHERE id = 1").await;
+    world.configure(customers(Live)).await;
+    let mut transaction = world.begin().await;
+    world.within(&mut transaction, "UPDATE customers SET blocked = false WHERE id = 1").await;
+    assert_eq!(world.share(&mut transaction).await, ["CHANGED USMF C1|Ann|5|Gold [0, 1, 2, 3]"]);
+    transaction.rollback().await;
+}
+
+/// Of few entries the rows are told from themselves, of many the database is asked: both tell the same.
+#[tokio::test]
+async fn few_entries_tell_what_many_do() {
+    let mut world = World::new().await;
+    world.run(TWO).await;
+    world
+        .run(
+            "INSERT INTO customers (id, company, account, party, blocked) OVERRIDING SYSTEM VALUE
+            SELECT id, 'USMF', 'C' || id, 10, id % 3 = 0 FROM generate_series(3, 6) AS it(id)
+            UNION ALL VALUES (99, 'DEMF', 'C99', 10, false)",
+        )
+        .await;
+    world.configure(customers(Live)).await;
+    let statement = |kind: u8, id: i64, other: i64| match kind {
+        0 => format!("UPDATE customers SET credit = credit + {other} WHERE id = {id}"),
+        1 => format!("UPDATE customers SET credit = {other}.10, memo = NULL WHERE id = {id}"),
+        2 => format!("UPDATE customers SET memo = 'm{other}' WHERE id = {id}"),
+        3 => format!("UPDATE customers SET account = 'N{other}' WHERE id = {id}"),
+        4 => format!("UPDATE customers SET blocked = NOT blocked WHERE id = {id}"),
+        5 => format!("UPDATE customers SET company = 'DEMF' WHERE id = {id}"),
+        6 => format!("UPDATE customers SET grp = NULL, party = 11 WHERE id = {id}"),
+        7 => format!("DELETE FROM customers WHERE id = {id}"),
+        _ => format!(
+            "INSERT INTO customers (id, company, account, party) OVERRIDING SYSTEM VALUE
+             VALUES ({id}, 'USMF', 'C{other}', 10) ON CONFLICT DO NOTHING"
+        ),
+    };
+    let steps = proptest::collection::vec((0_u8..10, 1_i64..8, 1_i64..8), 1..7);
+    // Of another company.
+    let filler = "DO $$ BEGIN FOR n IN 1..20 LOOP UPDATE customers SET memo = n WHERE id = 99; END LOOP; END $$";
+    let mut runner = TestRunner::deterministic();
+    let mut lengths = BTreeSet::new();
+    for _ in 0..60 {
+        let steps = steps.new_tree(&mut runner).unwrap().current();
+        let of = |it: &(u8, i64, i64)| {
+            let statement = statement(it.0, it.1, it.2);
+            format!("DO $$ BEGIN {statement}; EXCEPTION WHEN unique_violation THEN NULL; END $$;")
+        };
+        let script: String = steps.iter().map(of).collect();
+        let mut told = Vec::new();
+        for more in ["", filler] {
+            let mut transaction = world.begin().await;
+            world.within(&mut transaction, &format!("{script}{more}")).await;
+            told.push(world.share(&mut transaction).await);
+            transaction.rollback().await;
+        }
+        assert_eq!(told[0], told[1], "{script}");
+        lengths.insert(told[0].len());
+    }
+    assert!(lengths.len() > 3, "{lengths:?}");
 }

@@ -37,8 +37,7 @@ impl Held {
     pub(super) fn row(&mut self, change: &Change) -> Option<wire::SharedRow> {
         let found = (change.map.name.clone(), change.record_id().to_vec());
         if change.images == Images::OfTheChange {
-            let is_never_there = change.is_delete() && change.made_within;
-            return (!is_never_there && !self.gone.contains(&found)).then(|| change.row.clone());
+            return (!self.gone.contains(&found)).then(|| change.row.clone());
         }
         if !change.is_upsert() {
             return Some(change.row.clone());
@@ -81,9 +80,11 @@ impl Delivery<'_> {
         Ok(Held { transaction: Some(transaction), images, gone })
     }
 
-    /// Rows with a history that are no longer there.
+    /// Rows with a history that are no longer there, and whose end goes over by itself, if it does.
     async fn gone(&self, changes: &[&Change]) -> Result<HashSet<(String, Vec<u8>)>, Failure> {
-        let past = changes.iter().filter(|it| it.images == Images::OfTheChange && it.is_upsert());
+        let goes_with_row = |it: &Change| it.is_upsert() || (it.is_delete() && it.made_within);
+        let past = |it: &&&Change| it.images == Images::OfTheChange && goes_with_row(it);
+        let past = changes.iter().filter(past);
         let mut by_map: BTreeMap<&str, (&ActiveMap, HashSet<&[u8]>)> = BTreeMap::new();
         for change in past {
             let (_, ids) =

@@ -533,7 +533,8 @@ impl SharingService for FakeSide {
                 it.row.as_ref().and_then(|it| it.image.as_ref()).map(|it| it.record_id.clone())
                     == Some(record_id.clone())
             };
-            if !rows.iter().any(known) {
+            let ids = &it.record_ids;
+            if !rows.iter().any(known) && (ids.is_empty() || ids.contains(&record_id)) {
                 let row = Some(shared(&it.map, &entry));
                 let first_change_time = Some(prost_types::Timestamp { seconds: number, nanos: 0 });
                 let touched = pb::TouchedRow {

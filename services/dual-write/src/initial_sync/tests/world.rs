@@ -207,7 +207,8 @@ impl World {
             }
         };
         let reached = tokio::time::timeout(LIMIT, reached).await;
-        assert!(reached.is_ok(), "{:?}", self.core.maps.get(map).unwrap().state());
+        let state = self.core.maps.get(map).unwrap().state();
+        assert!(reached.is_ok(), "{state:?}: {:#?}", self.activities(map).await);
     }
 
     pub(super) async fn errors(&self, name: &str) -> Vec<store::StoredError> {

@@ -284,6 +284,7 @@ fn a_lookup_miss_comes_with_a_query() {
         column: column.to_owned(),
         content: Some(apply_value::Content::Value(value::text(it))),
         changed: false,
+        filled: false,
     };
     let company = Reference {
         entity_name: "cdm_company".to_owned(),
@@ -294,6 +295,7 @@ fn a_lookup_miss_comes_with_a_query() {
         column: "msdyn_company".to_owned(),
         content: Some(apply_value::Content::Reference(company)),
         changed: false,
+        filled: false,
     };
     let reference = Reference {
         entity_name: "group".to_owned(),

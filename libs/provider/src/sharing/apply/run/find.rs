@@ -32,8 +32,7 @@ impl Run {
         let key: Vec<&str> = first.key.iter().map(|it| it.column.as_str()).collect();
         let map = Map::of_columns(&rights, &first.entity_name, &columns, &key)?;
         let keys = rows.iter().flat_map(|it| it.key.iter().chain(&it.previous_key));
-        let given: Vec<&pb::ApplyValue> = keys.chain(rows.iter().flat_map(values)).collect();
-        applying.referred.prepare(session, &given).await?;
+        applying.referred.prepare(session, &keys.collect::<Vec<_>>()).await?;
         let made = applying.referred.made(&first.entity_name);
         let (found, seen, gone, written, applied, keys_made) = Default::default();
         let is_correction = applying.is_correction;
@@ -54,11 +53,24 @@ impl Run {
         // Behind the locks: a row that is waited for may be changed by whoever held it.
         applying.waiting.look(session, &first.map).await?;
         run.find_former(session, applying, rows).await?;
+        applying.referred.prepare(session, &run.given(rows)).await?;
         let ids: Vec<Uuid> = run.found.iter().flatten().copied().collect();
         let rights = Unrestricted(session.authority);
         run.seen = images::now(session.connection, &rights, &run.map, &ids).await?;
         run.pending = applying.waiting.of(session, &first.map, &ids).await?;
         Ok(run)
+    }
+
+    /// What is written of the rows.
+    fn given<'r>(&self, rows: &'r [pb::ApplyRow]) -> Vec<&'r pb::ApplyValue> {
+        let mut given = Vec::new();
+        for (row, found) in rows.iter().zip(&self.found) {
+            given.extend(&row.values);
+            if found.is_none() || row.created {
+                given.extend(&row.create_values);
+            }
+        }
+        given
     }
 
     async fn find_all(
@@ -116,7 +128,13 @@ impl Run {
             return Ok(());
         }
         let rights = Unrestricted(session.authority);
-        let which = Which { ids: Some(&ids), unfiltered: true, unlinked: true, ..Which::default() };
+        let which = Which {
+            ids: Some(&ids),
+            unfiltered: true,
+            unlinked: true,
+            patience: Some(session.patience),
+            ..Which::default()
+        };
         let locked = images::lock(session.connection, &rights, &self.map, &which).await?;
         applying.waiting.look(session, &first.map).await?;
         let there: HashSet<Uuid> = locked.into_iter().map(|it| it.0).collect();
@@ -158,7 +176,8 @@ impl Run {
             return Ok(Vec::new());
         }
         let rights = Unrestricted(session.authority);
-        let which = Which { keys: Some(keys), ..Which::default() };
+        let patience = Some(session.patience);
+        let which = Which { keys: Some(keys), patience, ..Which::default() };
         let locked = images::lock(session.connection, &rights, &self.map, &which).await?;
         let mut found: Vec<(usize, Uuid)> = Vec::with_capacity(locked.len());
         let mut ids: HashMap<usize, Uuid> = HashMap::with_capacity(locked.len());

@@ -1,6 +1,7 @@
 //! New rows: many at once where it makes no difference, otherwise one by one.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use proto::query::v1 as pb;
 use proto::query::v1::apply_value::Content;
@@ -8,7 +9,7 @@ use proto::query::v1::operation::Operation as Kind;
 use proto::query::v1::operation_result::Result as Outcome;
 use uuid::Uuid;
 
-use super::{Run, told, write};
+use super::{Run, told, unsaid, write};
 use crate::error::Error;
 use crate::sharing::apply::Applying;
 use crate::sharing::apply::key::given_bytes;
@@ -81,6 +82,7 @@ impl Run {
             caller: session.caller,
             deadline: session.deadline,
             patience: session.patience,
+            origin: Arc::clone(&session.origin),
         };
         let made = create_many(&mut unrestricted, &first.entity_name, &values).await;
         let ids = match made {
@@ -139,20 +141,21 @@ impl Run {
         let wanted = self.wanted(session, applying, row).await?;
         let mut unresolved = wanted.unresolved;
         let mut values = wanted.key;
-        let others = wanted.values.into_iter().map(|it| it.0);
-        let mut applied: Vec<pb::FieldValue> = others.collect();
-        add(&mut values, applied.clone());
+        let mut applied: Vec<pb::FieldValue> = wanted.filled.iter().map(|it| unsaid(it)).collect();
+        let others: Vec<pb::FieldValue> = wanted.values.into_iter().map(|it| it.0).collect();
+        add(&mut values, others.iter().cloned());
+        add(&mut applied, others);
         for value in &row.create_values {
             match applying.referred.resolve(session, &self.map.binding, value).await? {
                 // Left to this side, and told back where it fills something in.
                 Resolved::Value(resolved) if is_null(&resolved) => {
                     let field = value.column.clone();
-                    add(&mut applied, vec![pb::FieldValue { field, value: Some(resolved) }]);
+                    add(&mut applied, [pb::FieldValue { field, value: Some(resolved) }]);
                 }
                 Resolved::Value(resolved) => {
                     let given = fitting(self.map.field(&value.column)?, resolved);
                     let field = value.column.clone();
-                    add(&mut values, vec![pb::FieldValue { field, value: Some(given) }]);
+                    add(&mut values, [pb::FieldValue { field, value: Some(given) }]);
                 }
                 Resolved::Nothing => unresolved.push(value.column.clone()),
             }
@@ -164,7 +167,10 @@ impl Run {
 }
 
 /// Adds values of fields that have none yet.
-fn add(values: &mut Vec<pb::FieldValue>, others: Vec<pb::FieldValue>) {
+pub(super) fn add(
+    values: &mut Vec<pb::FieldValue>,
+    others: impl IntoIterator<Item = pb::FieldValue>,
+) {
     for other in others {
         if !values.iter().any(|it| it.field == other.field) {
             values.push(other);
