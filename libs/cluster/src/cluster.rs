@@ -61,6 +61,11 @@ impl Options {
         self.settings.push((name.into(), value.into()));
         self
     }
+
+    /// The server waits for its disk.
+    fn is_durable(&self) -> bool {
+        self.settings.iter().rfind(|it| it.0 == "fsync").is_none_or(|it| it.1 != "off")
+    }
 }
 
 /// A running PostgreSQL that belongs to this process.
@@ -110,7 +115,7 @@ impl Cluster {
         leftover::clear(&home).await?;
         if version.is_none() {
             tracing::info!(home = %home.path().display(), "creating a PostgreSQL cluster");
-            initialize::run(&home, &binaries).await?;
+            initialize::run(&home, &binaries, options.is_durable()).await?;
         }
         let password = home.password()?;
         let (directory, guard) = home.socket_directory()?;

@@ -20,8 +20,8 @@ const DEADLINE: Duration = Duration::from_secs(120);
 const ASIDE: &str = "initializing-";
 
 /// Builds a cluster aside and renames it to its place, so that a crash leaves nothing half-written
-/// where the data is expected.
-pub(crate) async fn run(home: &Home, binaries: &Binaries) -> Result<(), Error> {
+/// where the data is expected. What is not durable is not waited for.
+pub(crate) async fn run(home: &Home, binaries: &Binaries, is_durable: bool) -> Result<(), Error> {
     remove_remains(home)?;
     set_incomplete_data_aside(home)?;
     let account = home.account();
@@ -35,7 +35,8 @@ pub(crate) async fn run(home: &Home, binaries: &Binaries) -> Result<(), Error> {
     let password_file = aside.path().join("password");
     write_for(account, &password_file, &password)?;
     let built = aside.path().join("data");
-    initdb(account, binaries, &built, &password_file).await?;
+    let more: &[&str] = if is_durable { &[] } else { &["--no-sync"] };
+    initdb(account, binaries, (&built, &password_file), more).await?;
     // The password first: data without a password would be a cluster that nobody can enter.
     write_whole(&home.password_file(), password.as_bytes())?;
     fs::rename(&built, home.data()).map_err(Error::io("cannot create", &home.data()))
@@ -46,8 +47,8 @@ pub(crate) async fn run(home: &Home, binaries: &Binaries) -> Result<(), Error> {
 async fn initdb(
     account: Account,
     binaries: &Binaries,
-    data: &Path,
-    password_file: &Path,
+    files: (&Path, &Path),
+    more: &[&str],
 ) -> Result<(), Error> {
     let built_in: &[&str] =
         &["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"];
@@ -55,7 +56,7 @@ async fn initdb(
         [if binaries.major() >= 17 { built_in } else { &["--locale=C.UTF-8"] }, &["--locale=C"]];
     let mut failure = None;
     for locale in locales {
-        match initdb_with(account, binaries, data, password_file, locale).await {
+        match initdb_with(account, binaries, files, &[locale, more].concat()).await {
             Err(Error::Initialize { status, output }) if output.contains("locale") => {
                 tracing::warn!(?locale, output, "the locale is not available");
                 failure = Some(Error::Initialize { status, output });
@@ -69,9 +70,8 @@ async fn initdb(
 async fn initdb_with(
     account: Account,
     binaries: &Binaries,
-    data: &Path,
-    password_file: &Path,
-    locale: &[&str],
+    (data, password_file): (&Path, &Path),
+    more: &[&str],
 ) -> Result<(), Error> {
     let program = binaries.program("initdb");
     let mut command = account.command(&program);
@@ -82,7 +82,7 @@ async fn initdb_with(
         .arg(password_file)
         .args(["--username", SUPERUSER, "--encoding", "UTF8"])
         .args(["--auth-local", "scram-sha-256", "--auth-host", "scram-sha-256"])
-        .args(locale)
+        .args(more)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     let child = tokio::process::Command::from(command)

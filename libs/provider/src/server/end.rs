@@ -38,33 +38,38 @@ impl Server {
         transaction.commit().await.map_err(|error| self.refused(error, ""))
     }
 
-    /// Commits with the record that decides for the other side.
-    pub(super) async fn commit_deciding(
+    /// Writes what tells the side's part in a transaction over both.
+    pub(super) async fn enlist(
         &self,
-        mut transaction: Transaction,
+        transaction: &mut Transaction,
         id: TransactionId,
     ) -> Result<(), Status> {
+        self.ensure_schema().await?;
+        let connection = self.inside(transaction)?;
+        let enlisted = match self.role {
+            Role::LastResource => last_resource::record(connection, id).await,
+            Role::Participant => participant::mark(connection, id).await,
+        };
+        enlisted.map_err(|error| self.not_taken(error))
+    }
+
+    /// Commits, with the record that decides for the other side.
+    pub(super) async fn commit_deciding(&self, transaction: Transaction) -> Result<(), Status> {
         if self.role != Role::LastResource {
             return Err(self.not_supported("hold decision records"));
         }
-        self.ensure_schema().await?;
-        let recorded = last_resource::record(self.inside(&mut transaction)?, id).await;
-        recorded.map_err(|error| self.not_taken(error))?;
         commit::step("erp-committing");
         self.commit_transaction(transaction).await
     }
 
     pub(super) async fn prepare_transaction(
         &self,
-        mut transaction: Transaction,
+        transaction: Transaction,
         id: TransactionId,
     ) -> Result<(), Status> {
         if self.role != Role::Participant {
             return Err(self.not_supported("prepare transactions"));
         }
-        self.ensure_schema().await?;
-        let marked = participant::mark(self.inside(&mut transaction)?, id).await;
-        marked.map_err(|error| self.not_taken(error))?;
         let prepared = transaction.prepare(&id.prepared_name()).await;
         prepared.map_err(|error| self.refused(error, ""))
     }

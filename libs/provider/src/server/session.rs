@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use commit::idempotency;
+use commit::{TransactionId, idempotency};
 use futures::stream::{self, BoxStream, StreamExt as _};
 use proto::query::v1 as pb;
 use proto::query::v1::transact_request::Step;
@@ -52,6 +52,8 @@ struct Open {
     operations: usize,
     /// The request, and its answer as far as it got.
     once: Option<(idempotency::Request, Recorded)>,
+    /// What it is a part of.
+    enlisted: Option<TransactionId>,
 }
 
 /// Answers each message by one. The stream is the one that works: dropping it drops the transaction.
@@ -113,9 +115,15 @@ impl Session {
                     }
                 }
             }
+            (State::Open(mut open), Some(Step::Enlist(enlist))) => {
+                let id = server.transaction_id(&enlist.transaction_id)?;
+                open.enlist(&server, id).await?;
+                self.state = State::Open(open);
+                Ok(Answer::Enlisted(pb::Enlisted {}))
+            }
             (State::Open(open), Some(Step::Prepare(prepare))) => {
                 let id = server.transaction_id(&prepare.transaction_id)?;
-                let transaction = open.close(&server).await?;
+                let transaction = open.close(&server, Some(id)).await?;
                 server.prepare_transaction(transaction, id).await?;
                 Ok(Answer::Prepared(pb::Prepared {}))
             }
@@ -124,9 +132,9 @@ impl Session {
                     "" => None,
                     text => Some(server.transaction_id(text)?),
                 };
-                let transaction = open.close(&server).await?;
+                let transaction = open.close(&server, id).await?;
                 match id {
-                    Some(id) => server.commit_deciding(transaction, id).await?,
+                    Some(_) => server.commit_deciding(transaction).await?,
                     None => server.commit_transaction(transaction).await?,
                 }
                 Ok(Answer::Committed(pb::Committed {}))
@@ -195,7 +203,18 @@ impl Session {
 
 impl Open {
     fn new(transaction: Transaction, once: Option<(idempotency::Request, Recorded)>) -> Self {
-        Self { transaction, operations: 0, once }
+        Self { transaction, operations: 0, once, enlisted: None }
+    }
+
+    async fn enlist(&mut self, server: &Server, id: TransactionId) -> Result<(), Status> {
+        if self.enlisted.is_some_and(|it| it != id) {
+            return Err(server.invalid_state("the transaction is a part of another one", "open"));
+        }
+        if self.enlisted.is_none() {
+            server.enlist(&mut self.transaction, id).await?;
+            self.enlisted = Some(id);
+        }
+        Ok(())
     }
 
     async fn run(
@@ -221,8 +240,15 @@ impl Open {
         Ok(pb::OperationResults { results })
     }
 
-    /// The last thing in the transaction is what it answered.
-    async fn close(mut self, server: &Server) -> Result<Transaction, Status> {
+    /// The last thing in the transaction is what it answered, and what it is a part of.
+    async fn close(
+        mut self,
+        server: &Server,
+        id: Option<TransactionId>,
+    ) -> Result<Transaction, Status> {
+        if let Some(id) = id {
+            self.enlist(server, id).await?;
+        }
         if let Some((request, answer)) = &self.once {
             server.record(&mut self.transaction, request, answer).await?;
         }

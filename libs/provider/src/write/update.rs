@@ -64,6 +64,13 @@ pub(super) async fn update(
     if entity.is_one_table() && !is_judged_later && !cells.is_empty() {
         return at_once(session, entity, key, &cells, etag).await;
     }
+    if !session.origin.is_empty()
+        && etag.is_empty()
+        && !is_judged_later
+        && let Some(written) = in_root(session, entity, key, &cells).await?
+    {
+        return Ok(Some(written));
+    }
     let purpose = if by_rules { Purposes::ChangeByRules } else { Purposes::Change };
     let Some(mut locked) = lock(session, entity, key, etag, purpose).await? else {
         return Ok(None);
@@ -109,6 +116,27 @@ async fn at_once(
         Some(row) => statement::written(session, entity, &row, 0).map(Some),
         None => missed(session, entity, key, etag).await,
     }
+}
+
+/// Changes what of a row is kept in its first table, in one statement; `None` where that is not all, or not enough to
+/// find it. For what is applied: whoever applies has locked the row, and asks for no version of it.
+async fn in_root(
+    session: &mut Session<'_>,
+    entity: &Entity,
+    key: &pb::record_key::Key,
+    cells: &[Cell],
+) -> Result<Option<Written>, Error> {
+    let pb::record_key::Key::RecordId(id) = key else { return Ok(None) };
+    if cells.is_empty() || cells.iter().any(|it| it.column.source != 0) || entity.is_restricted() {
+        return Ok(None);
+    }
+    let parts = row_parts(&entity.grant, Some(key))?;
+    let (Some(predicate), None) = (&parts.predicate, &parts.alike) else { return Ok(None) };
+    let cells: Vec<&Cell> = cells.iter().collect();
+    let changing = (parts.arguments, predicate.as_str(), "true");
+    let row = statement::update(session, entity, 0, &cells, changing).await?;
+    let record_id = uuid::Uuid::from_slice(id).unwrap_or_default();
+    Ok(row.map(|_| Written { record_id, etag: String::new() }))
 }
 
 /// The row's condition, with the version that it must still have. Of several with its key it is none.

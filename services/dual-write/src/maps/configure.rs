@@ -53,7 +53,10 @@ pub(super) async fn one(core: &Core, name: &str, side: Side) -> Result<(), Error
         }
         None => {
             remove(core, side, name).await?;
-            configurations::forget(&mut transaction, name, side).await?;
+            // Who has begun it again meanwhile has found the row, and relies on it.
+            if store::maps::is_still(&mut transaction, name, epoch).await? {
+                configurations::forget(&mut transaction, name, side).await?;
+            }
         }
     }
     Ok(transaction.commit().await?)

@@ -93,6 +93,19 @@ pub(crate) async fn epoch(connection: &mut PgConnection, name: &str) -> Result<O
     Ok(sqlx::query_scalar(sql).bind(name).fetch_optional(connection).await?)
 }
 
+/// Whether a map that had this epoch, or was not there, is as it was, and stays so until the transaction ends. False
+/// where somebody is about to change it.
+pub(crate) async fn is_still(
+    connection: &mut PgConnection,
+    name: &str,
+    epoch: Option<i64>,
+) -> Result<bool, Error> {
+    let Some(epoch) = epoch else { return Ok(true) };
+    let sql = "SELECT epoch FROM map WHERE name = $1 FOR SHARE SKIP LOCKED";
+    let now: Option<i64> = sqlx::query_scalar(sql).bind(name).fetch_optional(connection).await?;
+    Ok(now == Some(epoch))
+}
+
 /// Nobody else changes it until the transaction ends.
 pub(crate) async fn lock(connection: &mut PgConnection, name: &str) -> Result<StoredMap, Error> {
     fetch(connection, name, "FOR UPDATE").await

@@ -122,6 +122,7 @@ fn given(column: &str, value: pb::Value, changed: bool) -> pb::ApplyValue {
         column: column.into(),
         content: Some(pb::apply_value::Content::Value(value)),
         changed,
+        filled: false,
     }
 }
 

@@ -201,7 +201,7 @@ pub(crate) fn string(it: &str) -> pb::Value {
 /// A column, given a value that was changed.
 pub(crate) fn given(column: &str, value: pb::Value) -> pb::ApplyValue {
     let content = Some(pb::apply_value::Content::Value(value));
-    pb::ApplyValue { column: column.to_owned(), content, changed: true }
+    pb::ApplyValue { column: column.to_owned(), content, changed: true, filled: false }
 }
 
 pub(crate) fn refer(
@@ -212,7 +212,7 @@ pub(crate) fn refer(
 ) -> pb::ApplyValue {
     let reference = pb::Reference { entity_name: entity.to_owned(), key, optional };
     let content = Some(pb::apply_value::Content::Reference(reference));
-    pb::ApplyValue { column: column.to_owned(), content, changed: true }
+    pb::ApplyValue { column: column.to_owned(), content, changed: true, filled: false }
 }
 
 /// An account of a company.

@@ -13,7 +13,7 @@ use proto::query::v1::transact_response::Answer;
 use proto::query::v1::transaction_service_server::{TransactionService, TransactionServiceServer};
 use proto::query::v1::{self as pb, AppliedKind, ApplyKind, SharedKind};
 use rpc::{AssertionVerifier, Channel, Environment, ErrorReason};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tonic::{Code, Request, Response, Status, Streaming};
 
 use crate::map::value;
@@ -44,9 +44,10 @@ struct State {
 #[derive(Clone)]
 pub(super) struct FakeSide {
     state: Arc<Mutex<State>>,
-    /// Where a call stops for ever, and how many have.
+    /// Where a call stops until it is to go on, and how many have.
     armed: Arc<Mutex<Option<&'static str>>>,
     stopped: watch::Sender<usize>,
+    go_on: Arc<Notify>,
 }
 
 impl FakeSide {
@@ -56,6 +57,7 @@ impl FakeSide {
             state: Arc::new(Mutex::new(state)),
             armed: Arc::default(),
             stopped: watch::Sender::new(0),
+            go_on: Arc::default(),
         }
     }
 
@@ -88,8 +90,13 @@ impl FakeSide {
         let is_armed = self.armed.lock().unwrap().take_if(|it| *it == step).is_some();
         if is_armed {
             self.stopped.send_modify(|it| *it += 1);
-            std::future::pending::<()>().await;
+            self.go_on.notified().await;
         }
+    }
+
+    /// Lets the one that has stopped go on.
+    pub(super) fn go_on(&self) {
+        self.go_on.notify_one();
     }
 
     pub(super) fn set_away(&self, away: bool) {
@@ -276,6 +283,7 @@ impl SharingService for FakeSide {
         &self,
         request: Request<pb::RemoveMapRequest>,
     ) -> Result<Response<pb::RemoveMapResponse>, Status> {
+        self.pass("remove").await;
         self.state().maps.remove(&request.into_inner().map);
         Ok(Response::new(pb::RemoveMapResponse {}))
     }

@@ -21,6 +21,7 @@ cases! { migrated =>
     ranges_are_copied_side_by_side,
     a_cancelled_run_writes_nothing_more,
     a_side_that_cannot_be_asked_fails_the_run_until_it_is_resumed,
+    what_is_resumed_while_a_side_forgets_it_is_told_again,
     what_is_deleted_meanwhile_does_not_come_back,
     an_incremental_run_copies_what_changed_and_what_failed,
     one_run_of_a_map_at_a_time,
@@ -266,6 +267,24 @@ async fn a_side_that_cannot_be_asked_fails_the_run_until_it_is_resumed(databases
     world.map_is(CUSTOMERS, MapState::Resuming).await;
     assert_eq!(world.shown(&name).await.state(), InitialSyncState::Completed);
     assert_eq!(world.platform.texts("account", &NAMED).len(), 5);
+}
+
+async fn what_is_resumed_while_a_side_forgets_it_is_told_again(databases: &Databases) {
+    let world = world(databases).await;
+    put_customers(&world, 5);
+    world.platform.set_away(true);
+    world.platform.stop_at("remove");
+    let _worker = world.work();
+    let name = world.begin(CUSTOMERS, Side::FinanceAndOperations).await;
+    world.platform.stopped().await;
+    world.map_is(CUSTOMERS, MapState::NotRunning).await;
+    world.platform.set_away(false);
+    let mut transaction = world.core.store.begin().await.unwrap();
+    actions::resume(&mut transaction, &name, "users/t").await.unwrap();
+    transaction.commit().await.unwrap();
+    world.platform.go_on();
+    world.core.maps.refresh(&world.core.store).await.unwrap();
+    world.map_is(CUSTOMERS, MapState::Resuming).await;
 }
 
 async fn what_is_deleted_meanwhile_does_not_come_back(databases: &Databases) {

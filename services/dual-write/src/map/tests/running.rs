@@ -12,12 +12,13 @@ use crate::map::translate::TranslateError;
 use crate::map::value::{display, null, same, text};
 use crate::map::{CompiledMap, Owner, TranslateContext, depend};
 
-/// `column=value`, references as `column={table: key}`, with `!` where it was changed.
+/// `column=value`, references as `column={table: key}`, with `!` where it was changed, `+` where it was filled in.
 fn told(values: &[ApplyValue]) -> Vec<String> {
     values
         .iter()
         .map(|it| {
             let changed = if it.changed { "!" } else { "" };
+            let filled = if it.filled { "+" } else { "" };
             let content = match it.content.as_ref() {
                 Some(Content::Value(it)) => display(it),
                 Some(Content::Reference(it)) => {
@@ -26,7 +27,7 @@ fn told(values: &[ApplyValue]) -> Vec<String> {
                 }
                 None => "nothing".to_owned(),
             };
-            format!("{}={content}{changed}", it.column)
+            format!("{}={content}{changed}{filled}", it.column)
         })
         .collect()
 }
@@ -123,7 +124,7 @@ fn a_new_customer_becomes_an_account() {
             "hold=Blocked!",
             "onetime=true!",
             "since=2024-02-29!",
-            "language=en-us!",
+            "language=en-us!+",
             "total=7!",
             "type=Customer!",
             &format!("group={{group: {company} code=10}}!"),
@@ -164,7 +165,7 @@ fn what_the_erp_cannot_leave_empty_is_left_to_it_or_emptied() {
     let empty = image(&map, PLATFORM, &[("accountnumber", text("C1"))]);
     let created = shared(&map, PLATFORM, SharedKind::Created, empty.clone(), &[]);
     let created = told(&translated(&map, PLATFORM, &created).values);
-    assert_eq!(created, ["Language=en-us!"]);
+    assert_eq!(created, ["Language=en-us!+"]);
     let changed = shared(&map, PLATFORM, SharedKind::Changed, empty, &["limit"]);
     let changed = told(&translated(&map, PLATFORM, &changed).values);
     let expected =

@@ -23,6 +23,16 @@ pub(super) struct Transaction {
     requests: mpsc::Sender<pb::TransactRequest>,
     answers: Streaming<pb::TransactResponse>,
     deadline: std::time::Instant,
+    part: Part,
+}
+
+/// Whether the store knows what the transaction is a part of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    Untold,
+    /// The next answer is to this.
+    Told,
+    Known,
 }
 
 /// What opening one came to.
@@ -51,7 +61,8 @@ impl Transaction {
         let request = call.request(store, ReceiverStream::new(received))?;
         let mut client = providers.transactions(store);
         let answers = within(call.deadline, client.transact(request)).await?.into_inner();
-        let mut transaction = Self { requests, answers, deadline: call.deadline };
+        let deadline = call.deadline;
+        let mut transaction = Self { requests, answers, deadline, part: Part::Untold };
         match transaction.answer().await? {
             Answer::Begun(pb::Begun { recorded: Some(it) }) => Ok(Opened::Recorded(it.results)),
             Answer::Begun(pb::Begun { recorded: None }) => Ok(Opened::Fresh(Box::new(transaction))),
@@ -129,6 +140,14 @@ impl Transaction {
         }
     }
 
+    /// Has its store write what it is a part of while others are at work. Whether that went well the next answer tells.
+    pub(super) async fn enlist(&mut self, transaction_id: String) {
+        if self.part == Part::Untold {
+            self.part = Part::Told;
+            self.send(Step::Enlist(pb::Enlist { transaction_id })).await;
+        }
+    }
+
     pub(super) async fn prepare(mut self, transaction_id: String) -> Result<(), Status> {
         match self.ask(Step::Prepare(pb::Prepare { transaction_id })).await? {
             Answer::Prepared(_) => Ok(()),
@@ -162,6 +181,16 @@ impl Transaction {
     }
 
     async fn answer(&mut self) -> Result<Answer, Status> {
+        if self.part == Part::Told {
+            match self.next().await? {
+                Answer::Enlisted(_) => self.part = Part::Known,
+                _ => return Err(unexpected()),
+            }
+        }
+        self.next().await
+    }
+
+    async fn next(&mut self) -> Result<Answer, Status> {
         let message = within(self.deadline, self.answers.message()).await?;
         message.and_then(|it| it.answer).ok_or_else(unexpected)
     }
