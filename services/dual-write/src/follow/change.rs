@@ -1,6 +1,7 @@
 //! A change of a row on its way to the other side.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use prost::Message as _;
 use proto::dual_write::v1 as pb;
@@ -23,8 +24,8 @@ pub(super) struct Change {
     pub(super) time: Option<prost_types::Timestamp>,
     pub(super) user: String,
     pub(super) images: Images,
-    /// Of a history: the row was made within it.
-    pub(super) made_within: bool,
+    /// Of a history, where the row was made within it: whether the other side may have it by now.
+    pub(super) went: Option<Arc<AtomicBool>>,
     /// What was changed behind this position goes over later; empty: nothing does.
     pub(super) behind: Arc<str>,
 }

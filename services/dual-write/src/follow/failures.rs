@@ -57,6 +57,21 @@ pub(crate) async fn store(
     store_all(connection, std::slice::from_ref(failed)).await
 }
 
+/// Whether an open conflict has lost the same values of the row.
+pub(crate) async fn has_lost(connection: &mut PgConnection, lost: &Failed) -> Result<bool, Error> {
+    let known: Vec<Vec<u8>> = sqlx::query_scalar(
+        "SELECT change FROM failed_change
+         WHERE map = $1 AND side = $2 AND record_id = $3 AND kind = 10 AND retry_state <> 3",
+    )
+    .bind(&lost.row.map)
+    .bind(number(lost.side as i32))
+    .bind(&lost.row.record_id)
+    .fetch_all(connection)
+    .await?;
+    let known = known.iter().filter_map(|it| pb::PendingChange::decode(it.as_slice()).ok());
+    Ok(known.into_iter().any(|it| it.after == lost.change.after))
+}
+
 /// Stores changes each of which waits for itself.
 pub(crate) async fn store_all(
     connection: &mut PgConnection,

@@ -168,7 +168,7 @@ impl Retry<'_> {
                 time: change.commit_time,
                 user: change.user,
                 images: Images::Current,
-                made_within: false,
+                went: None,
                 behind: Arc::from(""),
             })
         };

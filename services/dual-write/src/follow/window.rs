@@ -1,7 +1,8 @@
 //! What a side's log holds behind the positions of its maps, page by page, in the order of the commits.
 
-use std::collections::{BTreeSet, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::{StreamExt as _, stream};
 use proto::dual_write::v1::Side;
@@ -33,8 +34,8 @@ pub(super) struct Window {
     /// Changes up to this one are done.
     done: i64,
     read: VecDeque<Change>,
-    /// Of a history: rows that were made within it.
-    made: HashSet<Vec<u8>>,
+    /// Of a history: rows that were made within it, and whether the other side may have them by now.
+    made: HashMap<Vec<u8>, Arc<AtomicBool>>,
     /// Of the next page; absent when there is none.
     next_page: Option<String>,
     /// Changes that were taken out.
@@ -124,7 +125,7 @@ impl Window {
             images,
             done: 0,
             read: VecDeque::new(),
-            made: HashSet::new(),
+            made: HashMap::new(),
             next_page: Some(String::new()),
             taken: 0,
         }
@@ -150,14 +151,18 @@ impl Window {
                 Images::Current => self.touched(core, page).await?,
                 Images::OfTheChange => self.changes(core, page).await?,
             };
+            let done = self.done;
             for it in &mut changes {
                 if it.row.kind() == wire::SharedKind::Created && it.before.is_none() {
-                    self.made.insert(it.record_id().to_vec());
+                    self.made.entry(it.record_id().to_vec()).or_default();
                 }
-                it.made_within = self.made.contains(it.record_id());
+                it.went = self.made.get(it.record_id()).cloned();
+                // Whoever took it before this process may have brought it over.
+                if let (true, Some(went)) = (it.number <= done && it.is_upsert(), &it.went) {
+                    went.store(true, Ordering::Relaxed);
+                }
             }
             self.next_page = (!next.is_empty()).then_some(next);
-            let done = self.done;
             self.read.extend(changes.into_iter().filter(|it| it.number > done));
         }
         Ok(self.read.front().map(|it| it.number))
@@ -197,7 +202,7 @@ impl Window {
             time: it.first_change_time,
             user: String::new(),
             images: Images::Current,
-            made_within: false,
+            went: None,
             behind: Arc::clone(&self.behind),
         };
         Ok((answer.rows.into_iter().map(change).collect(), answer.next_page_token))
@@ -227,7 +232,7 @@ impl Window {
             time: it.change_time,
             user: it.user,
             images: Images::OfTheChange,
-            made_within: false,
+            went: None,
             behind: Arc::clone(&self.behind),
         };
         Ok((answer.changes.into_iter().map(change).collect(), answer.next_page_token))

@@ -1,6 +1,7 @@
 //! What goes over: rows as they are, which nobody changes meanwhile, and rows as they were.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use proto::query::v1 as wire;
@@ -37,7 +38,14 @@ impl Held {
     pub(super) fn row(&mut self, change: &Change) -> Option<wire::SharedRow> {
         let found = (change.map.name.clone(), change.record_id().to_vec());
         if change.images == Images::OfTheChange {
-            return (!self.gone.contains(&found)).then(|| change.row.clone());
+            let goes = match (change.is_delete(), &change.went) {
+                (true, Some(went)) => went.load(Ordering::Relaxed),
+                _ => !self.gone.contains(&found),
+            };
+            if let (true, Some(went)) = (goes && change.is_upsert(), &change.went) {
+                went.store(true, Ordering::Relaxed);
+            }
+            return goes.then(|| change.row.clone());
         }
         if !change.is_upsert() {
             return Some(change.row.clone());
@@ -80,11 +88,9 @@ impl Delivery<'_> {
         Ok(Held { transaction: Some(transaction), images, gone })
     }
 
-    /// Rows with a history that are no longer there, and whose end goes over by itself, if it does.
+    /// Rows with a history that are no longer there.
     async fn gone(&self, changes: &[&Change]) -> Result<HashSet<(String, Vec<u8>)>, Failure> {
-        let goes_with_row = |it: &Change| it.is_upsert() || (it.is_delete() && it.made_within);
-        let past = |it: &&&Change| it.images == Images::OfTheChange && goes_with_row(it);
-        let past = changes.iter().filter(past);
+        let past = changes.iter().filter(|it| it.images == Images::OfTheChange && it.is_upsert());
         let mut by_map: BTreeMap<&str, (&ActiveMap, HashSet<&[u8]>)> = BTreeMap::new();
         for change in past {
             let (_, ids) =

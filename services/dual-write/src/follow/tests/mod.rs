@@ -20,6 +20,7 @@ cases! { migrated =>
     a_row_that_is_gone_goes_unless_it_is_created_anew_meanwhile,
     a_queue_is_replayed_change_by_change,
     a_row_that_came_and_went_in_the_queue_is_never_made,
+    a_row_that_went_over_before_a_process_died_ends_there_too,
     what_the_other_side_deleted_meanwhile_is_not_made_again_by_a_replay,
     a_queue_behind_an_initial_sync_goes_over_as_it_is_now,
     in_a_replay_later_changes_of_a_refused_row_wait_behind_it,
@@ -140,6 +141,22 @@ async fn a_row_that_came_and_went_in_the_queue_is_never_made(databases: &Databas
     look(&world, MapState::Resuming).await.unwrap();
     assert_eq!(world.platform.history().0, ["b=x"]);
     assert_eq!(world.platform.rows(CUSTOMERS), ["a=theirs", "b=x"]);
+}
+
+async fn a_row_that_went_over_before_a_process_died_ends_there_too(databases: &Databases) {
+    let world = World::new(databases).await;
+    world.erp.write(CUSTOMERS, "a", "x");
+    world.erp.write(CUSTOMERS, "b", "x");
+    world.platform.hold(&["b"]);
+    look(&world, MapState::Resuming).await.unwrap();
+    assert_eq!(world.platform.rows(CUSTOMERS), ["a=x"]);
+    // Paused and resumed, the stretch goes on to the present.
+    world.erp.remove(CUSTOMERS, "a");
+    world.platform.hold(&[]);
+    world.run(RESUMING).await;
+    world.core.maps.refresh(&world.core.store).await.unwrap();
+    look(&world, MapState::Resuming).await.unwrap();
+    assert_eq!(world.platform.rows(CUSTOMERS), ["b=x"]);
 }
 
 async fn what_the_other_side_deleted_meanwhile_is_not_made_again_by_a_replay(
@@ -283,7 +300,10 @@ async fn a_conflict_is_told_once(databases: &Databases) {
     for _ in 0..2 {
         conflicts::collect(&world.core, PLATFORM).await.unwrap();
     }
-    world.platform.conflict(8, CUSTOMERS, "a");
+    // The same values of the row are lost once, another row's are others.
+    for (id, account) in [(8, "a"), (9, "b"), (10, "b")] {
+        world.platform.conflict(id, CUSTOMERS, account);
+    }
     conflicts::collect(&world.core, PLATFORM).await.unwrap();
     assert_eq!(world.failed().await, [" Conflict None 1", " Conflict None 1"]);
 }

@@ -6,6 +6,7 @@ use commit::{TransactionId, step};
 use prost::Message as _;
 use proto::query::v1 as pb;
 use sha2::{Digest as _, Sha256};
+use tokio::sync::Mutex;
 use tonic::Status;
 use tracing::Instrument as _;
 
@@ -133,13 +134,25 @@ async fn both(
     let (stores, deadline) = (context.ways.both_stores.clone(), context.call.deadline);
     let ending = async move {
         let mut refusing = Store::Organization;
+        let waiting = Mutex::new(None);
         let prepare = async {
-            organization.prepare(id.to_string()).await?;
+            let mut erp = erp;
+            let name = id.to_string();
+            let prepared = organization.prepare(name.clone());
+            let (prepared, enlisted) = tokio::join!(prepared, erp.enlist(&name));
+            prepared?;
             refusing = Store::Erp;
+            enlisted?;
+            *waiting.lock().await = Some(erp);
             Ok(())
         };
-        let outcome =
-            commit::commit(&stores, id, prepare, erp.commit(id.to_string()), deadline.into());
+        let commit = async {
+            match waiting.lock().await.take() {
+                Some(erp) => erp.commit(id.to_string()).await,
+                None => Err(Status::internal("nothing was prepared")),
+            }
+        };
+        let outcome = commit::commit(&stores, id, prepare, commit, deadline.into());
         (outcome.await, refusing)
     };
     let (outcome, refusing) = tokio::spawn(ending.in_current_span()).await.map_err(|error| {

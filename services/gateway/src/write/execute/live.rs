@@ -74,10 +74,6 @@ pub(super) async fn spread<'a>(
         let corrections = spread.turn(stores, (source, rows), turn, turn < most).await?;
         left.of(source.other()).extend(corrections);
     }
-    // While the organization prepares.
-    if let (Some(erp), Some(_)) = stores.sides(Store::Erp) {
-        erp.enlist(id.to_string()).await;
-    }
     Ok(Some(spread))
 }
 
@@ -167,10 +163,8 @@ impl<'a> Spread<'a> {
             origin: self.id.to_string(),
             lock_timeout_milliseconds: patience(source),
         };
-        // This one waits anyhow.
-        own.enlist(self.id.to_string()).await;
         let applying = within(self.until, transaction.apply(apply, link));
-        let applied = own.meanwhile(applying).await.map_err(waits)?;
+        let applied = own.enlist_with(&self.id.to_string(), applying).await.map_err(waits)?;
         let (applied, corrections) = match applied {
             Ok(answer) => answer,
             Err(status) if refusal::is_in_the_way(&status) => {

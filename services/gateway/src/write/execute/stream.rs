@@ -23,16 +23,8 @@ pub(super) struct Transaction {
     requests: mpsc::Sender<pb::TransactRequest>,
     answers: Streaming<pb::TransactResponse>,
     deadline: std::time::Instant,
-    part: Part,
-}
-
-/// Whether the store knows what the transaction is a part of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Part {
-    Untold,
-    /// The next answer is to this.
-    Told,
-    Known,
+    /// Its store knows what it is a part of.
+    enlisted: bool,
 }
 
 /// What opening one came to.
@@ -62,7 +54,7 @@ impl Transaction {
         let mut client = providers.transactions(store);
         let answers = within(call.deadline, client.transact(request)).await?.into_inner();
         let deadline = call.deadline;
-        let mut transaction = Self { requests, answers, deadline, part: Part::Untold };
+        let mut transaction = Self { requests, answers, deadline, enlisted: false };
         match transaction.answer().await? {
             Answer::Begun(pb::Begun { recorded: Some(it) }) => Ok(Opened::Recorded(it.results)),
             Answer::Begun(pb::Begun { recorded: None }) => Ok(Opened::Fresh(Box::new(transaction))),
@@ -140,11 +132,39 @@ impl Transaction {
         }
     }
 
-    /// Has its store write what it is a part of while others are at work. Whether that went well the next answer tells.
-    pub(super) async fn enlist(&mut self, transaction_id: String) {
-        if self.part == Part::Untold {
-            self.part = Part::Told;
-            self.send(Step::Enlist(pb::Enlist { transaction_id })).await;
+    /// Has its store write what it is a part of, unless it has.
+    pub(super) async fn enlist(&mut self, transaction_id: &str) -> Result<(), Status> {
+        if self.enlisted {
+            return Ok(());
+        }
+        let transaction_id = transaction_id.to_owned();
+        match self.ask(Step::Enlist(pb::Enlist { transaction_id })).await? {
+            Answer::Enlisted(_) => self.enlisted = true,
+            _ => return Err(unexpected()),
+        }
+        Ok(())
+    }
+
+    /// [`Self::enlist`] beside the work, and [`Self::meanwhile`] for what is left of it.
+    pub(super) async fn enlist_with<T>(
+        &mut self,
+        transaction_id: &str,
+        work: impl Future<Output = T>,
+    ) -> Result<T, Status> {
+        let mut work = std::pin::pin!(work);
+        let mut done = None;
+        {
+            let mut enlisting = std::pin::pin!(self.enlist(transaction_id));
+            loop {
+                tokio::select! {
+                    enlisted = &mut enlisting => break enlisted?,
+                    it = &mut work, if done.is_none() => done = Some(it),
+                }
+            }
+        }
+        match done {
+            Some(done) => Ok(done),
+            None => self.meanwhile(work).await,
         }
     }
 
@@ -181,16 +201,6 @@ impl Transaction {
     }
 
     async fn answer(&mut self) -> Result<Answer, Status> {
-        if self.part == Part::Told {
-            match self.next().await? {
-                Answer::Enlisted(_) => self.part = Part::Known,
-                _ => return Err(unexpected()),
-            }
-        }
-        self.next().await
-    }
-
-    async fn next(&mut self) -> Result<Answer, Status> {
         let message = within(self.deadline, self.answers.message()).await?;
         message.and_then(|it| it.answer).ok_or_else(unexpected)
     }
