@@ -22,6 +22,7 @@ mod inline;
 mod invoke;
 mod key;
 mod link;
+mod listed;
 mod lookup;
 mod order;
 mod past;

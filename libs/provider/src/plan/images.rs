@@ -10,11 +10,11 @@ use uuid::Uuid;
 use super::bind::{Bound, bind};
 use super::column::{Column, Named};
 use super::condition::{comparable, comparand, parameter_type};
+use super::listed::{is_null, list, one};
 use super::past::Past;
 use super::scope::{Place, ROOT};
 use super::select::{Shape, reader};
-use super::{Argument, Arguments, Planner, and_all};
-use crate::binding::Kind;
+use super::{Arguments, Planner, and_all};
 use crate::error::Error;
 use crate::grant::Grants;
 use crate::row::Reader;
@@ -350,61 +350,5 @@ impl<'q> Images<'q> {
         };
         let parameter = self.planner.arguments.push(argument);
         Ok(comparand(column, &parameter, parameter_type(&column.kind)))
-    }
-}
-
-fn is_null(value: &pb::Value) -> bool {
-    matches!(value.kind, None | Some(Value::NullValue(_)))
-}
-
-/// The values as one array, and whether any is null.
-fn list(
-    arguments: &mut Arguments,
-    column: &Column,
-    values: &[pb::Value],
-) -> Result<(String, bool), Error> {
-    let wire = storage(&column.kind);
-    let bound = values.iter().map(|it| stored(column, it));
-    let bound: Vec<Option<Argument>> = bound.collect::<Result<_, _>>()?;
-    let has_null = bound.iter().any(Option::is_none);
-    let list = Argument::list(wire, bound).ok_or_else(|| impossible(column))?;
-    Ok((format!("{}::{wire}[]", arguments.push(list)), has_null))
-}
-
-/// As [`list`], of one value.
-fn one(
-    arguments: &mut Arguments,
-    column: &Column,
-    value: &pb::Value,
-) -> Result<(String, bool), Error> {
-    let wire = storage(&column.kind);
-    match stored(column, value)? {
-        None => Ok((format!("NULL::{wire}"), true)),
-        Some(value) if value.wire() == wire => {
-            Ok((format!("{}::{wire}", arguments.push(value)), false))
-        }
-        Some(_) => Err(impossible(column)),
-    }
-}
-
-fn stored(column: &Column, value: &pb::Value) -> Result<Option<Argument>, Error> {
-    if is_null(value) {
-        return Ok(None);
-    }
-    match bind(column, value)? {
-        Bound::Value(argument) => Ok(Some(argument)),
-        Bound::Impossible => Err(impossible(column)),
-    }
-}
-
-fn impossible(column: &Column) -> Error {
-    super::bind::invalid(column, "a value that rows can have")
-}
-
-/// What values of the kind are bound as.
-fn storage(kind: &Kind) -> &'static str {
-    match parameter_type(kind) {
-        bound @ ("uuid" | "bigint" | "boolean") => bound,
-        _ => "text",
     }
 }

@@ -31,6 +31,9 @@ struct Entry<'e> {
 /// Values by their columns, as they are written.
 type Image<'e> = HashMap<String, &'e RawValue>;
 
+/// Of a column: before the first change, and behind the last.
+type Values<'e> = (Option<&'e str>, Option<&'e str>);
+
 /// The rows that they touch, in the order of their first entries; `None` where that has to be asked.
 pub(super) fn touched(binding: &Binding, entries: &[String]) -> Option<Vec<Touched>> {
     if i64::try_from(entries.len()).ok()? > MOST {
@@ -86,7 +89,7 @@ fn row(id: Uuid, entries: &[Entry<'_>]) -> Option<Touched> {
 
 /// Columns that hold something else than before. Nobody wrote the empty columns of a row that is made.
 fn columns(entries: &[Entry<'_>]) -> HashSet<(String, String)> {
-    let mut changes: HashMap<(&str, &str), (Option<&str>, Option<&str>)> = HashMap::new();
+    let mut changes: HashMap<(&str, &str), Values<'_>> = HashMap::new();
     for entry in entries {
         let names = entry.old.iter().chain(&entry.new).flat_map(HashMap::keys);
         for name in names {
