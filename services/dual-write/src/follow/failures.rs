@@ -57,19 +57,36 @@ pub(crate) async fn store(
     store_all(connection, std::slice::from_ref(failed)).await
 }
 
-/// Whether an open conflict has lost the same values of the row.
+/// Whether one of the last open conflicts has lost the same values of the row. Both sides may have met it, each in its
+/// own words; who asks is the only one to store conflicts until the transaction ends.
 pub(crate) async fn has_lost(connection: &mut PgConnection, lost: &Failed) -> Result<bool, Error> {
+    sqlx::query("SELECT pg_advisory_xact_lock(hashtext('dual_write'), hashtext('conflicts'))")
+        .execute(&mut *connection)
+        .await?;
     let known: Vec<Vec<u8>> = sqlx::query_scalar(
         "SELECT change FROM failed_change
-         WHERE map = $1 AND side = $2 AND record_id = $3 AND kind = 10 AND retry_state <> 3",
+         WHERE map = $1 AND side = $2 AND kind = 10 AND retry_state <> 3
+         ORDER BY id DESC LIMIT 100",
     )
     .bind(&lost.row.map)
     .bind(number(lost.side as i32))
-    .bind(&lost.row.record_id)
     .fetch_all(connection)
     .await?;
     let known = known.iter().filter_map(|it| pb::PendingChange::decode(it.as_slice()).ok());
-    Ok(known.into_iter().any(|it| it.after == lost.change.after))
+    Ok(known.into_iter().any(|it| is_same_loss(&it, &lost.change)))
+}
+
+fn is_same_loss(one: &pb::PendingChange, other: &pb::PendingChange) -> bool {
+    let values = |of: &[wire::FieldValue]| -> Vec<Option<wire::Value>> {
+        of.iter().map(|it| it.value.clone()).collect()
+    };
+    let (Some(own), Some(its)) = (&one.record, &other.record) else { return false };
+    let is_row = own.record_id == its.record_id && one.after == other.after;
+    let has_key = !own.key.is_empty() && own.company == its.company;
+    is_row
+        || has_key
+            && values(&own.key) == values(&its.key)
+            && values(&one.after) == values(&other.after)
 }
 
 /// Stores changes each of which waits for itself.
