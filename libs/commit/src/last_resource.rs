@@ -18,7 +18,7 @@ const RECORD: &str = "
     INSERT INTO tombolo.decision (transaction_id, decision)
     SELECT $1, $2 FROM (SELECT count(*) FROM durable) AS it ON CONFLICT DO NOTHING";
 
-/// Records within the open transaction that it commits. Its `COMMIT` is then the decision.
+/// Records within the open transaction that it commits, at any time before. Its `COMMIT` is then the decision.
 ///
 /// # Errors
 ///

@@ -27,8 +27,8 @@ pub struct Prepared {
     pub at: SystemTime,
 }
 
-/// Writes the mark, within the open transaction that is about to be prepared. The next statement is to
-/// be `PREPARE TRANSACTION` with [`TransactionId::prepared_name`].
+/// Writes the mark, within the open transaction that will be prepared by `PREPARE TRANSACTION` with
+/// [`TransactionId::prepared_name`]: right before that, or as soon as it is known that it will be.
 ///
 /// # Errors
 ///

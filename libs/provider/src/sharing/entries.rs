@@ -141,8 +141,10 @@ impl Entries {
             source: sqlx::Error::ColumnNotFound(name),
         })?;
         let mut arguments = self.arguments.clone();
+        // Where the table is another part of the entity as well, its new rows need not be new ones of the entity.
         let root = binding.sources.first().map(|it| it.table.clone()).unwrap_or_default();
-        let root = arguments.push(Argument::Text(root));
+        let is_once = binding.sources.iter().filter(|it| it.table == root).count() == 1;
+        let root = arguments.push(Argument::Text(if is_once { root } else { String::new() }));
         let mut sql = format!("{touched}{}", rows_of(&root));
         if let Some(Pages { among, after: (first, id), limit }) = pages {
             let first = arguments.int(first);
@@ -195,8 +197,8 @@ impl Entries {
     }
 }
 
-/// Behind `touched_by`: one row for each row of the entity, of whose tables `root` is the first. Nobody wrote the
-/// empty columns of a row that is made.
+/// Behind `touched_by`: one row for each row of the entity, which a row of `root` makes. Nobody wrote the empty columns
+/// of a row that is made.
 fn rows_of(root: &str) -> String {
     format!(
         ", \"the own\" AS (

@@ -63,7 +63,8 @@ impl Map {
         let key = key.collect::<Result<Vec<_>, _>>()?;
         let made_of = columns.iter().map(|it| compiler.made_of(it)).collect();
         decisive.extend(key.iter().chain(&company).cloned());
-        let decisive = decisive.iter().map(|it| compiler.made_of(it)).collect();
+        let mut decisive: Vec<MadeOf> = decisive.iter().map(|it| compiler.made_of(it)).collect();
+        decisive.push(compiler.joined());
         let company_code = |it: &String| pb::Value { kind: Some(Value::StringValue(it.clone())) };
         let companies = side.companies.iter().map(company_code).collect();
         let links = compiler.links;
@@ -298,6 +299,19 @@ impl Compiler<'_, '_> {
                 if at == before {
                     break;
                 }
+            }
+        }
+        MadeOf::Columns(columns)
+    }
+
+    /// What joins the tables that no row is without.
+    fn joined(&self) -> MadeOf {
+        let mut columns = HashSet::new();
+        for (at, source) in self.binding.sources.iter().enumerate() {
+            let Some(join) = source.join.as_ref().filter(|it| !it.optional) else { continue };
+            for (own, other) in &join.pairs {
+                columns.insert(self.physical(at, own));
+                columns.insert(self.physical(other.source, &other.name));
             }
         }
         MadeOf::Columns(columns)

@@ -110,69 +110,135 @@ pub(crate) fn shared(
     })
 }
 
-/// Where another row has the key of one that is gone, it has taken its place: on the other side, which
-/// knows keys only, that one was made again. If it had a key before, it is that row which is gone.
+/// Where another row has the key of one that is gone, it has taken its place: to the other side, which knows
+/// keys only, it is that row, changed or made again. If it had a key before, that is free, or another's in turn.
 async fn replaced(
     connection: &mut PgConnection,
     rights: &Unrestricted<'_>,
     map: &Map,
     changed: Vec<Changed>,
 ) -> Result<Vec<Changed>, Error> {
-    let is_gone = |it: &&Changed| it.row.kind() == pb::SharedKind::Deleted;
-    let gone: BTreeMap<Vec<u8>, pb::ImageKey> = changed
-        .iter()
-        .filter(is_gone)
-        .filter_map(|it| it.row.image.as_ref())
-        .map(|it| (key_bytes(map, it), map.key_of(it)))
-        .collect();
-    if gone.is_empty() || map.side.key_columns.is_empty() {
+    if map.side.key_columns.is_empty() {
         return Ok(changed);
     }
-    let keys: Vec<pb::ImageKey> = gone.into_values().collect();
-    let which = Which { keys: Some(&keys), ..Which::default() };
-    let found = images::read(connection, rights, map, &which).await?;
-    let successors: HashMap<Vec<u8>, Seen> = found
-        .into_iter()
-        .filter_map(|it| Some((keys.get(it.place?)?.encode_to_vec(), it)))
-        .collect();
-    let succeeds: HashSet<Uuid> = successors.values().map(|it| it.id).collect();
-    let mut made = HashSet::new();
-    let mut told = Vec::with_capacity(changed.len());
-    for mut it in changed {
-        let image = it.row.image.as_ref().filter(|_| it.row.kind() == pb::SharedKind::Deleted);
-        if let Some(successor) = image.and_then(|image| successors.get(&key_bytes(map, image))) {
-            if !made.insert(successor.id) {
-                continue;
-            }
-            it.touched.id = successor.id;
-            it.row.kind = pb::SharedKind::Created.into();
-            it.row.image = Some(successor.image.clone());
-            it.row.changed_columns = map.all();
-        } else if succeeds.contains(&it.touched.id) {
-            if it.row.previous_key.is_empty() {
-                continue;
-            }
-            end_former(map, &mut it.row);
+    let mut places = Places::default();
+    for (at, it) in changed.iter().enumerate() {
+        if let (pb::SharedKind::Deleted, Some(image)) = (it.row.kind(), &it.row.image) {
+            places.leave(map.key_of(image), at);
         }
-        told.push(it);
     }
-    Ok(told)
+    while let Some(keys) = places.unknown() {
+        let which = Which { keys: Some(&keys), ..Which::default() };
+        for seen in images::read(&mut *connection, rights, map, &which).await? {
+            let Some(key) = seen.place.and_then(|it| keys.get(it)) else { continue };
+            let own = changed.iter().enumerate().find(|it| it.1.touched.id == seen.id);
+            if let Some((at, former)) = own.and_then(|it| Some((it.0, former(&it.1.row)?))) {
+                places.leave(former, at);
+            }
+            let is_made = own.is_some_and(|it| it.1.row.kind() == pb::SharedKind::Created);
+            places.take(key, seen, is_made);
+        }
+    }
+    Ok(places.told(map, changed))
 }
 
-/// Of a row that took another's place: under its former key there is none any more.
-fn end_former(map: &Map, row: &mut pb::SharedRow) {
-    let key = std::mem::take(&mut row.previous_key);
+/// The key that a row had before, if it was another.
+fn former(row: &pb::SharedRow) -> Option<pb::ImageKey> {
+    let company = row.image.as_ref()?.company.clone();
+    let values = row.previous_key.clone();
+    (!values.is_empty()).then_some(pb::ImageKey { company, values })
+}
+
+/// Keys that rows have left, by their bytes.
+#[derive(Default)]
+struct Places {
+    left: BTreeMap<Vec<u8>, Place>,
+    /// Changes that left a key which another one has left before.
+    again: HashSet<usize>,
+}
+
+struct Place {
+    key: pb::ImageKey,
+    /// Which change left it.
+    by: usize,
+    is_known: bool,
+    /// Who has it now, and whether that one is new.
+    successor: Option<(Seen, bool)>,
+}
+
+// === impl Places ===
+
+impl Places {
+    fn leave(&mut self, key: pb::ImageKey, by: usize) {
+        let place = || Place { key: key.clone(), by, is_known: false, successor: None };
+        let first = self.left.entry(key.encode_to_vec()).or_insert_with(place).by;
+        if first != by {
+            self.again.insert(by);
+        }
+    }
+
+    /// Those of which nobody knows yet who has them.
+    fn unknown(&mut self) -> Option<Vec<pb::ImageKey>> {
+        let unknown = self.left.values_mut().filter(|it| !it.is_known);
+        let keys: Vec<pb::ImageKey> = unknown
+            .map(|it| {
+                it.is_known = true;
+                it.key.clone()
+            })
+            .collect();
+        (!keys.is_empty()).then_some(keys)
+    }
+
+    fn take(&mut self, key: &pb::ImageKey, seen: Seen, is_made: bool) {
+        if let Some(place) = self.left.get_mut(&key.encode_to_vec()) {
+            place.successor = Some((seen, is_made));
+        }
+    }
+
+    /// For each place what became of it, where it was left; and all else.
+    fn told(self, map: &Map, changed: Vec<Changed>) -> Vec<Changed> {
+        let successors = self.left.values().filter_map(|it| it.successor.as_ref());
+        let moved: HashSet<Uuid> = successors.map(|it| it.0.id).collect();
+        let again = self.again;
+        let mut places: BTreeMap<usize, Place> =
+            self.left.into_values().map(|it| (it.by, it)).collect();
+        let mut told = Vec::with_capacity(changed.len());
+        for (at, mut it) in changed.into_iter().enumerate() {
+            match places.remove(&at) {
+                Some(Place { successor: Some((seen, is_made)), .. }) => {
+                    it.touched.id = seen.id;
+                    it.row.set_kind(match is_made {
+                        true => pb::SharedKind::Created,
+                        false => pb::SharedKind::Changed,
+                    });
+                    it.row.image = Some(seen.image);
+                    it.row.previous_key.clear();
+                    it.row.changed_columns = map.all();
+                }
+                Some(Place { key, .. }) if it.row.kind() != pb::SharedKind::Deleted => {
+                    end_former(map, &mut it.row, key);
+                }
+                Some(_) => {}
+                // It is told where it is now, or has left what another one left before.
+                None if moved.contains(&it.touched.id) || again.contains(&at) => continue,
+                None => {}
+            }
+            told.push(it);
+        }
+        told
+    }
+}
+
+/// There is none any more under the key that the row had.
+fn end_former(map: &Map, row: &mut pb::SharedRow, key: pb::ImageKey) {
+    row.previous_key.clear();
     let columns = map.side.key_columns.iter().filter_map(|it| usize::try_from(*it).ok());
-    for (column, value) in columns.zip(key) {
+    for (column, value) in columns.zip(key.values) {
         let image = row.image.as_mut();
         if let Some(place) = image.and_then(|it| it.values.get_mut(column)) {
             *place = value;
         }
     }
-    row.kind = pb::SharedKind::Deleted.into();
+    row.set_kind(pb::SharedKind::Deleted);
     row.changed_columns.clear();
-}
-
-fn key_bytes(map: &Map, image: &pb::Image) -> Vec<u8> {
-    map.key_of(image).encode_to_vec()
 }

@@ -126,7 +126,8 @@ impl CompiledMap {
         if row.kind() != SharedKind::Deleted {
             apply.set_kind(context.kind.unwrap_or(ApplyKind::Upsert));
             way.values(&mut apply)?;
-            if context.only_changes {
+            // Under another key it may meet a row that was another one's.
+            if context.only_changes && apply.previous_key.is_empty() {
                 let left_alone = apply.values.extract_if(.., |it| !it.changed);
                 apply.create_values.extend(left_alone);
             }

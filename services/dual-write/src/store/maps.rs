@@ -100,10 +100,12 @@ pub(crate) async fn is_still(
     name: &str,
     epoch: Option<i64>,
 ) -> Result<bool, Error> {
-    let Some(epoch) = epoch else { return Ok(true) };
+    if epoch.is_none() {
+        return Ok(self::epoch(connection, name).await?.is_none());
+    }
     let sql = "SELECT epoch FROM map WHERE name = $1 FOR SHARE SKIP LOCKED";
     let now: Option<i64> = sqlx::query_scalar(sql).bind(name).fetch_optional(connection).await?;
-    Ok(now == Some(epoch))
+    Ok(now == epoch)
 }
 
 /// Nobody else changes it until the transaction ends.

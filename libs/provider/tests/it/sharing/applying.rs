@@ -264,6 +264,19 @@ async fn a_row_is_found_by_the_key_that_it_had() {
 }
 
 #[tokio::test]
+async fn rows_may_move_up_by_one_key() {
+    let mut world = World::new().await;
+    world.applied(["1", "2", "3"].map(|it| account(it, name(it))).to_vec()).await;
+    let moved = |from: &str, to: &str| {
+        let row = account(to, name(from));
+        pb::ApplyRow { previous_key: account(from, Vec::new()).key, ..row }
+    };
+    let rows = vec![moved("3", "4"), moved("2", "3"), moved("1", "2"), account("1", name("new"))];
+    assert_eq!(kinds(&world.applied(rows).await), [Updated, Updated, Updated, Created]);
+    assert_eq!(world.one(ALL).await, "1=new,2=1,3=2,4=3");
+}
+
+#[tokio::test]
 async fn what_was_held_until_the_other_side_had_it_waits_no_more() {
     let mut world = known_account().await;
     let id = world.one("SELECT id::text FROM accounts").await;

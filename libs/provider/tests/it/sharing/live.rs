@@ -159,7 +159,27 @@ async fn who_takes_a_deleted_rows_key_is_that_row_and_its_former_key_is_gone() {
     world.within(&mut transaction, sql).await;
     assert_eq!(
         world.share(&mut transaction).await,
-        ["CREATED USMF C1|Bob|5|- [0, 1, 2, 3]", "DELETED USMF C2|Bob|5|- []"]
+        ["CHANGED USMF C1|Bob|5|- [0, 1, 2, 3]", "DELETED USMF C2|Bob|5|- []"]
+    );
+    transaction.rollback().await;
+    world
+        .run(
+            "INSERT INTO customers (id, company, account, party, credit) OVERRIDING SYSTEM VALUE
+            VALUES (3, 'USMF', 'C3', 10, 3)",
+        )
+        .await;
+    let mut transaction = world.begin().await;
+    let sql = "DELETE FROM customers WHERE id = 1;
+        UPDATE customers SET account = 'C1' WHERE id = 2; UPDATE customers SET account = 'C2' WHERE id = 3;
+        INSERT INTO customers (id, company, account, party) OVERRIDING SYSTEM VALUE VALUES (4, 'USMF', 'C3', 11)";
+    world.within(&mut transaction, sql).await;
+    assert_eq!(
+        world.share(&mut transaction).await,
+        [
+            "CHANGED USMF C1|Bob|5|- [0, 1, 2, 3]",
+            "CHANGED USMF C2|Ann|3|- [0, 1, 2, 3]",
+            "CREATED USMF C3|Bob|0|- [0, 1, 2, 3]"
+        ]
     );
     transaction.rollback().await;
 }

@@ -40,7 +40,8 @@ impl Held {
         if change.images == Images::OfTheChange {
             let goes = match (change.is_delete(), &change.went) {
                 (true, Some(went)) => went.load(Ordering::Relaxed),
-                _ => !self.gone.contains(&found),
+                // Its end comes under the key that it had last.
+                _ => !self.gone.contains(&found) || !change.row.previous_key.is_empty(),
             };
             if let (true, Some(went)) = (goes && change.is_upsert(), &change.went) {
                 went.store(true, Ordering::Relaxed);

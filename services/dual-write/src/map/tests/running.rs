@@ -189,6 +189,19 @@ fn deletes_and_new_keys_find_the_row() {
     assert!(told(&apply.values).contains(&"accountnumber=C1!".to_owned()));
 }
 
+#[test]
+fn what_was_left_alone_stays_unless_the_key_is_another() {
+    let map = compiled();
+    let context = TranslateContext { only_changes: true, ..TranslateContext::default() };
+    let mut row = shared(&map, ERP, SharedKind::Changed, customer(&map), &["Name"]);
+    let kept = map.translate(ERP, &row, &context).unwrap().unwrap();
+    assert_eq!(told(&kept.values), ["name=A name of !"]);
+    assert!(told(&kept.create_values).contains(&"limit=1.5".to_owned()));
+    row.previous_key = vec![text("OLD")];
+    let moved = map.translate(ERP, &row, &context).unwrap().unwrap();
+    assert!(told(&moved.values).contains(&"limit=1.5".to_owned()), "{:?}", told(&moved.values));
+}
+
 /// The other side has to refuse what cannot follow, so that both stay the same.
 #[test]
 fn a_change_that_cannot_follow_is_sent_all_the_same() {

@@ -7,10 +7,10 @@
 //! nothing is left to say, or [`MOST_TURNS`] were taken: the rest is left to the log's reader. Then both
 //! end as all transactions over two stores do. Where nothing was shared, nothing of this happens.
 //!
-//! A mapped write of one row costs, after its `Begin`: operations with `Share` (1), translation beside
-//! the other side's `Begin` (1), `Apply` with `Share` (1), prepare, commit, settle (3): seven round trips, of which
-//! a write that is not mapped, and that one call is not enough for, takes three. A change that the other
-//! side has already ends with one commit, after five.
+//! A mapped write of one row costs: `Begin` (1), operations with `Share` (1), translation beside the other side's
+//! `Begin` (1), `Apply` with `Share` beside `Enlist` (1), prepare beside the ERP's `Enlist`, commit, settle (3):
+//! seven round trips, of which a write that is not mapped, and that one call is not enough for, takes three. A
+//! change that the other side has already ends with one commit, after five.
 //!
 //! The peer has no idempotency key: what the client asks is recorded where its own operations are, and the other side
 //! follows the decision. Dropping the streams leaves nothing on either side.

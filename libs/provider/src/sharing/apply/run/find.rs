@@ -201,13 +201,21 @@ impl Run {
         at: usize,
     ) -> Result<Option<Uuid>, Error> {
         let mut id = self.found.get(at).copied().flatten();
-        if id.is_none() && applying.referred.made(&row.entity_name) != self.made {
+        let is_made = id.is_none() && applying.referred.made(&row.entity_name) != self.made;
+        // Whoever had its key then may have another one by now.
+        if is_made || self.keys_moved {
+            let before = id.take().filter(|it| !self.written.contains(it));
             for key in [&row.key, &row.previous_key].into_iter().filter(|it| !it.is_empty()) {
                 let key = self.key(session, applying, key).await?;
                 id = self.lock(session, &[key]).await?.first().map(|it| it.1);
                 if id.is_some() {
                     break;
                 }
+            }
+            id = id.or(before);
+            if let (Some(id), Some(pending)) = (id, &mut self.pending) {
+                let more = applying.waiting.of(session, &row.map, &[id]).await?;
+                pending.extend(more.unwrap_or_default());
             }
         }
         if let Some(known) = id
