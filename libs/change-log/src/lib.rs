@@ -19,7 +19,7 @@ mod window;
 
 pub use error::Error;
 pub use install::{install, is_installed};
-pub use position::{InvalidPosition, Position};
+pub use position::{InvalidPosition, Position, sees};
 pub use reconcile::{Reconciled, reconcile};
 pub use relation::Relation;
 pub use retention::{Retention, retain};

@@ -15,8 +15,20 @@ pub const IN_WINDOW: &str = "xid >= pg_snapshot_xmin($1::pg_snapshot) \
      AND pg_visible_in_snapshot(xid, $2::pg_snapshot) \
      AND NOT pg_visible_in_snapshot(xid, $1::pg_snapshot)";
 
+/// The log's id, which positions name: a server that was promoted, or restored to an earlier moment, may lack
+/// transactions that positions of before speak of, so its history is another. It is written out as
+/// `tombolo.change_log_home` has it, which PostgreSQL would plan anew with each call.
 const NOW: &str = "
-    SELECT tombolo.change_log_id(), clock_timestamp(), pg_current_snapshot()::text,
+    SELECT (
+        SELECT md5(concat_ws('/', id, home, left(pg_walfile_name(pg_current_wal_insert_lsn()), 8)))::uuid
+        FROM tombolo.change_log_identity
+        JOIN (
+            SELECT system_identifier || '/' || (
+                SELECT oid FROM pg_database WHERE datname = current_database()
+            ) AS home
+            FROM pg_control_system()
+        ) AS here USING (home)
+    ), clock_timestamp(), pg_current_snapshot()::text,
         (SELECT pg_snapshot_xmin(snapshot)::text FROM tombolo.change_log_mark ORDER BY at LIMIT 1)";
 
 /// Each relation, the transaction that made its triggers, and whether they are all there now.

@@ -105,17 +105,6 @@ AS $$
 $$;
 REVOKE ALL ON FUNCTION tombolo.change_log_home() FROM PUBLIC;
 
--- Positions name it. A server that was promoted, or restored to an earlier moment, may lack
--- transactions that positions of before speak of, so its history is another.
-CREATE OR REPLACE FUNCTION tombolo.change_log_id() RETURNS uuid
-LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
-AS $$
-    SELECT md5(concat_ws('/', id, tombolo.change_log_home(),
-        left(pg_walfile_name(pg_current_wal_insert_lsn()), 8)))::uuid
-    FROM tombolo.change_log_identity WHERE home = tombolo.change_log_home()
-$$;
-REVOKE ALL ON FUNCTION tombolo.change_log_id() FROM PUBLIC;
-
 -- The trigger's arguments: the relation's name, which a partition's own name is not, and the columns
 -- whose values are left out. It names no column, so that no change of a table can break it.
 CREATE OR REPLACE FUNCTION tombolo.capture() RETURNS trigger

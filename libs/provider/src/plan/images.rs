@@ -74,6 +74,16 @@ pub(crate) fn images<'q>(
     which: &Which<'q>,
     past: Option<Past>,
 ) -> Result<ImageStatement, Error> {
+    statement(grants, query, which, past, "")
+}
+
+fn statement<'q>(
+    grants: &'q Grants<'q>,
+    query: &ImageQuery<'q>,
+    which: &Which<'q>,
+    past: Option<Past>,
+    more: &str,
+) -> Result<ImageStatement, Error> {
     let mut images = Images::new(grants, query, past)?;
     let mut shape = Shape::default();
     let id = images.planner.record_guid(ROOT, Place::within(ROOT))?;
@@ -94,8 +104,9 @@ pub(crate) fn images<'q>(
         if which.keys.is_some() { format!("{KEYS}.ord") } else { "NULL::bigint".to_owned() };
     let list = shape.list(false);
     let (with, from) = (images.with(), images.from());
-    let sql =
-        format!("{with}SELECT {list}, {linked}, {matches}, {place} FROM {from}{filter}{order}");
+    let sql = format!(
+        "{with}SELECT {list}, {linked}, {matches}, {place}{more} FROM {from}{filter}{order}"
+    );
     Ok(ImageStatement { sql, arguments: images.planner.arguments, id, company, columns, flags })
 }
 
@@ -112,21 +123,23 @@ pub(crate) fn count_images<'q>(
     Ok((format!("SELECT count(*) FROM {from}{filter}"), images.planner.arguments))
 }
 
-/// Locks rows of the entity's root until the transaction ends: their ids, and the places of their keys.
+/// Images of rows whose part in the entity's root is locked until the transaction ends. Behind their flags are that
+/// part's `xmin` and the statement's snapshot, which does not show what was waited for; both null where there is
+/// nothing to lock.
 pub(crate) fn lock_images<'q>(
     grants: &'q Grants<'q>,
     query: &ImageQuery<'q>,
     which: &Which<'q>,
 ) -> Result<ImageStatement, Error> {
-    let bare = ImageQuery { columns: &[], ..*query };
-    let mut statement = images(grants, &bare, which, None)?;
     let binding = grants.root().shared_binding();
-    if let Some(root) = binding.sources.first().filter(|it| it.has_version) {
-        // In the order of ids, so that no two wait for each other.
-        let place = statement.flags + 3;
-        statement.sql =
-            format!("{} ORDER BY 1, {place} FOR UPDATE OF {}", statement.sql, root.alias);
-    }
+    let Some(root) = binding.sources.first().filter(|it| it.has_version) else {
+        return statement(grants, query, which, None, ", NULL::text, NULL::text");
+    };
+    let version = format!(", {}.xmin::text, pg_current_snapshot()::text", root.alias);
+    let mut statement = statement(grants, query, which, None, &version)?;
+    // In the order of ids, so that no two wait for each other.
+    let place = statement.flags + 3;
+    statement.sql = format!("{} ORDER BY 1, {place} FOR UPDATE OF {}", statement.sql, root.alias);
     Ok(statement)
 }
 

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::map::Map;
 use super::rights::Unrestricted;
 use crate::error::Error;
-use crate::plan::{self, ImageStatement, Past, Which};
+use crate::plan::{self, ImageQuery, ImageStatement, Past, Which};
 use crate::row;
 
 /// A row, as a map sees it.
@@ -87,9 +87,32 @@ pub(crate) async fn lock(
     which: &Which<'_>,
 ) -> Result<Vec<(Uuid, Option<usize>)>, Error> {
     let grants = rights.grants(&map.binding);
-    let statement = plan::lock_images(&grants, &map.query(), which)?;
+    let bare = ImageQuery { columns: &[], ..map.query() };
+    let statement = plan::lock_images(&grants, &bare, which)?;
     let seen = fetch(connection, map, statement).await?;
     Ok(seen.into_iter().map(|it| (it.id, it.place)).collect())
+}
+
+/// Locks rows, and reads what they hold; of each, whether that is what it holds now. It need not be where somebody
+/// else's change was waited for.
+pub(crate) async fn lock_and_read(
+    connection: &mut PgConnection,
+    rights: &Unrestricted<'_>,
+    map: &Map,
+    which: &Which<'_>,
+) -> Result<Vec<(Seen, bool)>, Error> {
+    let grants = rights.grants(&map.binding);
+    let statement = plan::lock_images(&grants, &map.query(), which)?;
+    let rows = rows(connection, map, &statement).await?;
+    let read = |row: &PgRow| {
+        let version: Option<String> = row.try_get(statement.flags + 3)?;
+        let snapshot: Option<String> = row.try_get(statement.flags + 4)?;
+        let version = version.and_then(|it| it.parse().ok());
+        let is_current =
+            version.zip(snapshot).is_some_and(|(version, it)| change_log::sees(&it, version));
+        Ok((seen(row, &statement)?, is_current))
+    };
+    rows.iter().map(|row| read(row).map_err(Error::Row)).collect()
 }
 
 async fn fetch(
@@ -97,11 +120,19 @@ async fn fetch(
     map: &Map,
     statement: ImageStatement,
 ) -> Result<Vec<Seen>, Error> {
+    let rows = rows(connection, map, &statement).await?;
+    rows.iter().map(|row| seen(row, &statement).map_err(Error::Row)).collect()
+}
+
+async fn rows(
+    connection: &mut PgConnection,
+    map: &Map,
+    statement: &ImageStatement,
+) -> Result<Vec<PgRow>, Error> {
     let of = |error| Error::of(map.binding.name(), error);
     let arguments = statement.arguments.clone().encode().map_err(of)?;
     let query = sqlx::query_with(AssertSqlSafe(statement.sql.as_str()), arguments);
-    let rows = query.fetch_all(connection).await.map_err(of)?;
-    rows.iter().map(|row| seen(row, &statement).map_err(Error::Row)).collect()
+    query.fetch_all(connection).await.map_err(of)
 }
 
 fn seen(row: &PgRow, statement: &ImageStatement) -> Result<Seen, sqlx::Error> {

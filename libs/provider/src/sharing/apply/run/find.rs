@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::plan::Which;
 use crate::sharing::apply::refer::Resolved;
 use crate::sharing::apply::{Applying, values};
-use crate::sharing::images;
+use crate::sharing::images::{self, Seen};
 use crate::sharing::map::Map;
 use crate::sharing::rights::Unrestricted;
 use crate::write::Session;
@@ -49,15 +49,20 @@ impl Run {
             written,
             applied,
         };
-        run.find_all(session, applying, rows).await?;
+        let locked = run.find_all(session, applying, rows).await?;
         // Behind the locks: a row that is waited for may be changed by whoever held it.
         applying.waiting.look(session, &first.map).await?;
         run.find_former(session, applying, rows).await?;
         applying.referred.prepare(session, &run.given(rows)).await?;
         let ids: Vec<Uuid> = run.found.iter().flatten().copied().collect();
-        let rights = Unrestricted(session.authority);
-        run.seen = images::now(session.connection, &rights, &run.map, &ids).await?;
         run.pending = applying.waiting.of(session, &first.map, &ids).await?;
+        // What somebody else has changed meanwhile outside of the rows that are locked waits.
+        let waits = |it: &Uuid| run.pending.as_ref().is_none_or(|pending| pending.contains_key(it));
+        run.seen = locked;
+        run.seen.retain(|id, _| !waits(id));
+        let rest: Vec<Uuid> = ids.into_iter().filter(|it| !run.seen.contains_key(it)).collect();
+        let rights = Unrestricted(session.authority);
+        run.seen.extend(images::now(session.connection, &rights, &run.map, &rest).await?);
         Ok(run)
     }
 
@@ -78,8 +83,9 @@ impl Run {
         session: &mut Session<'_>,
         applying: &mut Applying,
         rows: &[pb::ApplyRow],
-    ) -> Result<(), Error> {
+    ) -> Result<HashMap<Uuid, Seen>, Error> {
         self.found = vec![None; rows.len()];
+        let mut seen = HashMap::with_capacity(rows.len());
         for previous in [false, true] {
             let (mut places, mut keys) = (Vec::new(), Vec::new());
             for (at, row) in rows.iter().enumerate() {
@@ -93,13 +99,14 @@ impl Run {
                     keys.push(values);
                 }
             }
-            for (place, id) in self.lock(session, &keys).await? {
+            for (place, id, held) in self.lock(session, &keys).await? {
                 if let Some(found) = places.get(place).and_then(|it| self.found.get_mut(*it)) {
                     *found = Some(id);
                 }
+                seen.extend(held.map(|it| (id, it)));
             }
         }
-        Ok(())
+        Ok(seen)
     }
 
     /// Rows by keys that they had until this side, of which the other has not heard, gave them others, or deleted
@@ -167,24 +174,25 @@ impl Run {
         Ok(pb::ImageKey { company: String::new(), values })
     }
 
+    /// Of each key that a row has: its place, the row, and what that holds, unless it was waited for.
     async fn lock(
         &self,
         session: &mut Session<'_>,
         keys: &[pb::ImageKey],
-    ) -> Result<Vec<(usize, Uuid)>, Error> {
+    ) -> Result<Vec<(usize, Uuid, Option<Seen>)>, Error> {
         if keys.is_empty() {
             return Ok(Vec::new());
         }
         let rights = Unrestricted(session.authority);
         let patience = Some(session.patience);
         let which = Which { keys: Some(keys), patience, ..Which::default() };
-        let locked = images::lock(session.connection, &rights, &self.map, &which).await?;
-        let mut found: Vec<(usize, Uuid)> = Vec::with_capacity(locked.len());
+        let locked = images::lock_and_read(session.connection, &rights, &self.map, &which).await?;
+        let mut found = Vec::with_capacity(locked.len());
         let mut ids: HashMap<usize, Uuid> = HashMap::with_capacity(locked.len());
-        for (id, place) in locked {
-            let Some(place) = place else { continue };
+        for (seen, is_current) in locked {
+            let (Some(place), id) = (seen.place, seen.id) else { continue };
             match ids.insert(place, id) {
-                None => found.push((place, id)),
+                None => found.push((place, id, is_current.then_some(seen))),
                 Some(other) if other == id => {}
                 Some(_) => return Err(self.map.not_unique()),
             }
