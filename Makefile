@@ -40,13 +40,15 @@ run: ## Build and run everything in one process, with a private PostgreSQL and t
 
 test: ## Lint, then run all tests: unit, real PostgreSQL, end to end, real clients
 	@$(step) 'tools' scripts/test-tools.sh
-	@$(MAKE) lint
-	@$(MAKE) unit-and-e2e
+	@$(MAKE) fmt-check proto-lint unit-and-e2e
 
 # One build with the dev profile serves every test; the end-to-end tests run the binary that is built with them.
-# No -p: with one selection of packages the features are the same, and nothing is compiled twice.
+# No -p: with one selection of packages the features are the same, and nothing is compiled twice. The compiler of our own
+# crates is clippy's, which looks at them as `make clippy` does and compiles them as well: a build less.
+unit-and-e2e: export RUSTC_WORKSPACE_WRAPPER := clippy-driver
+unit-and-e2e: export CLIPPY_ARGS := -Dwarnings
 unit-and-e2e:
-	@$(step) 'build' cargo build --workspace --all-targets --locked
+	@$(step) 'clippy and build' cargo build --workspace --all-targets --locked
 	@export TOMBOLO_BIN='$(target_dir)/debug/tombolo'; \
 	if cargo nextest --version >/dev/null 2>&1; then \
 		$(step) 'tests' cargo nextest run --workspace --locked $(ARGS); \

@@ -88,6 +88,35 @@ async fn references_find_rows_by_their_keys() {
 }
 
 #[tokio::test]
+async fn a_row_that_was_waited_for_is_compared_as_it_is_then() {
+    let world = World::new().await;
+    world.applied(vec![account("A", name("one")), account("B", name("one"))]).await;
+    let rows = || vec![account("A", name("two")), account("B", name("one"))];
+    let [mut first, mut second, mut watcher] =
+        [world.begin().await, world.begin().await, world.begin().await];
+    world.apply(&mut first, rows()).await.unwrap();
+    let end = async {
+        let waits = "SELECT count(*) FROM pg_locks WHERE NOT granted";
+        while sqlx::query_scalar::<_, i64>(waits)
+            .fetch_one(watcher.connection().unwrap())
+            .await
+            .unwrap()
+            == 0
+        {}
+        first.commit().await.unwrap();
+    };
+    let patient = pb::Apply {
+        rows: rows(),
+        origin: "other".to_owned(),
+        lock_timeout_milliseconds: 60_000,
+    };
+    let (applied, ()) = tokio::join!(second.apply(&*world.rights, patient), end);
+    assert_eq!(kinds(&applied.unwrap().rows), [Unchanged, Unchanged]);
+    second.rollback().await;
+    watcher.rollback().await;
+}
+
+#[tokio::test]
 async fn who_holds_a_row_is_waited_for_only_so_long() {
     let world = World::new().await;
     world.applied(vec![customer("C1", name("Ann"))]).await;
