@@ -120,8 +120,11 @@ pub(crate) fn pending_of_change(
         }
     };
     let gone = operation == pb::ChangeOperation::Delete;
-    let before = change.before.as_ref().or(gone.then_some(&image));
-    let before = before.map(|it| names.values(it)).unwrap_or_default();
+    let before = match change.before.as_ref().or(gone.then_some(&image)) {
+        Some(before) => names.values(before),
+        // Of a row as it is now, no more than the key that it had is told.
+        None => names.of_key(&row.previous_key),
+    };
     let after = if gone { Vec::new() } else { names.values(&image) };
     pb::PendingChange {
         position: change.change,
@@ -185,19 +188,36 @@ impl FieldNames {
 
     /// Names an image's row.
     pub(crate) fn record(&self, image: &wire::Image) -> pb::Record {
-        let all = self.values(image);
-        let key = self
-            .map_side
-            .key_columns
-            .iter()
-            .filter_map(|it| usize::try_from(*it).ok().and_then(|it| all.get(it)).cloned());
         pb::Record {
             side: self.side.into(),
             entity_name: self.map_side.entity_name.clone(),
             record_id: image.record_id.clone(),
-            key: key.collect(),
+            key: self.of_key(&image_key(&self.map_side, image).values),
             company: image.company.clone(),
         }
+    }
+
+    /// Values of a key, by column.
+    fn of_key(&self, values: &[wire::Value]) -> Vec<wire::FieldValue> {
+        let named = self.key_columns().zip(values);
+        named
+            .map(|(field, value)| wire::FieldValue {
+                field: field.clone(),
+                value: Some(value.clone()),
+            })
+            .collect()
+    }
+
+    /// The key among the values of columns; `None` where not all of it is told.
+    pub(crate) fn key_among(&self, values: &[wire::FieldValue]) -> Option<Vec<wire::Value>> {
+        let value = |column: &String| values.iter().find(|it| it.field == *column)?.value.clone();
+        let key: Option<Vec<_>> = self.key_columns().map(value).collect();
+        key.filter(|it| !it.is_empty())
+    }
+
+    fn key_columns(&self) -> impl Iterator<Item = &String> {
+        let columns = self.map_side.key_columns.iter();
+        columns.filter_map(|it| self.map_side.columns.get(usize::try_from(*it).ok()?))
     }
 
     /// The image that [`Self::values`] and [`Self::record`] were made of, as far as they tell.

@@ -2,6 +2,7 @@
 
 mod alive;
 mod held;
+mod known;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -17,6 +18,7 @@ use super::refusal::{self, Fault};
 use crate::core::Core;
 use crate::error::Error;
 use crate::peers::{asked, other};
+use held::Going;
 
 /// Rows of one transaction.
 pub(super) const BATCH: usize = 200;
@@ -37,7 +39,7 @@ pub(super) enum Outcome {
     /// There is nothing to bring over: a later change of the row is on its way, or the row is none of the
     /// other side's business.
     Nothing,
-    /// Somebody holds a row that is needed.
+    /// Somebody holds a row that is needed, or has changed its key since it was listed.
     Busy,
     Refused(Box<SyncError>),
 }
@@ -77,8 +79,10 @@ impl<'a> Delivery<'a> {
 
     /// Brings at most [`BATCH`] changes over, in their order. An outcome for each.
     pub(super) async fn deliver(&self, changes: &[&Change]) -> Result<Vec<Outcome>, Stop> {
+        let changes = self.as_known(changes).await?;
+        let changes: Vec<&Change> = changes.iter().map(|it| &**it).collect();
         for attempt in 1..=TRIES {
-            match self.attempt(changes, TIME).await {
+            match self.attempt(&changes, TIME).await {
                 Ok(outcomes) => return Ok(outcomes),
                 Err(Failure::Stop(stop)) => return Err(stop),
                 Err(Failure::Status { side, status }) => match refusal::fault(&status) {
@@ -148,7 +152,14 @@ impl<'a> Delivery<'a> {
         let mut outcomes = vec![Outcome::Nothing; changes.len()];
         let mut rows = Vec::new();
         for (index, change) in changes.iter().enumerate() {
-            let Some(row) = held.row(change) else { continue };
+            let row = match held.row(change) {
+                Going::Row(row) => row,
+                Going::Nothing => continue,
+                Going::Otherwise => {
+                    set(&mut outcomes, index, Outcome::Busy);
+                    continue;
+                }
+            };
             match self.translate(change, &row) {
                 Ok(Some(row)) => rows.push((index, row)),
                 Ok(None) => {}
@@ -159,11 +170,12 @@ impl<'a> Delivery<'a> {
         for index in applied {
             set(&mut outcomes, index, Outcome::Through);
         }
-        held.release().await.map_err(|status| Failure::Status { side: self.source, status })?;
         let through = changes.iter().zip(&outcomes);
         let through = through.filter(|(_, outcome)| matches!(outcome, Outcome::Through));
         let settled: Vec<_> = through.map(|(it, _)| self.settled(it)).collect();
+        // Before anybody may change the rows again: who sees that they were looks at what waited of them.
         failures::complete(&mut guard, self.source, &settled).await?;
+        held.release().await.map_err(|status| Failure::Status { side: self.source, status })?;
         guard.commit().await.map_err(Error::from)?;
         Ok(outcomes)
     }

@@ -3,6 +3,8 @@
 mod listing;
 mod retry;
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use prost::Message as _;
 use proto::dual_write::v1 as pb;
@@ -156,12 +158,46 @@ pub(crate) async fn first_open(
     .await?)
 }
 
+/// The first of each row's changes that wait, by map and record. What is just being completed is waited for, and
+/// not among them.
+pub(crate) async fn first_of_rows(
+    connection: &mut PgConnection,
+    side: Side,
+    (maps, record_ids): (Vec<&str>, Vec<&[u8]>),
+) -> Result<HashMap<(String, Vec<u8>), pb::PendingChange>, Error> {
+    let rows: Vec<(String, Vec<u8>, Vec<u8>)> = sqlx::query_as(
+        "SELECT row.map, row.record_id, change
+         FROM (SELECT DISTINCT * FROM unnest($2::text[], $3::bytea[]) AS it (map, record_id)) AS row
+         CROSS JOIN LATERAL (
+             SELECT change FROM failed_change AS f
+             WHERE f.map = row.map AND f.side = $1 AND f.record_id = row.record_id
+               AND retry_state <> 3 AND kind <> 10
+             ORDER BY position, id LIMIT 1 FOR SHARE
+         ) AS first",
+    )
+    .bind(number(side as i32))
+    .bind(maps)
+    .bind(record_ids)
+    .fetch_all(connection)
+    .await?;
+    let decoded = rows.into_iter().map(|(map, id, change)| {
+        let change = pb::PendingChange::decode(change.as_slice());
+        Ok(((map, id), change.map_err(|it| sqlx::Error::Decode(Box::new(it)))?))
+    });
+    decoded.collect()
+}
+
 async fn again(connection: &mut PgConnection, open: Stored, failed: &Failed) -> Result<(), Error> {
     let before = open.message.error.map_or(0, |it| it.attempt_count);
     let error = pb::SyncError { attempt_count: before.saturating_add(1), ..failed.error.clone() };
-    // Its number says since when the row waits.
-    let position = open.message.change.map_or(failed.change.position, |it| it.position);
-    let change = pb::PendingChange { position, ..failed.change.clone() };
+    let mut change = failed.change.clone();
+    if let Some(first) = open.message.change {
+        // Since when the row waits, and how the other side knows it.
+        change.position = first.position;
+        if !first.before.is_empty() {
+            change.before = first.before;
+        }
+    }
     sqlx::query(
         "UPDATE failed_change SET kind = $2, change = $3, error = $4, retry = NULL,
              retry_state = CASE retry_state WHEN 2 THEN 4 ELSE retry_state END

@@ -155,6 +155,7 @@ impl Retry<'_> {
                 epoch: self.map.epoch,
                 kind: kind.into(),
                 image: Some(image),
+                // Under which the other side has it, is known when it goes over.
                 previous_key: Vec::new(),
                 changed_columns: names.changed(of_row.filter_map(|it| it.message.change.as_ref())),
                 correction: false,
@@ -196,6 +197,6 @@ impl Retry<'_> {
 }
 
 fn busy() -> tonic::Status {
-    let message = "somebody holds the row, on one side or the other";
+    let message = "somebody holds the row or changes it, on one side or the other";
     tonic::Status::deadline_exceeded(message)
 }

@@ -8,7 +8,7 @@ use proto::query::v1 as wire;
 use tonic::Status;
 
 use super::{Delivery, Failure};
-use crate::follow::change::{Change, Images};
+use crate::follow::change::{Change, Images, image_key};
 use crate::maps::ActiveMap;
 use crate::peers::{SideTransaction, asked};
 
@@ -17,8 +17,18 @@ pub(super) struct Held {
     transaction: Option<SideTransaction>,
     /// By map and record.
     images: HashMap<(String, Vec<u8>), wire::Image>,
+    /// Of the maps that they are of.
+    sides: HashMap<String, wire::MapSide>,
     /// Rows that will be deleted later in their history.
     gone: HashSet<(String, Vec<u8>)>,
+}
+
+/// What is to become of a change.
+pub(super) enum Going {
+    Row(wire::SharedRow),
+    Nothing,
+    /// The row has been given another key, or an end, since it was listed: it is to be listed again.
+    Otherwise,
 }
 
 // === impl Held ===
@@ -32,10 +42,11 @@ impl Held {
         }
     }
 
-    /// What goes over. Nothing where a row is not as it was listed: the change that did it comes later. Of a row
-    /// that is gone only its end goes over: made again, it would meet what the other side did with its key; and
-    /// one that the other side never had has no end there.
-    pub(super) fn row(&mut self, change: &Change) -> Option<wire::SharedRow> {
+    /// What goes over. Nothing where a row is not as it was listed: the change that did it comes later; but that
+    /// one starts from the key that was listed, which the other side must know by then. Of a row that is gone only
+    /// its end goes over: made again, it would meet what the other side did with its key; and one that the other
+    /// side never had has no end there.
+    pub(super) fn row(&mut self, change: &Change) -> Going {
         let found = (change.map.name.clone(), change.record_id().to_vec());
         if change.images == Images::OfTheChange {
             let goes = match (change.is_delete(), &change.went) {
@@ -46,13 +57,21 @@ impl Held {
             if let (true, Some(went)) = (goes && change.is_upsert(), &change.went) {
                 went.store(true, Ordering::Relaxed);
             }
-            return goes.then(|| change.row.clone());
+            return if goes { Going::Row(change.row.clone()) } else { Going::Nothing };
         }
         if !change.is_upsert() {
-            return Some(change.row.clone());
+            return Going::Row(change.row.clone());
         }
-        let image = self.images.get(&found)?.clone();
-        Some(wire::SharedRow { image: Some(image), ..change.row.clone() })
+        let Some(image) = self.images.get(&found) else {
+            let had_another_key = !change.row.previous_key.is_empty();
+            return if had_another_key { Going::Otherwise } else { Going::Nothing };
+        };
+        let side = self.sides.get(&change.map.name);
+        let key = |it| side.map(|side| image_key(side, it));
+        if change.row.image.as_ref().and_then(key) != key(image) {
+            return Going::Otherwise;
+        }
+        Going::Row(wire::SharedRow { image: Some(image.clone()), ..change.row.clone() })
     }
 }
 
@@ -73,20 +92,23 @@ impl Delivery<'_> {
         }
         let gone = self.gone(changes).await?;
         if by_map.is_empty() {
-            return Ok(Held { transaction: None, images: HashMap::new(), gone });
+            let (images, sides) = Default::default();
+            return Ok(Held { transaction: None, images, sides, gone });
         }
         let failed = |status| Failure::Status { side: self.source, status };
         let begun = self.core.sides.of(self.source).begin(deadline).await;
         let mut transaction = begun.map_err(failed)?;
-        let mut images = HashMap::new();
+        let (mut images, mut sides) = (HashMap::new(), HashMap::new());
         for (name, (map, record_ids)) in by_map {
-            let map_side = Some(map.side(self.source));
+            let side = map.side(self.source);
+            let map_side = Some(side.clone());
+            sides.insert(name.to_owned(), side);
             let selection = wire::ImageSelection { map_side, record_ids, ..Default::default() };
             for image in transaction.hold(selection).await.map_err(failed)? {
                 images.insert((name.to_owned(), image.record_id.to_vec()), image);
             }
         }
-        Ok(Held { transaction: Some(transaction), images, gone })
+        Ok(Held { transaction: Some(transaction), images, sides, gone })
     }
 
     /// Rows with a history that are no longer there.

@@ -59,6 +59,7 @@ struct Inner {
     /// Questions that are answered before the side dies.
     fuse: Option<usize>,
     on_apply: Option<Box<dyn FnOnce() + Send>>,
+    on_hold: Option<Box<dyn FnOnce() + Send>>,
 }
 
 #[derive(Clone)]
@@ -209,15 +210,26 @@ impl FakeSide {
     pub(super) fn write(&self, map: &str, account: &str, name: &str) {
         let image = self.image(account, name);
         let mut inner = self.lock();
-        let before = self.set(&mut inner, map, &image);
+        let (image, before) = self.set(&mut inner, map, image);
         let kind = if before.is_some() { SharedKind::Changed } else { SharedKind::Created };
         inner.log.push(Entry { map: map.to_owned(), kind, image, before });
+    }
+
+    /// Somebody gives a row another key.
+    pub(super) fn rename(&self, map: &str, account: &str, to: &str) {
+        let mut inner = self.lock();
+        let before = self.unset(&mut inner, map, account).unwrap();
+        let image = self.image(to, &self.shown(&before, self.columns().1));
+        let image = pb::Image { record_id: before.record_id.clone(), ..image };
+        inner.rows.push((map.to_owned(), image.clone()));
+        let (map, kind, before) = (map.to_owned(), SharedKind::Changed, Some(before));
+        inner.log.push(Entry { map, kind, image, before });
     }
 
     /// As [`Self::write`], with capture switched off.
     pub(super) fn scribble(&self, map: &str, account: &str, name: &str) {
         let image = self.image(account, name);
-        drop(self.set(&mut self.lock(), map, &image));
+        drop(self.set(&mut self.lock(), map, image));
     }
 
     pub(super) fn record_id(&self, account: &str) -> prost::bytes::Bytes {
@@ -237,10 +249,18 @@ impl FakeSide {
         self.unset(&mut inner, map, account).unwrap();
     }
 
-    fn set(&self, inner: &mut Inner, map: &str, image: &pb::Image) -> Option<pb::Image> {
-        let before = self.unset(inner, map, &self.account(image));
+    /// The row as it is stored, and as it was before.
+    fn set(
+        &self,
+        inner: &mut Inner,
+        map: &str,
+        image: pb::Image,
+    ) -> (pb::Image, Option<pb::Image>) {
+        let before = self.unset(inner, map, &self.account(&image));
+        let record_id = before.as_ref().map_or(&image.record_id, |it| &it.record_id).clone();
+        let image = pb::Image { record_id, ..image };
         inner.rows.push((map.to_owned(), image.clone()));
-        before
+        (image, before)
     }
 
     fn unset(&self, inner: &mut Inner, map: &str, account: &str) -> Option<pb::Image> {
@@ -311,6 +331,10 @@ impl FakeSide {
         self.lock().on_apply = Some(Box::new(act));
     }
 
+    pub(super) fn on_hold(&self, act: impl FnOnce() + Send + 'static) {
+        self.lock().on_hold = Some(Box::new(act));
+    }
+
     async fn here(&self) -> Result<(), Status> {
         let dead = {
             let mut inner = self.lock();
@@ -354,6 +378,20 @@ impl FakeSide {
         rows.filter(chosen).collect()
     }
 
+    fn shared(&self, map: &str, entry: &Entry) -> pb::SharedRow {
+        let key = |it: &pb::Image| self.account(it);
+        let before = entry.before.as_ref().map(key).filter(|it| *it != key(&entry.image));
+        pb::SharedRow {
+            map: map.to_owned(),
+            epoch: 1,
+            kind: entry.kind.into(),
+            image: Some(entry.image.clone()),
+            previous_key: before.iter().map(|it| value::text(it)).collect(),
+            changed_columns: (0..i32::try_from(entry.image.values.len()).unwrap()).collect(),
+            ..Default::default()
+        }
+    }
+
     fn entries(&self, map: &str, after: &str, until: &str) -> Vec<(i64, Entry)> {
         let inner = self.lock();
         let number = |it: &str| it.parse::<i64>().ok();
@@ -389,8 +427,13 @@ impl FakeSide {
                 continue;
             }
             let name = written(&row, self.columns().1).unwrap();
+            let is_there =
+                |(of, it): &(String, pb::Image)| *of == row.map && self.account(it) == account;
+            if let (false, Some(key)) = (inner.rows.iter().any(is_there), row.previous_key.last()) {
+                drop(self.unset(&mut inner, &row.map, &content(key).unwrap()));
+            }
             let image = self.image(&account, &name);
-            drop(self.set(&mut inner, &row.map, &image));
+            drop(self.set(&mut inner, &row.map, image));
             // A side that holds it already writes nothing.
             let (entry, gone) = (format!("{account}={name}"), format!("-{account}"));
             let of_row = |it: &&String| **it == gone || it.starts_with(&format!("{account}="));
@@ -409,6 +452,10 @@ impl FakeSide {
         Ok(match step {
             Some(Step::Begin(_)) => Answer::Begun(pb::Begun::default()),
             Some(Step::Hold(it)) => {
+                let act = self.lock().on_hold.take();
+                if let Some(act) = act {
+                    act();
+                }
                 let images = self.select(&it.selection.unwrap_or_default());
                 Answer::Held(pb::Held { images })
             }
@@ -433,20 +480,13 @@ impl FakeSide {
 
 fn written(row: &pb::ApplyRow, column: &str) -> Option<String> {
     let mut values = row.key.iter().chain(&row.values).chain(&row.create_values);
-    match values.find(|it| it.column == column)?.content.as_ref()? {
-        Content::Value(it) => Some(value::display(it)),
-        Content::Reference(_) => None,
-    }
+    content(values.find(|it| it.column == column)?)
 }
 
-fn shared(map: &str, entry: &Entry) -> pb::SharedRow {
-    pb::SharedRow {
-        map: map.to_owned(),
-        epoch: 1,
-        kind: entry.kind.into(),
-        image: Some(entry.image.clone()),
-        changed_columns: (0..i32::try_from(entry.image.values.len()).unwrap()).collect(),
-        ..Default::default()
+fn content(value: &pb::ApplyValue) -> Option<String> {
+    match value.content.as_ref()? {
+        Content::Value(it) => Some(value::display(it)),
+        Content::Reference(_) => None,
     }
 }
 
@@ -527,7 +567,10 @@ impl SharingService for FakeSide {
                     continue;
                 }
                 None if came_and_went.contains(&record_id) => continue,
-                None => Entry { kind: SharedKind::Deleted, ..entry },
+                None => {
+                    let image = entry.before.unwrap_or(entry.image);
+                    Entry { kind: SharedKind::Deleted, image, before: None, ..entry }
+                }
             };
             let known = |it: &pb::TouchedRow| {
                 it.row.as_ref().and_then(|it| it.image.as_ref()).map(|it| it.record_id.clone())
@@ -535,7 +578,7 @@ impl SharingService for FakeSide {
             };
             let ids = &it.record_ids;
             if !rows.iter().any(known) && (ids.is_empty() || ids.contains(&record_id)) {
-                let row = Some(shared(&it.map, &entry));
+                let row = Some(self.shared(&it.map, &entry));
                 let first_change_time = Some(prost_types::Timestamp { seconds: number, nanos: 0 });
                 let touched = pb::TouchedRow {
                     row,
@@ -565,7 +608,7 @@ impl SharingService for FakeSide {
         let size = usize::try_from(it.page_size).unwrap().min(3);
         let change = |(number, entry): &(i64, Entry)| pb::RowChangeImage {
             change: *number,
-            row: Some(shared(&it.map, entry)),
+            row: Some(self.shared(&it.map, entry)),
             before: entry.before.clone(),
             user: String::new(),
             change_time: Some(prost_types::Timestamp { seconds: *number, nanos: 0 }),

@@ -11,13 +11,16 @@ use super::{change, conflicts, explain, failures, queue, queued, retries};
 use crate::cases::{Databases, cases};
 use crate::map::fixture::{ERP, PLATFORM};
 use crate::reconcile::fake::migrated;
-use fake::{CUSTOMERS, OTHERS, World};
+use fake::{CUSTOMERS, FakeSide, OTHERS, World};
 
 cases! { migrated =>
     changes_of_all_maps_go_over_in_the_order_of_their_commits,
     a_refused_row_blocks_itself_and_nobody_else,
     a_row_that_somebody_holds_is_tried_until_it_is_free,
     a_row_that_is_gone_goes_unless_it_is_created_anew_meanwhile,
+    a_row_that_changes_its_key_before_it_is_held_is_listed_again,
+    a_refused_key_goes_over_with_whatever_comes_of_its_row,
+    a_refused_key_of_a_queue_goes_over_with_a_retry,
     a_queue_is_replayed_change_by_change,
     a_row_that_came_and_went_in_the_queue_is_never_made,
     a_row_that_went_over_before_a_process_died_ends_there_too,
@@ -51,6 +54,17 @@ async fn look(world: &World, state: MapState) -> Result<(), Stop> {
 
 async fn follow(world: &World) {
     look(world, MapState::Running).await.unwrap();
+}
+
+/// Tries all again that failed, which is so much.
+async fn retry(world: &World, expected: i64) {
+    let choice = failures::Choice { map: CUSTOMERS.to_owned(), ..Default::default() };
+    let mut transaction = world.core.store.begin().await.unwrap();
+    let asked = failures::ask(&mut transaction, &choice).await.unwrap();
+    transaction.commit().await.unwrap();
+    assert_eq!((asked.queued, asked.skipped), (expected, 0));
+    let maps = [world.map(CUSTOMERS, MapState::Running)];
+    while retries::round(&world.core, &maps).await.unwrap() {}
 }
 
 async fn changes_of_all_maps_go_over_in_the_order_of_their_commits(databases: &Databases) {
@@ -117,6 +131,77 @@ async fn a_row_that_is_gone_goes_unless_it_is_created_anew_meanwhile(databases: 
     follow(&world).await;
     assert_eq!(world.platform.rows(CUSTOMERS), ["b=new"]);
     assert!(!world.platform.history().0.contains(&"-b".to_owned()));
+}
+
+async fn a_row_that_changes_its_key_before_it_is_held_is_listed_again(databases: &Databases) {
+    // What was listed, what came before it was held, and what is left of it.
+    let cases: [(fn(&FakeSide), fn(&FakeSide), &[&str]); 3] = [
+        (|erp| erp.rename(CUSTOMERS, "a", "b"), |erp| erp.remove(CUSTOMERS, "b"), &[]),
+        (|erp| erp.rename(CUSTOMERS, "a", "b"), |erp| erp.rename(CUSTOMERS, "b", "c"), &["c=x"]),
+        (|erp| erp.write(CUSTOMERS, "a", "y"), |erp| erp.rename(CUSTOMERS, "a", "b"), &["b=y"]),
+    ];
+    for (listed, meanwhile, expected) in cases {
+        let world = World::new(databases).await;
+        world.erp.write(CUSTOMERS, "a", "x");
+        follow(&world).await;
+        listed(&world.erp);
+        let erp = world.erp.clone();
+        world.erp.on_hold(move || meanwhile(&erp));
+        follow(&world).await;
+        assert_eq!(world.platform.rows(CUSTOMERS), ["a=x"], "it is not what it was");
+        follow(&world).await;
+        assert_eq!(world.platform.rows(CUSTOMERS), expected);
+        assert_eq!(world.position(CUSTOMERS, ERP).await, "3");
+        assert_eq!(world.failed().await, Vec::<String>::new());
+    }
+}
+
+async fn a_refused_key_goes_over_with_whatever_comes_of_its_row(databases: &Databases) {
+    // What comes behind the refusal, whether it is brought over by a retry, and what is left of it.
+    let cases: [(fn(&FakeSide), bool, &[&str]); 5] = [
+        (|_| {}, true, &["b=x"]),
+        (|erp| erp.write(CUSTOMERS, "b", "y"), false, &["b=y"]),
+        (|erp| erp.rename(CUSTOMERS, "b", "a"), false, &["a=x"]),
+        (|erp| erp.remove(CUSTOMERS, "b"), false, &[]),
+        (|erp| erp.remove(CUSTOMERS, "b"), true, &[]),
+    ];
+    for (later, by_retry, expected) in cases {
+        let world = World::new(databases).await;
+        world.erp.write(CUSTOMERS, "a", "x");
+        follow(&world).await;
+        world.platform.refuse(&["b"]);
+        world.erp.rename(CUSTOMERS, "a", "b");
+        follow(&world).await;
+        // Refused again, it is still the first key that the other side knows.
+        world.erp.write(CUSTOMERS, "b", "x");
+        follow(&world).await;
+        assert_eq!(world.failed().await, ["b Application None 2"]);
+        world.platform.refuse(&[]);
+        later(&world.erp);
+        if by_retry {
+            retry(&world, 1).await;
+        } else {
+            follow(&world).await;
+        }
+        assert_eq!(world.platform.rows(CUSTOMERS), expected);
+        let failed = world.failed().await;
+        assert!(failed.len() == 1 && failed[0].contains("Completed"), "{failed:?}");
+    }
+}
+
+async fn a_refused_key_of_a_queue_goes_over_with_a_retry(databases: &Databases) {
+    let world = World::new(databases).await;
+    world.erp.write(CUSTOMERS, "a", "x");
+    follow(&world).await;
+    world.platform.refuse(&["b", "c"]);
+    world.erp.rename(CUSTOMERS, "a", "b");
+    world.erp.write(CUSTOMERS, "b", "y");
+    world.erp.rename(CUSTOMERS, "b", "c");
+    look(&world, MapState::Resuming).await.unwrap();
+    assert_eq!(world.platform.rows(CUSTOMERS), ["a=x"]);
+    world.platform.refuse(&[]);
+    retry(&world, 3).await;
+    assert_eq!(world.platform.rows(CUSTOMERS), ["c=y"]);
 }
 
 async fn a_queue_is_replayed_change_by_change(databases: &Databases) {
@@ -196,13 +281,7 @@ async fn in_a_replay_later_changes_of_a_refused_row_wait_behind_it(databases: &D
     let waiting = ["a Application None 1", "a Application None 0", "a Application None 0"];
     assert_eq!(world.failed().await, waiting);
     world.platform.refuse(&[]);
-    let choice = failures::Choice { map: CUSTOMERS.to_owned(), ..Default::default() };
-    let mut transaction = world.core.store.begin().await.unwrap();
-    let asked = failures::ask(&mut transaction, &choice).await.unwrap();
-    transaction.commit().await.unwrap();
-    assert_eq!((asked.queued, asked.skipped), (3, 0));
-    let maps = [world.map(CUSTOMERS, MapState::Running)];
-    while retries::round(&world.core, &maps).await.unwrap() {}
+    retry(&world, 3).await;
     assert_eq!(world.platform.rows(CUSTOMERS), ["a=3", "b=2"]);
     let states: Vec<_> = world.failed().await;
     assert!(states.iter().all(|it| it.contains("Completed")), "{states:?}");
