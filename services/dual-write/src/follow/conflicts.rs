@@ -11,8 +11,7 @@ use proto::query::v1 as wire;
 use sqlx::PgConnection;
 
 use super::change::{FieldNames, RowIdentity};
-use super::failures::{self, Failed};
-
+use super::failures::{self, Failed, Losses};
 use super::refusal;
 use crate::alerts;
 use crate::core::Core;
@@ -55,15 +54,11 @@ pub(super) async fn collect(core: &Core, side: Side) -> Result<(), Error> {
         let conflicts = answer.map_err(|it| Error::of_side(side, it))?.into_inner().conflicts;
         let Some(last) = conflicts.iter().map(|it| it.id).max() else { return Ok(()) };
         let records = records(core, side, &conflicts).await?;
-        let mut failed = Vec::with_capacity(conflicts.len());
-        for conflict in conflicts {
-            let Some(lost) = self::failed(core, side, conflict, &records) else { continue };
-            // What a replay met its end meets again.
-            let is_same = |it: &Failed| it.row == lost.row && it.change.after == lost.change.after;
-            if !failed.iter().any(is_same) && !failures::has_lost(&mut transaction, &lost).await? {
-                failed.push(lost);
-            }
-        }
+        let lost = conflicts.into_iter();
+        let lost = lost.filter_map(|it| self::failed(core, side, it, &records));
+        let mut failed: Vec<Failed> = lost.collect();
+        let mut losses = Losses::load(&mut transaction, &failed).await?;
+        failed.retain(|it| !losses.has(it));
         failures::store_all(&mut transaction, &failed).await?;
         sqlx::query("UPDATE conflict_progress SET after_id = $2 WHERE side = $1")
             .bind(i16::try_from(side as i32).unwrap_or_default())

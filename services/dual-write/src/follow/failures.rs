@@ -1,6 +1,7 @@
 //! Changes that failed, and those that wait behind them (spec DW-41, DW-60).
 
 mod listing;
+mod losses;
 mod retry;
 
 use std::collections::HashMap;
@@ -16,6 +17,7 @@ use sqlx::{FromRow, PgConnection, Row as _};
 use super::change::RowIdentity;
 use crate::error::Error;
 pub(crate) use listing::{Choice, get, id_of, list, of_record};
+pub(crate) use losses::Losses;
 pub(crate) use retry::{ask, dismiss, failed, next, over, waiting};
 
 /// Completed ones are kept for so long.
@@ -57,38 +59,6 @@ pub(crate) async fn store(
         return again(connection, open, failed).await;
     }
     store_all(connection, std::slice::from_ref(failed)).await
-}
-
-/// Whether one of the last open conflicts has lost the same values of the row. Both sides may have met it, each in its
-/// own words; who asks is the only one to store conflicts until the transaction ends.
-pub(crate) async fn has_lost(connection: &mut PgConnection, lost: &Failed) -> Result<bool, Error> {
-    sqlx::query("SELECT pg_advisory_xact_lock(hashtext('dual_write'), hashtext('conflicts'))")
-        .execute(&mut *connection)
-        .await?;
-    let known: Vec<Vec<u8>> = sqlx::query_scalar(
-        "SELECT change FROM failed_change
-         WHERE map = $1 AND side = $2 AND kind = 10 AND retry_state <> 3
-         ORDER BY id DESC LIMIT 100",
-    )
-    .bind(&lost.row.map)
-    .bind(number(lost.side as i32))
-    .fetch_all(connection)
-    .await?;
-    let known = known.iter().filter_map(|it| pb::PendingChange::decode(it.as_slice()).ok());
-    Ok(known.into_iter().any(|it| is_same_loss(&it, &lost.change)))
-}
-
-fn is_same_loss(one: &pb::PendingChange, other: &pb::PendingChange) -> bool {
-    let values = |of: &[wire::FieldValue]| -> Vec<Option<wire::Value>> {
-        of.iter().map(|it| it.value.clone()).collect()
-    };
-    let (Some(own), Some(its)) = (&one.record, &other.record) else { return false };
-    let is_row = own.record_id == its.record_id && one.after == other.after;
-    let has_key = !own.key.is_empty() && own.company == its.company;
-    is_row
-        || has_key
-            && values(&own.key) == values(&its.key)
-            && values(&one.after) == values(&other.after)
 }
 
 /// Stores changes each of which waits for itself.

@@ -2,10 +2,14 @@
 
 mod fake;
 
-use proto::dual_write::v1::{FindingKind, MapState};
+use proto::dual_write::v1::{
+    FailedChangeOrigin, FindingKind, MapState, PendingChange, Record, Side, SyncErrorKind,
+};
 use proto::query::v1 as wire;
 
+use super::change::RowIdentity;
 use super::deliver::Stop;
+use super::failures::{Failed, Losses};
 use super::look::{CaughtUp, Follower};
 use super::{change, conflicts, explain, failures, queue, queued, retries};
 use crate::cases::{Databases, cases};
@@ -33,6 +37,7 @@ cases! { migrated =>
     who_dies_while_replaying_repeats_no_older_state,
     a_queue_that_is_skipped_is_kept_or_counted,
     a_conflict_is_told_once,
+    a_page_of_conflicts_that_both_sides_met_is_told_once,
     a_log_that_no_longer_tells_is_not_passed_over_in_silence,
     a_map_that_has_changed_meanwhile_is_left_alone,
     a_map_runs_when_both_sides_have_caught_up,
@@ -385,6 +390,54 @@ async fn a_conflict_is_told_once(databases: &Databases) {
     }
     conflicts::collect(&world.core, PLATFORM).await.unwrap();
     assert_eq!(world.failed().await, [" Conflict None 1", " Conflict None 1"]);
+}
+
+/// Of the platform's row with this key, in the words of one side.
+fn lost(words: Side, account: &str, value: &str) -> Failed {
+    let (key, column) = if words == ERP { ("Account", "Name") } else { ("accountnumber", "name") };
+    let field = |field: &str, value: &str| wire::FieldValue {
+        field: field.to_owned(),
+        value: Some(crate::map::value::text(value)),
+    };
+    let record_id = format!("{words:?} {account}").into_bytes();
+    let row = RowIdentity {
+        map: CUSTOMERS.to_owned(),
+        record_id: record_id.clone(),
+        key_digest: Vec::new(),
+    };
+    let record = Record {
+        side: words.into(),
+        record_id: record_id.into(),
+        key: vec![field(key, account)],
+        company: "USMF".to_owned(),
+        ..Default::default()
+    };
+    let change = PendingChange {
+        record: Some(record),
+        after: vec![field(column, value)],
+        ..Default::default()
+    };
+    let error = super::refusal::own_error(SyncErrorKind::Conflict, "");
+    let (side, origin, winner) = (PLATFORM, FailedChangeOrigin::Asynchronous, Vec::new());
+    Failed { row, side, change, error, origin, winner }
+}
+
+async fn a_page_of_conflicts_that_both_sides_met_is_told_once(databases: &Databases) {
+    let world = World::new(databases).await;
+    let page = |words| (0..600).map(|it| lost(words, &format!("c{it}"), "x")).collect::<Vec<_>>();
+    let mut transaction = world.core.store.begin().await.unwrap();
+    failures::store_all(&mut transaction, &page(ERP)).await.unwrap();
+    let of_platform = page(PLATFORM);
+    let mut losses = Losses::load(&mut transaction, &of_platform).await.unwrap();
+    assert!(of_platform.iter().all(|it| losses.has(it)), "the ERP told them");
+    for other in [
+        lost(PLATFORM, "c0", "y"),
+        lost(PLATFORM, "another", "x"),
+        Failed { side: ERP, ..lost(PLATFORM, "c0", "x") },
+    ] {
+        assert!(!losses.has(&other));
+        assert!(losses.has(&other), "of one page it is told once");
+    }
 }
 
 async fn a_log_that_no_longer_tells_is_not_passed_over_in_silence(databases: &Databases) {
