@@ -67,7 +67,7 @@ impl Server {
         let transactions = TransactionServiceServer::new(self.clone());
         server
             .with(rows.max_decoding_message_size(MAX_MESSAGE_BYTES))
-            .with(transactions.max_decoding_message_size(MAX_MESSAGE_BYTES))
+            .with(transactions.max_decoding_message_size(rpc::LARGEST_MESSAGE_BYTES))
     }
 
     fn domain(&self) -> &'static str {

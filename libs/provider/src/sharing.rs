@@ -191,7 +191,7 @@ pub(crate) async fn take(session: &mut Session<'_>, step: Step) -> Result<Taken,
     Ok(match step {
         Step::Share(share, after) => {
             let (rows, last) = share::share(session, &share.link, after).await?;
-            Taken::Shared(pb::Shared { rows }, last)
+            Taken::Shared(pb::Shared { rows, more: false }, last)
         }
         Step::Hold(hold) => {
             session.patience = session.patience.min(HOLD_PATIENCE);

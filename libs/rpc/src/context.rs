@@ -91,7 +91,7 @@ fn as_itself(service: &str) -> Caller {
 }
 
 pub(crate) fn default_deadline() -> Instant {
-    Instant::now() + crate::server::MAX_DEADLINE
+    Instant::now() + crate::server::DEFAULT_DEADLINE
 }
 
 fn no_caller() -> Status {

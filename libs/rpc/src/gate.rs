@@ -16,7 +16,7 @@ use crate::assertion::{AssertionVerifier, CALLER_HEADER, InvalidAssertion};
 use crate::caller::Caller;
 use crate::context::Deadline;
 use crate::listener::Peer;
-use crate::server::MAX_DEADLINE;
+use crate::server::{DEFAULT_DEADLINE, MAX_DEADLINE};
 use crate::status::{ErrorReason, status};
 use crate::trusted_services::TrustedServices;
 use crate::{permitted, trace};
@@ -83,7 +83,7 @@ pub(crate) async fn admit(
 impl Gate {
     async fn check(&self, request: &mut Request) -> Result<(), Status> {
         let timeout = timeout(request.headers());
-        let deadline = Instant::now() + timeout.unwrap_or(MAX_DEADLINE).min(MAX_DEADLINE);
+        let deadline = Instant::now() + timeout.unwrap_or(DEFAULT_DEADLINE).min(MAX_DEADLINE);
         request.extensions_mut().insert(Deadline(deadline));
         match self {
             Self::Everybody => {

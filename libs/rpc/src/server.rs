@@ -19,8 +19,10 @@ use crate::listener::Listener;
 use crate::trusted_services::TrustedServices;
 use crate::watches;
 
-/// The longest that any call may take; callers may ask for less.
-pub(crate) const MAX_DEADLINE: Duration = Duration::from_secs(120);
+/// How long a call may take whose caller does not say.
+pub(crate) const DEFAULT_DEADLINE: Duration = Duration::from_secs(120);
+/// The longest that any call may take: a save that waits for its other side, five minutes, and what comes before.
+pub(crate) const MAX_DEADLINE: Duration = Duration::from_secs(360);
 
 /// Builds the routes of one server. Every call but health and reflection must come from a service
 /// of the environment that may make it; a user's assertion, when there is one, is verified before the

@@ -19,7 +19,7 @@ pub struct Config {
     /// Most rows of one live transaction (1,000; spec DW-15).
     #[serde(default = "Config::default_transaction_rows")]
     pub transaction_rows: usize,
-    /// Most bytes of one (116.85 MB).
+    /// Most bytes of one (116.85 MB). Above 256 MiB the gateway refuses by itself.
     #[serde(default = "Config::default_transaction_bytes")]
     pub transaction_bytes: usize,
     /// How alerts are mailed; absent: they are not.

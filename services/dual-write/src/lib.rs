@@ -93,11 +93,8 @@ impl DualWrite {
         let maps = maps
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_MESSAGE_BYTES);
-        // What is too much is refused with its size, which has to arrive.
         let live = LiveSyncServiceServer::new(grpc::LiveSync::new(core()))
-            .max_decoding_message_size(
-                self.core.config.transaction_bytes.max(MAX_MESSAGE_BYTES) * 2,
-            );
+            .max_decoding_message_size(rpc::LARGEST_MESSAGE_BYTES);
         let server = server
             .with(AlertServiceServer::new(grpc::Alerts::new(core())))
             .with(ReconciliationServiceServer::new(grpc::Reconciliations::new(core())))

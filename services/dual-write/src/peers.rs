@@ -87,7 +87,7 @@ impl SideClient {
         let transactions = TransactionServiceClient::new(channel.clone());
         Self {
             sharing: sharing.max_decoding_message_size(MAX_MESSAGE_BYTES),
-            transactions: transactions.max_decoding_message_size(MAX_MESSAGE_BYTES),
+            transactions: transactions.max_decoding_message_size(rpc::LARGEST_MESSAGE_BYTES),
         }
     }
 
@@ -135,18 +135,23 @@ impl SideTransaction {
         }
     }
 
-    /// Writes rows; one answer for each.
+    /// Writes rows, in as many messages as they need; one answer for each.
     pub(crate) async fn apply(
         &mut self,
         rows: Vec<pb::ApplyRow>,
         origin: &str,
     ) -> Result<Vec<pb::AppliedRow>, Status> {
-        let sent = rows.len();
-        let apply = pb::Apply { rows, origin: origin.to_owned(), ..Default::default() };
-        match self.ask(Step::Apply(apply)).await? {
-            Answer::Applied(it) if it.rows.len() == sent => Ok(it.rows),
-            _ => Err(unexpected()),
+        let mut applied = Vec::with_capacity(rows.len());
+        for rows in rpc::parts(rows) {
+            let sent = rows.len();
+            let apply = pb::Apply { rows, origin: origin.to_owned(), ..Default::default() };
+            let answer = self.ask(Step::Apply(apply)).await;
+            match answer.map_err(|it| rpc::counted_from(applied.len(), it))? {
+                Answer::Applied(it) if it.rows.len() == sent => applied.extend(it.rows),
+                _ => return Err(unexpected()),
+            }
         }
+        Ok(applied)
     }
 
     /// Makes what was applied durable and seen.

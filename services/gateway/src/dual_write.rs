@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use futures::stream;
 use proto::dual_write::v1 as pb;
 use proto::dual_write::v1::live_sync_service_client::LiveSyncServiceClient;
 use proto::query::v1::{ApplyRow, SharedRow};
@@ -17,15 +18,13 @@ use rpc::Channel;
 use tokio::sync::watch;
 use tonic::{Request, Status, Streaming};
 
-pub(crate) use self::captures::{Captures, side};
+pub(crate) use self::captures::{Captures, LONGEST_WAIT, side};
 use crate::providers::{Store, within};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// After its start a gateway waits this long to hear what is shared.
 const FIRST_ANSWER: Duration = Duration::from_secs(2);
-/// A transaction's images may be larger than gRPC's default limit.
-const MAX_MESSAGE: usize = 128 << 20;
 
 /// The way to dual-write, where there is one.
 #[derive(Debug)]
@@ -38,7 +37,9 @@ pub(crate) struct DualWrite {
 
 impl DualWrite {
     pub(crate) fn new(channel: Option<Channel>) -> Self {
-        let client = |it| LiveSyncServiceClient::new(it).max_decoding_message_size(MAX_MESSAGE);
+        let client = |it| {
+            LiveSyncServiceClient::new(it).max_decoding_message_size(rpc::LARGEST_MESSAGE_BYTES)
+        };
         Self {
             heard: watch::Sender::new(channel.is_none()),
             client: channel.map(client),
@@ -64,10 +65,19 @@ impl DualWrite {
         rows: Vec<SharedRow>,
         deadline: Instant,
     ) -> Result<Vec<ApplyRow>, Status> {
-        let request = pb::TranslateChangesRequest { source: side(source).into(), rows };
+        let source = side(source).into();
+        let requests = rpc::parts(rows);
+        let requests = requests.map(move |rows| pb::TranslateChangesRequest { source, rows });
         let mut client = self.client()?;
-        let answer = client.translate_changes(until(request, deadline));
-        Ok(within(deadline, answer).await?.into_inner().rows)
+        let answers = client.translate_changes(until(stream::iter(requests), deadline));
+        let translated = async {
+            let (mut answers, mut rows) = (answers.await?.into_inner(), Vec::new());
+            while let Some(answer) = answers.message().await? {
+                rows.extend(answer.rows);
+            }
+            Ok(rows)
+        };
+        within(deadline, translated).await
     }
 
     /// Whether the whole is to be run again.

@@ -15,6 +15,7 @@
 
 mod callers;
 mod companies;
+mod deadline;
 mod dual_write;
 mod entry_point;
 mod error;
@@ -66,7 +67,7 @@ pub struct Config {
     pub resource_id: String,
     /// Signs page tokens. Replicas must share it.
     pub page_token_secret: Vec<u8>,
-    /// The longest that a request may take.
+    /// The longest that a request may take, beside what maps let a save wait for the other side.
     pub request_timeout: Duration,
     /// Rows that a join across the line passes from one side to the other at most.
     pub join_rows: usize,

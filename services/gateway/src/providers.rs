@@ -15,8 +15,6 @@ use crate::metadata::Source;
 
 /// A batch of rows may be larger than gRPC's default limit.
 const MAX_MESSAGE: usize = 64 << 20;
-/// And what a transaction changed larger than dual-write takes, which says so.
-const MAX_IMAGES: usize = 256 << 20;
 
 type Client = DataProviderServiceClient<Channel>;
 
@@ -71,7 +69,8 @@ impl Providers {
         let client =
             |channel: &Channel| Client::new(channel.clone()).max_decoding_message_size(MAX_MESSAGE);
         let transactions = |channel: &Channel| {
-            TransactionServiceClient::new(channel.clone()).max_decoding_message_size(MAX_IMAGES)
+            TransactionServiceClient::new(channel.clone())
+                .max_decoding_message_size(rpc::LARGEST_MESSAGE_BYTES)
         };
         Self {
             organization_transactions: transactions(&clients.organization),

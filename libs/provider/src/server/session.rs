@@ -1,6 +1,7 @@
 //! One transaction, as long as its stream. Whatever ends the stream before its last step drops the
 //! transaction, which then was never there: an error, a deadline, a client that went away.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use commit::{TransactionId, idempotency};
@@ -37,6 +38,8 @@ struct Session {
     peer: Peer,
     requests: Streaming<pb::TransactRequest>,
     state: State,
+    /// Of what was shared, in the parts in which it is told.
+    untold: VecDeque<Vec<pb::SharedRow>>,
 }
 
 enum State {
@@ -56,14 +59,15 @@ struct Open {
     enlisted: Option<TransactionId>,
 }
 
-/// Answers each message by one. The stream is the one that works: dropping it drops the transaction.
+/// Answers each message, as the contract says. The stream is the one that works: dropping it drops the transaction.
 pub(super) fn answers(
     server: Server,
     context: CallContext,
     peer: Peer,
     requests: Streaming<pb::TransactRequest>,
 ) -> Answers {
-    let session = Session { server, context, peer, requests, state: State::New };
+    let (state, untold) = (State::New, VecDeque::new());
+    let session = Session { server, context, peer, requests, state, untold };
     stream::try_unfold(session, Session::next).boxed()
 }
 
@@ -73,6 +77,10 @@ impl Session {
     async fn next(mut self) -> Result<Option<(pb::TransactResponse, Self)>, Status> {
         if matches!(self.state, State::Ended) {
             return Ok(None);
+        }
+        if !self.untold.is_empty() {
+            let answer = Some(Answer::Shared(self.next_part()));
+            return Ok(Some((pb::TransactResponse { answer }, self)));
         }
         let Some(request) = self.receive().await? else { return Ok(None) };
         let (server, context) = (self.server.clone(), self.context.clone());
@@ -163,13 +171,20 @@ impl Session {
         match taken {
             Ok(answer) => {
                 self.state = State::Open(open);
-                Ok(answer)
+                let Answer::Shared(shared) = answer else { return Ok(answer) };
+                self.untold = rpc::parts(shared.rows).collect();
+                Ok(Answer::Shared(self.next_part()))
             }
             Err(refused) => {
                 open.transaction.rollback().await;
                 Err(refused)
             }
         }
+    }
+
+    fn next_part(&mut self) -> pb::Shared {
+        let rows = self.untold.pop_front().unwrap_or_default();
+        pb::Shared { rows, more: !self.untold.is_empty() }
     }
 
     async fn begin(&mut self, begin: pb::Begin) -> Result<pb::Begun, Status> {

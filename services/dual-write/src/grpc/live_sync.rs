@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use futures::StreamExt as _;
-use futures::stream::BoxStream;
+use futures::stream::{self, BoxStream};
 use proto::dual_write::v1 as pb;
+use proto::dual_write::v1::Side;
 use proto::dual_write::v1::live_sync_service_server::LiveSyncService;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
 use crate::alerts::{self, Failure};
 use crate::core::Core;
@@ -27,6 +28,7 @@ impl LiveSync {
 #[tonic::async_trait]
 impl LiveSyncService for LiveSync {
     type WatchCapturesStream = BoxStream<'static, Result<pb::WatchCapturesResponse, Status>>;
+    type TranslateChangesStream = BoxStream<'static, Result<pb::TranslateChangesResponse, Status>>;
 
     async fn watch_captures(
         &self,
@@ -38,11 +40,18 @@ impl LiveSyncService for LiveSync {
 
     async fn translate_changes(
         &self,
-        request: Request<pb::TranslateChangesRequest>,
-    ) -> Result<Response<pb::TranslateChangesResponse>, Status> {
-        let request = request.into_inner();
-        let rows = live::translate(&self.core, request.source(), &request.rows)?;
-        Ok(Response::new(pb::TranslateChangesResponse { rows }))
+        request: Request<Streaming<pb::TranslateChangesRequest>>,
+    ) -> Result<Response<Self::TranslateChangesStream>, Status> {
+        let mut requests = request.into_inner();
+        let mut changes = live::Changes::new(&self.core.config);
+        let mut source = Side::Unspecified;
+        while let Some(request) = requests.message().await? {
+            source = request.source();
+            changes.add(request.rows);
+        }
+        let rows = live::translate(&self.core, source, changes)?;
+        let answers = rpc::parts(rows).map(|rows| Ok(pb::TranslateChangesResponse { rows }));
+        Ok(Response::new(stream::iter(answers).boxed()))
     }
 
     async fn report_failure(

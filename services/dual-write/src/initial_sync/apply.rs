@@ -3,7 +3,6 @@
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use prost::Message as _;
 use proto::dual_write::v1::{self as pb, Side};
 use proto::query::v1::AppliedRow;
 use tonic::Status;
@@ -15,8 +14,6 @@ use crate::follow::refusal::sync_error;
 
 /// For one transaction.
 const DEADLINE: Duration = Duration::from_secs(120);
-/// What goes into one message, far below what servers take.
-const MOST_BYTES: usize = 2 << 20;
 
 /// A row that was written.
 #[derive(Clone, Debug)]
@@ -126,77 +123,10 @@ async fn transaction(
 ) -> Result<Vec<AppliedRow>, Status> {
     let origin = &work.run.name;
     let mut transaction = work.core.sides.of(target).begin(Instant::now() + DEADLINE).await?;
-    let mut written = Vec::with_capacity(rows.len());
-    let mut rest = rows;
-    while !rest.is_empty() {
-        let (message, behind) = rest.split_at(fitting(rest));
-        let sent = message.iter().map(|it| it.row.clone()).collect();
-        let answer = transaction.apply(sent, origin).await;
-        written.extend(answer.map_err(|it| shifted(it, written.len()))?);
-        rest = behind;
-    }
+    let sent = rows.iter().map(|it| it.row.clone()).collect();
+    let written = transaction.apply(sent, origin).await?;
     commit::step("initial-sync:applied");
     transaction.commit().await?;
     commit::step("initial-sync:committed");
     Ok(written)
-}
-
-/// How many rows go into one message; at least one.
-fn fitting(rows: &[Candidate]) -> usize {
-    let mut bytes = 0;
-    let fits = rows.iter().take_while(|it| {
-        bytes += it.row.encoded_len();
-        bytes <= MOST_BYTES
-    });
-    fits.count().max(1)
-}
-
-/// The side counts the rows of one message.
-fn shifted(status: Status, before: usize) -> Status {
-    use tonic_types::StatusExt as _;
-    if before == 0 {
-        return status;
-    }
-    let mut details = status.get_error_details();
-    if let Some(mut info) = details.error_info().cloned() {
-        let index = info.metadata.get("operation").and_then(|it| it.parse::<usize>().ok());
-        if let Some(index) = index {
-            info.metadata.insert("operation".to_owned(), (index + before).to_string());
-        }
-        details.set_error_info(info.reason, info.domain, info.metadata);
-    }
-    Status::with_error_details(status.code(), status.message(), details)
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::HashMap;
-
-    use proto::query::v1::Image;
-    use tonic::Code;
-    use tonic_types::{ErrorDetails, StatusExt as _};
-
-    use super::*;
-
-    fn candidate(bytes: usize) -> Candidate {
-        let row = proto::query::v1::ApplyRow { map: "x".repeat(bytes), ..Default::default() };
-        Candidate { image: Image::default(), row, creates: true }
-    }
-
-    #[test]
-    fn messages_are_bounded() {
-        let small: Vec<Candidate> = (0..10).map(|_| candidate(100)).collect();
-        assert_eq!(fitting(&small), 10);
-        let half: Vec<Candidate> = (0..10).map(|_| candidate(MOST_BYTES / 2 - 10)).collect();
-        assert_eq!(fitting(&half), 2);
-        assert_eq!(fitting(&[candidate(MOST_BYTES * 2)]), 1);
-    }
-
-    #[test]
-    fn a_refused_row_is_found_behind_other_messages() {
-        let metadata = HashMap::from([("operation".to_owned(), "3".to_owned())]);
-        let details = ErrorDetails::with_error_info("INVALID_VALUE", "tombolo.query", metadata);
-        let status = Status::with_error_details(Code::InvalidArgument, "no", details);
-        assert_eq!(verdict(&shifted(status, 40)), Verdict::Refused(Some(43)));
-    }
 }

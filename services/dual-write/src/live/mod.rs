@@ -7,4 +7,4 @@ mod captures;
 mod translate;
 
 pub(crate) use captures::watch;
-pub(crate) use translate::translate;
+pub(crate) use translate::{Changes, translate};

@@ -7,12 +7,23 @@ use prost::Message as _;
 use proto::dual_write::v1::Side;
 use proto::query::v1::{ApplyKind, ApplyRow, SharedRow};
 
+use crate::config::Config;
 use crate::core::Core;
 use crate::error::Error;
 use crate::map::depend::in_order;
 use crate::map::{CompiledMap, Owner, TranslateContext, TranslateError};
 use crate::maps::ActiveMap;
 use crate::peers::other;
+
+/// What a side has changed, as it comes. Of more than is allowed only the size is kept.
+#[derive(Debug)]
+pub(crate) struct Changes {
+    kept: Vec<SharedRow>,
+    rows: usize,
+    bytes: usize,
+    most_rows: usize,
+    most_bytes: usize,
+}
 
 /// For the side that was not written, in order: parents before children, and what is gone last, children first
 /// (spec DW-16).
@@ -24,17 +35,17 @@ use crate::peers::other;
 pub(crate) fn translate(
     core: &Core,
     source: Side,
-    rows: &[SharedRow],
+    changes: Changes,
 ) -> Result<Vec<ApplyRow>, Error> {
-    check_size(rows, core.config.transaction_rows, core.config.transaction_bytes)?;
+    let rows = changes.rows()?;
     let mut maps: HashMap<&str, Shared> = HashMap::new();
-    for row in rows {
+    for row in &rows {
         if !maps.contains_key(row.map.as_str()) {
             maps.insert(&row.map, Shared::of(core, source, &row.map)?);
         }
     }
     let mut translated = Vec::with_capacity(rows.len());
-    for row in rows {
+    for row in &rows {
         let Some(map) = maps.get(row.map.as_str()) else { continue };
         translated.extend(map.translate(source, row)?);
     }
@@ -99,24 +110,41 @@ impl Shared {
     }
 }
 
-fn check_size(rows: &[SharedRow], most_rows: usize, most_bytes: usize) -> Result<(), Error> {
-    if rows.len() > most_rows {
-        let (allowed, actual) = (most_rows, rows.len());
-        let message = format!(
-            "the transaction changes {actual} records that are kept on both sides, and {allowed} \
-             is the most; split the transaction"
-        );
-        return Err(Error::Limit { limit: "rows", allowed, actual, message });
+// === impl Changes ===
+
+impl Changes {
+    pub(crate) fn new(config: &Config) -> Self {
+        let (most_rows, most_bytes) = (config.transaction_rows, config.transaction_bytes);
+        Self { kept: Vec::new(), rows: 0, bytes: 0, most_rows, most_bytes }
     }
-    let actual: usize = rows.iter().map(prost::Message::encoded_len).sum();
-    if actual > most_bytes {
-        let message = format!(
-            "the transaction changes {actual} bytes that are kept on both sides, and {most_bytes} \
-             is the most; split the transaction"
-        );
-        return Err(Error::Limit { limit: "bytes", allowed: most_bytes, actual, message });
+
+    pub(crate) fn add(&mut self, rows: Vec<SharedRow>) {
+        self.rows = self.rows.saturating_add(rows.len());
+        let bytes: usize = rows.iter().map(prost::Message::encoded_len).sum();
+        self.bytes = self.bytes.saturating_add(bytes);
+        match self.rows > self.most_rows || self.bytes > self.most_bytes {
+            true => self.kept.clear(),
+            false => self.kept.extend(rows),
+        }
     }
-    Ok(())
+
+    /// Unless they are too many.
+    fn rows(self) -> Result<Vec<SharedRow>, Error> {
+        let of = |limit, allowed: usize, actual: usize, what: &str| {
+            let message = format!(
+                "the transaction changes {actual} {what} that are kept on both sides, and {allowed} \
+                 is the most; split the transaction"
+            );
+            Err(Error::Limit { limit, allowed, actual, message })
+        };
+        if self.rows > self.most_rows {
+            return of("rows", self.most_rows, self.rows, "records");
+        }
+        if self.bytes > self.most_bytes {
+            return of("bytes", self.most_bytes, self.bytes, "bytes");
+        }
+        Ok(self.kept)
+    }
 }
 
 /// Where each map comes in the order of all.
@@ -213,12 +241,23 @@ mod tests {
     #[test]
     fn too_much_is_refused_by_what_it_is_too_much_of() {
         let image = Some(Image { company: "x".repeat(100), ..Image::default() });
-        let rows = vec![SharedRow { image, ..SharedRow::default() }; 3];
-        let limit = |rows_allowed, bytes| match check_size(&rows, rows_allowed, bytes) {
-            Ok(()) => "",
-            Err(Error::Limit { limit, .. }) => limit,
-            Err(other) => panic!("{other}"),
+        let row = SharedRow { image, ..SharedRow::default() };
+        let limit = |transaction_rows, transaction_bytes| {
+            let config =
+                Config { transaction_rows, transaction_bytes, ..Config::new(String::new()) };
+            let mut changes = Changes::new(&config);
+            for rows in [1, 2, 1] {
+                changes.add(vec![row.clone(); rows]);
+            }
+            match changes.rows() {
+                Ok(rows) => ("", rows.len()),
+                Err(Error::Limit { limit, actual, .. }) => (limit, actual),
+                Err(other) => panic!("{other}"),
+            }
         };
-        assert_eq!([limit(3, 400), limit(2, 400), limit(3, 300)], ["", "rows", "bytes"]);
+        let bytes = 4 * row.encoded_len();
+        assert_eq!(limit(4, bytes), ("", 4));
+        assert_eq!(limit(3, bytes), ("rows", 4));
+        assert_eq!(limit(4, bytes - 1), ("bytes", bytes));
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures::stream;
 use proto::dual_write::v1 as pb;
 use proto::dual_write::v1::Side;
 use proto::dual_write::v1::live_sync_service_client::LiveSyncServiceClient;
@@ -19,6 +20,7 @@ cases! { async |_| () =>
     dw_10_running_maps_are_shared_from_both_sides_until_they_pause,
     dw_16_what_is_shared_is_told_in_the_other_side_s_words_and_order,
     what_was_said_of_another_state_is_void,
+    dw_15_what_is_larger_than_a_message_is_taken_in_several,
     dw_15_too_many_rows_are_refused,
     dw_42_a_side_that_is_away_pauses_the_maps_that_would_rather_queue,
 }
@@ -75,8 +77,14 @@ async fn translate(
     rows: Vec<wire::SharedRow>,
 ) -> Result<Vec<wire::ApplyRow>, tonic::Status> {
     let source = Side::FinanceAndOperations.into();
-    let request = pb::TranslateChangesRequest { source, rows };
-    Ok(client(running).translate_changes(request).await?.into_inner().rows)
+    let requests = rpc::parts(rows);
+    let requests = requests.map(move |rows| pb::TranslateChangesRequest { source, rows });
+    let answers = client(running).translate_changes(stream::iter(requests)).await?;
+    let (mut answers, mut translated) = (answers.into_inner(), Vec::new());
+    while let Some(answer) = answers.message().await? {
+        translated.extend(answer.rows);
+    }
+    Ok(translated)
 }
 
 fn key(row: &wire::ApplyRow) -> Vec<(&str, &Content)> {
@@ -140,6 +148,17 @@ async fn what_was_said_of_another_state_is_void(databases: &Databases) {
     assert_eq!(reason(translate(&running, vec![unknown]).await), ErrorReason::WriteConflict);
     world.pause(&running, &[UNITS]).await.unwrap();
     assert_eq!(reason(translate(&running, vec![row]).await), ErrorReason::WriteConflict);
+}
+
+async fn dw_15_what_is_larger_than_a_message_is_taken_in_several(databases: &Databases) {
+    let world = World::new(databases).await;
+    let running = world.linked().await;
+    world.go_live(&running, &[UNITS]).await.unwrap();
+    let mut row = unit(&world, wire::SharedKind::Changed, "g");
+    // The map has no companies: this is nothing but large.
+    row.image.as_mut().unwrap().company = "x".repeat(1 << 20);
+    let translated = translate(&running, vec![row; 40]).await.unwrap();
+    assert_eq!(translated.len(), 40);
 }
 
 async fn dw_15_too_many_rows_are_refused(databases: &Databases) {

@@ -8,8 +8,10 @@ use proto::dual_write::v1::Side;
 
 use crate::providers::Store;
 
-/// No save waits longer for the other side, whatever maps say (spec dual-write-and-events A4).
-const LONGEST_WAIT: Duration = Duration::from_secs(120);
+/// How long a save waits for the other side where its maps do not say (spec dual-write-and-events A4).
+const WAIT: Duration = Duration::from_secs(120);
+/// None waits longer, whatever they say.
+pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(300);
 
 /// All that is shared, of one moment.
 #[derive(Debug, Default)]
@@ -59,11 +61,15 @@ impl Captures {
         named.filter(|it| !it.is_empty()).unwrap_or(map)
     }
 
-    /// Longest that a save which these maps share waits for the other side.
+    /// Longest that a save which these maps share waits for the other side: as long as each of them lets it.
     pub(crate) fn patience<'a>(&self, maps: impl Iterator<Item = &'a String>) -> Duration {
-        let limits = maps.filter_map(|it| self.either(it)).map(|it| it.peer_timeout_milliseconds);
-        let limits = limits.filter_map(|it| u64::try_from(it).ok()).filter(|it| *it > 0);
-        limits.map(Duration::from_millis).fold(LONGEST_WAIT, Duration::min)
+        maps.filter_map(|it| self.either(it)).map(wait).min().unwrap_or(WAIT)
+    }
+
+    /// Longest that any save waits for the other side.
+    pub(crate) fn longest_patience(&self) -> Duration {
+        let all = self.erp.by_map.values().chain(self.organization.by_map.values());
+        all.map(wait).max().unwrap_or_default()
     }
 
     /// All of these maps would rather queue than refuse.
@@ -88,6 +94,14 @@ impl Captures {
             Store::Erp => &mut self.erp,
             Store::Organization => &mut self.organization,
         }
+    }
+}
+
+fn wait(capture: &pb::Capture) -> Duration {
+    let milliseconds = u64::try_from(capture.peer_timeout_milliseconds).unwrap_or_default();
+    match milliseconds {
+        0 => WAIT,
+        milliseconds => Duration::from_millis(milliseconds).min(LONGEST_WAIT),
     }
 }
 

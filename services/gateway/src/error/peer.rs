@@ -60,6 +60,14 @@ impl PeerProblem {
     }
 }
 
+impl GatewayError {
+    /// A transaction changed more of shared rows than anybody would take.
+    pub(crate) fn too_large_to_share(source: Store, status: &Status) -> Self {
+        let (map, erp_entity, correlation_id) = Default::default();
+        PeerRefusal { source, status, row: None, map, erp_entity, correlation_id }.error()
+    }
+}
+
 impl PeerRefusal<'_> {
     /// What the user is told.
     pub(crate) fn error(&self) -> GatewayError {

@@ -362,7 +362,7 @@ fn check_page(page: Option<&query_pb::Page>) -> Result<(), GatewayError> {
 fn ask(session: Arc<Session>, deadline: Instant) -> Ask {
     Ask {
         session,
-        deadline,
+        deadline: deadline.into(),
         root: String::new(),
         prefer: Preferences::default(),
         if_match: None,

@@ -10,9 +10,9 @@ use tonic_types::StatusExt as _;
 use super::changes;
 use super::handlers::{GrpcGateway, session};
 use crate::callers::Session;
+use crate::deadline::Deadline;
 use crate::error::GatewayError;
 use crate::metadata::Source;
-use crate::providers::Call;
 use crate::write::{self, Failed, Once, Outcome};
 
 const MAX_OPERATIONS: usize = 1_000;
@@ -98,7 +98,7 @@ async fn all(
     request: Request<Vec<pb::TransactionOperation>>,
     idempotency_key: &str,
 ) -> Result<Vec<(Operation, Outcome)>, Status> {
-    let deadline = gateway.deadline();
+    let deadline = Deadline::from(gateway.deadline());
     let session = session(&request)?;
     let snapshot = gateway.snapshot()?;
     let once = once(&session, idempotency_key, request.get_ref())?;
@@ -110,10 +110,11 @@ async fn all(
     let changes = changes::of(&snapshot, &operations);
     let changes = changes.map_err(|failed| of_operation(failed, operations.len()))?;
     let in_catalog = changes.steps.iter().any(|it| it.table.source == Source::Catalog);
-    let call = Call { session: &session, deadline };
-    let outcomes = write::execute(&gateway.core().ways, call, &snapshot, changes, once).await;
+    let who = (&*session, &deadline);
+    let outcomes = write::execute(&gateway.core().ways, who, &snapshot, changes, once).await;
     let outcomes = outcomes.map_err(|failed| of_operation(failed, operations.len()))?;
-    if in_catalog && let Err(status) = gateway.core().metadata.refresh_catalog(deadline).await {
+    if in_catalog && let Err(status) = gateway.core().metadata.refresh_catalog(deadline.at()).await
+    {
         tracing::warn!(error = %status, "the catalog changed but could not be read again");
     }
     Ok(operations.into_iter().zip(outcomes).collect())

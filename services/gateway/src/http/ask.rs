@@ -1,13 +1,13 @@
 //! What a request says besides its path and its query: who, where, until when, with which wishes.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use axum::http::header::{AUTHORIZATION, HOST};
 use axum::http::{HeaderMap, HeaderName, Uri, header};
 
 use super::prefer::Preferences;
 use crate::callers::Session;
+use crate::deadline::Deadline;
 use crate::error::GatewayError;
 use crate::providers::Call;
 
@@ -15,7 +15,7 @@ use crate::providers::Call;
 #[derive(Clone, Debug)]
 pub(crate) struct Ask {
     pub(crate) session: Arc<Session>,
-    pub(crate) deadline: Instant,
+    pub(crate) deadline: Deadline,
     /// `https://host/api/data/v9.2`, as the client sees it.
     pub(crate) root: String,
     pub(crate) prefer: Preferences,
@@ -30,7 +30,7 @@ impl Ask {
     pub(super) fn new(
         headers: &HeaderMap,
         session: Arc<Session>,
-        deadline: Instant,
+        deadline: Deadline,
         root: String,
         request_id: &str,
     ) -> Result<Self, GatewayError> {
@@ -59,7 +59,7 @@ impl Ask {
     }
 
     pub(crate) fn call(&self) -> Call<'_> {
-        Call { session: &self.session, deadline: self.deadline }
+        Call { session: &self.session, deadline: self.deadline.at() }
     }
 }
 

@@ -67,7 +67,7 @@ pub(super) async fn batch(
     if outer.extensions.get::<Within>().is_some() {
         return Err(BatchError::Nested.into());
     }
-    let body = collect(body, MAX_BODY, ask.deadline).await?;
+    let body = collect(body, MAX_BODY, ask.deadline.at()).await?;
     let body = body.ok_or(GatewayError::BodyTooLarge(MAX_BODY))?;
     let content_type = outer.headers.get(CONTENT_TYPE).and_then(|it| it.to_str().ok());
     let parts = parse_batch(content_type.unwrap_or_default(), &body)?;
@@ -113,7 +113,7 @@ impl Batch<'_> {
         let response = answer.unwrap_or_else(refused);
         let (head, body) = response.into_parts();
         let room = MAX_ANSWERS.saturating_sub(self.answers.len());
-        let error = match collect(body, room, self.ask.deadline).await {
+        let error = match collect(body, room, self.ask.deadline.at()).await {
             Ok(Some(body)) => return Part { head, body, request_id: self.ask.request_id.clone() },
             Ok(None) => GatewayError::InvalidQuery(format!(
                 "The answers of the batch are larger than {MAX_ANSWERS} bytes; ask for less, or one \

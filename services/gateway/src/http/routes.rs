@@ -22,6 +22,7 @@ use super::prefer::Preferences;
 use super::respond::{JSON, JSON_WITH_STRINGS, Response, finish, limited};
 use crate::Core;
 use crate::callers::Session;
+use crate::deadline::Deadline;
 use crate::entry_point::EntryPoint;
 use crate::error::GatewayError;
 use crate::limits::Turn;
@@ -55,15 +56,16 @@ async fn handle(State(core): State<Arc<Core>>, request: Request) -> Response {
         entry_point = tracing::field::Empty,
     );
     rpc::adopt(&span, &parts.headers);
-    let deadline = Instant::now() + core.config.request_timeout;
+    let deadline = Deadline::from(Instant::now() + core.config.request_timeout);
     let refused = |error| errors::response(&error, &core.config, &request_id);
     let answer = async {
-        let (session, turn) = match admitted(&core, &parts, deadline).await {
+        let (session, turn) = match admitted(&core, &parts, deadline.at()).await {
             Ok(admitted) => admitted,
             Err(error) => return refused(error),
         };
         let answer = if may_be_done_later(&core, &parts) {
-            let later = serve::in_background(&core, session, &parts, body, &request_id, deadline);
+            let later =
+                serve::in_background(&core, session, &parts, body, &request_id, deadline.at());
             Served::at(EntryPoint::RespondAsync, later).answer().await
         } else {
             answer_as(&core, session, &parts, body, &request_id, deadline).await
@@ -116,10 +118,10 @@ pub(super) fn serve_request<'a>(
     parts: &'a axum::http::request::Parts,
     body: Body,
     request_id: &'a str,
-    deadline: Instant,
+    deadline: Deadline,
 ) -> BoxFuture<'a, Result<Response, GatewayError>> {
     Box::pin(async move {
-        let session = session(core, parts, deadline).await?;
+        let session = session(core, parts, deadline.at()).await?;
         answer_as(core, session, parts, body, request_id, deadline).await
     })
 }
@@ -131,7 +133,7 @@ pub(crate) async fn answer_as(
     parts: &axum::http::request::Parts,
     body: Body,
     request_id: &str,
-    deadline: Instant,
+    deadline: Deadline,
 ) -> Result<Response, GatewayError> {
     let uri = &parts.uri;
     if let Some(id) = uri.path().strip_prefix(BACKGROUND) {
@@ -139,7 +141,7 @@ pub(crate) async fn answer_as(
             Method::DELETE => EntryPoint::CancelBackgroundOperation,
             _ => EntryPoint::BackgroundOperation,
         };
-        let answer = serve::background_operation(core, &session, parts, id, deadline);
+        let answer = serve::background_operation(core, &session, parts, id, deadline.at());
         return Served::at(entry, answer).answer().await;
     }
     let ask = |root: String| Ask::new(&parts.headers, session, deadline, root, request_id);

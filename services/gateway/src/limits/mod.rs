@@ -25,6 +25,7 @@ use self::usage::Judged;
 pub(crate) use self::usage::{Exceeded, Limit};
 use crate::Config;
 use crate::callers::Session;
+use crate::dual_write::LONGEST_WAIT;
 use crate::error::GatewayError;
 
 /// What one user may do within a window.
@@ -129,7 +130,7 @@ impl Limiter {
     pub(crate) fn new(config: &Config) -> Self {
         let counting = config.limits.map(|limits| {
             // A killed gateway's requests are forgotten after what any request may take.
-            let lease = config.request_timeout + Duration::from_secs(60);
+            let lease = config.request_timeout + LONGEST_WAIT + Duration::from_secs(60);
             let shared = config.redis_url.as_ref().and_then(|RedisUrl(url)| {
                 Redis::new(url, &config.environment, lease)
                     .inspect_err(|error| {

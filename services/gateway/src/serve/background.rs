@@ -30,6 +30,7 @@ use self::record::{NewRecord, Records};
 pub(crate) use self::state::{background_operation, location};
 use super::write::MAX_BODY;
 use crate::callers::Session;
+use crate::deadline::Deadline;
 use crate::error::GatewayError;
 use crate::http::{self, Preferences, Response};
 use crate::providers::Call;
@@ -194,7 +195,8 @@ impl Work {
         let _turn_of_user = self.core.limiter.aside(&self.session);
         let (session, body) = (Arc::clone(&self.session), Body::from(self.body.clone()));
         let (core, request_id) = (&*self.core, self.request_id.as_str());
-        let answer = http::answer_as(core, session, &self.parts, body, request_id, self.deadline);
+        let deadline = Deadline::from(self.deadline);
+        let answer = http::answer_as(core, session, &self.parts, body, request_id, deadline);
         let answer = core.callers.renewing(&self.session, Box::pin(answer)).await;
         Some(match answer {
             Ok(response) => succeeded(response).await,

@@ -19,10 +19,10 @@ use uuid::Uuid;
 use super::functions::{missing, response_context, wrong_type};
 use crate::Core;
 use crate::callers::Session;
+use crate::deadline::Deadline;
 use crate::error::GatewayError;
 use crate::http::{Annotations, Ask, Response, json, quoted};
 use crate::metadata::{Snapshot, Table};
-use crate::providers::Call;
 use crate::query::{self, Dialect, Read, Style};
 use crate::translate::{self, RowKey};
 use crate::write::{self, ChangeSet, Failed, RowRef, Step, StepAction, Ways};
@@ -71,7 +71,7 @@ pub(crate) async fn bulk_delete(
     snapshot: &Snapshot,
     body: Body,
 ) -> Result<Response, GatewayError> {
-    let body = tokio::time::timeout_at(ask.deadline.into(), to_bytes(body, MAX_BODY)).await;
+    let body = tokio::time::timeout_at(ask.deadline.at().into(), to_bytes(body, MAX_BODY)).await;
     let body = body.map_err(|_| GatewayError::Timeout)?;
     let body = body.map_err(|_| GatewayError::BodyTooLarge(MAX_BODY))?;
     let queries = queries(&body)?;
@@ -97,7 +97,8 @@ pub(crate) async fn bulk_delete(
     let (callers, session) = (Arc::clone(&core.callers), Arc::clone(&ask.session));
     let mut running =
         tokio::spawn(async move { Box::pin(callers.renewing(&session, job.run())).await });
-    let until = ask.deadline.checked_sub(TO_ANSWER).unwrap_or(ask.deadline);
+    let deadline = ask.deadline.at();
+    let until = deadline.checked_sub(TO_ANSWER).unwrap_or(deadline);
     match tokio::time::timeout_at(until.into(), &mut running).await {
         Ok(Ok(outcome)) => outcome?,
         Ok(Err(_)) => return Err(GatewayError::Internal),
@@ -237,8 +238,8 @@ impl Job {
         let id = Uuid::from_slice(id).map_err(|_| GatewayError::Internal)?;
         let action = StepAction::Delete { row: RowRef::Key(RowKey::Id(id)), etag: None };
         let changes = ChangeSet { steps: vec![Step { table, action }] };
-        let call = Call { session: &self.session, deadline: self.deadline };
-        match write::execute(&self.ways, call, &self.snapshot, changes, None).await {
+        let who = (&*self.session, &Deadline::from(self.deadline));
+        match write::execute(&self.ways, who, &self.snapshot, changes, None).await {
             Ok(_) => Ok(()),
             Err(Failed { error: GatewayError::RecordNotFound { .. }, .. }) => Ok(()),
             Err(failed) => Err(failed.error),

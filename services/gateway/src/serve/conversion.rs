@@ -27,7 +27,7 @@ pub(crate) async fn query_expression_to_fetch_xml(
     ask: &Ask,
     body: Body,
 ) -> Result<Response, GatewayError> {
-    let body = tokio::time::timeout_at(ask.deadline.into(), to_bytes(body, MAX_BODY)).await;
+    let body = tokio::time::timeout_at(ask.deadline.at().into(), to_bytes(body, MAX_BODY)).await;
     let body = body.map_err(|_| GatewayError::Timeout)?;
     let body = body.map_err(|_| GatewayError::BodyTooLarge(MAX_BODY))?;
     let body: Value = serde_json::from_slice(&body)

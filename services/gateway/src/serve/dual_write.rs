@@ -113,7 +113,7 @@ pub(crate) async fn dual_write_action(
     call: &DualWriteCall,
     body: Body,
 ) -> Result<Response, GatewayError> {
-    let body = tokio::time::timeout_at(ask.deadline.into(), to_bytes(body, MAX_BODY)).await;
+    let body = tokio::time::timeout_at(ask.deadline.at().into(), to_bytes(body, MAX_BODY)).await;
     let body = body.map_err(|_| GatewayError::Timeout)?;
     let body = body.map_err(|_| GatewayError::BodyTooLarge(MAX_BODY))?;
     let message = match body.is_empty() {

@@ -30,7 +30,7 @@ pub(crate) async fn write(
         ask.session.audit_denied("update", &table.logical_name, &error);
         return Err(error);
     }
-    let body = tokio::time::timeout_at(ask.deadline.into(), read(table, body));
+    let body = tokio::time::timeout_at(ask.deadline.at().into(), read(table, body));
     let body = body.await.map_err(|_| GatewayError::Timeout)??;
     let asked = Asked { body: &body, ..asked };
     let mut changes = ChangeSet::default();
@@ -55,7 +55,8 @@ pub(crate) async fn execute(
         .iter()
         .map(|it| matches!(it.action, StepAction::Upsert { create_only: true, .. }))
         .collect();
-    let outcomes = write::execute(&core.ways, ask.call(), snapshot, changes, once).await;
+    let outcomes =
+        write::execute(&core.ways, (&ask.session, &ask.deadline), snapshot, changes, once).await;
     let outcomes = outcomes.map_err(|Failed { step, error }| {
         let only_created = step.and_then(|it| only_created.get(it)).is_some_and(|it| *it);
         Failed { step, error: in_the_words_of_writes(error, only_created) }
@@ -63,7 +64,7 @@ pub(crate) async fn execute(
     tables.iter().for_each(|it| core.companies.forget(it));
     // The client's next request may well be for the table that it has just made visible.
     let in_catalog = tables.iter().any(|it| it.source == Source::Catalog);
-    if in_catalog && let Err(status) = core.metadata.refresh_catalog(ask.deadline).await {
+    if in_catalog && let Err(status) = core.metadata.refresh_catalog(ask.deadline.at()).await {
         tracing::warn!(error = %status, "the catalog changed but could not be read again");
     }
     Ok(outcomes)

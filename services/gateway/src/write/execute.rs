@@ -20,6 +20,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::change_set::{ChangeSet, Once, Outcome, Step, StepAction};
+use crate::callers::Session;
+use crate::deadline::Deadline;
 use crate::dual_write::{Captures, DualWrite};
 use crate::error::GatewayError;
 use crate::metadata::Snapshot;
@@ -73,31 +75,38 @@ struct Context<'a> {
     once: Option<&'a Once>,
     /// What is shared with the other store.
     captures: &'a Captures,
+    deadline: &'a Deadline,
+    /// For the other store, in attempts before this one.
+    waited: Duration,
 }
 
 /// Executes all steps, or none of them. One outcome for each step, in order.
 pub(crate) async fn execute(
     ways: &Ways,
-    call: Call<'_>,
+    (session, deadline): (&Session, &Deadline),
     snapshot: &Snapshot,
     changes: ChangeSet,
     once: Option<Once>,
 ) -> Result<Vec<Outcome>, Failed> {
     check(&changes.steps)?;
     let (nothing, steps) = (Captures::default(), &changes.steps);
+    let waited_before = deadline.waited();
     let mut unshared = false;
     let mut pause = FIRST_PAUSE;
     let mut attempts = 1;
     loop {
         // As of this attempt: the one before may have changed it.
+        let call = Call { session, deadline: deadline.at() };
+        let waited = deadline.waited().saturating_sub(waited_before);
         let known = ways.dual_write.captures(call.deadline).await;
         let captures = if unshared { &nothing } else { &*known };
-        let context = Context { ways, call, snapshot, steps, once: once.as_ref(), captures };
+        let once = once.as_ref();
+        let context = Context { ways, call, snapshot, steps, once, captures, deadline, waited };
         let refusal = match Box::pin(context.run()).await {
             Ok(outcomes) => return Ok(outcomes),
             Err(refusal) => refusal,
         };
-        let time_left = call.deadline.saturating_duration_since(Instant::now()) > pause;
+        let time_left = deadline.at().saturating_duration_since(Instant::now()) > pause;
         if refusal.again == Again::No || attempts == MAX_ATTEMPTS || !time_left {
             return Err(Failed { step: refusal.step, error: refusal.error });
         }
@@ -127,6 +136,11 @@ impl Context<'_> {
             // Boxed: one call needs nothing of its room.
             _ => Box::pin(attempt::run(self)).await,
         }
+    }
+
+    /// Until when a store is to keep a transaction open that may have to wait for the other one.
+    fn latest(&self) -> Instant {
+        self.call.deadline + self.captures.longest_patience()
     }
 
     fn is_one_call(&self, step: &Step) -> bool {

@@ -27,7 +27,7 @@ fn snapshot() -> Snapshot {
 fn ask() -> Ask {
     Ask {
         session: Arc::new(Session::of_nobody()),
-        deadline: Instant::now(),
+        deadline: Instant::now().into(),
         root: ROOT.into(),
         prefer: Preferences::default(),
         if_match: None,

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
@@ -56,6 +57,8 @@ pub(crate) struct Ledger {
     pub(crate) refused_preparations: Mutex<VecDeque<Status>>,
     /// What is applied is never answered.
     pub(crate) is_stuck: AtomicBool,
+    /// How long it takes to apply something.
+    pub(crate) applies_in: Duration,
     pub(crate) prepared: Mutex<Vec<pb::PreparedTransaction>>,
     pub(crate) events: watch::Sender<Vec<Event>>,
     pub(crate) recorded: Mutex<BTreeMap<String, Vec<pb::OperationResult>>>,
@@ -68,6 +71,8 @@ struct Open {
     key: String,
     results: Vec<pb::OperationResult>,
     ended: bool,
+    /// Nobody listens any more.
+    cut: bool,
 }
 
 impl Default for Ledger {
@@ -81,6 +86,7 @@ impl Default for Ledger {
             applies: Mutex::default(),
             refused_preparations: Mutex::default(),
             is_stuck: AtomicBool::new(false),
+            applies_in: Duration::ZERO,
             prepared: Mutex::default(),
             events: watch::Sender::default(),
             recorded: Mutex::default(),
@@ -114,7 +120,7 @@ impl Ledger {
     pub(crate) async fn told(&self, wanted: impl Fn(&Event) -> bool) {
         let mut events = self.events.subscribe();
         let heard = events.wait_for(|it| it.iter().any(&wanted));
-        tokio::time::timeout(std::time::Duration::from_secs(20), heard).await.unwrap().unwrap();
+        tokio::time::timeout(Duration::from_secs(20), heard).await.unwrap().unwrap();
     }
 
     fn record(&self, key: &str, results: Vec<pb::OperationResult>) {
@@ -165,7 +171,7 @@ impl Ledger {
             Step::Share(it) => {
                 self.note(Event::Share(it.link));
                 let rows = self.shares.lock().unwrap().pop_front().unwrap_or_default();
-                To::Shared(pb::Shared { rows })
+                To::Shared(pb::Shared { rows, more: false })
             }
             Step::Apply(it) => {
                 self.note(Event::Apply(it.clone()));
@@ -253,6 +259,22 @@ fn numbered(status: &Status, at: usize) -> Status {
     Status::with_error_details(status.code(), status.message(), details)
 }
 
+/// What is shared comes in as many messages as it needs.
+fn in_parts(
+    answer: Result<transact_response::Answer, Status>,
+) -> Vec<Result<transact_response::Answer, Status>> {
+    use transact_response::Answer as To;
+    match answer {
+        Ok(To::Shared(shared)) if !shared.rows.is_empty() => {
+            let parts: Vec<_> = rpc::parts(shared.rows).collect();
+            let last = parts.len() - 1;
+            let part = |(at, rows)| Ok(To::Shared(pb::Shared { rows, more: at < last }));
+            parts.into_iter().enumerate().map(part).collect()
+        }
+        answer => vec![answer],
+    }
+}
+
 /// Serves a ledger's transactions.
 pub(crate) struct Transactions(pub(crate) Arc<Ledger>);
 
@@ -271,16 +293,23 @@ impl TransactionService for Transactions {
             let mut open = Open::default();
             while let Ok(Some(pb::TransactRequest { step: Some(step) })) = requests.message().await
             {
-                let stuck =
-                    matches!(step, Step::Apply(_)) && ledger.is_stuck.load(Ordering::Relaxed);
+                let applies = matches!(step, Step::Apply(_));
                 let answer = ledger.take(&mut open, step);
-                if stuck {
+                if applies && ledger.is_stuck.load(Ordering::Relaxed) {
                     answers.closed().await;
                     break;
                 }
+                if applies {
+                    tokio::time::sleep(ledger.applies_in).await;
+                }
                 let failed = answer.is_err();
-                let answer = answer.map(|it| pb::TransactResponse { answer: Some(it) });
-                if answers.send(answer).await.is_err() || failed {
+                for answer in in_parts(answer) {
+                    let answer = answer.map(|it| pb::TransactResponse { answer: Some(it) });
+                    if answers.send(answer).await.is_err() {
+                        open.cut = true;
+                    }
+                }
+                if failed || open.cut {
                     break;
                 }
             }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::stream::{self, BoxStream, StreamExt as _};
 use proto::dual_write::v1 as dw;
@@ -13,7 +13,7 @@ use proto::query::v1::operation::Operation;
 use proto::query::v1::value::Kind;
 use rpc::ErrorReason;
 use serde_json::json;
-use tonic::{Code, Request, Response, Status};
+use tonic::{Code, Request, Response, Status, Streaming};
 use uuid::Uuid;
 
 use crate::fakes::{Answer, Provider, World, refusal};
@@ -43,13 +43,18 @@ pub(crate) struct Faking(pub(crate) Arc<Live>);
 
 impl Live {
     pub(crate) fn new(queue_when_away: bool) -> Arc<Self> {
+        Self::waiting(queue_when_away, 120_000)
+    }
+
+    /// Saves wait so many milliseconds for the other side.
+    fn waiting(queue_when_away: bool, peer_timeout_milliseconds: i64) -> Arc<Self> {
         let capture = |side: dw::Side, entity: &str, columns: [&str; 2]| dw::Capture {
             map: MAP.into(),
             side: side.into(),
             entity_name: entity.into(),
             display_name: "Customers V3".into(),
             queue_when_away,
-            peer_timeout_milliseconds: 120_000,
+            peer_timeout_milliseconds,
             columns: columns.map(Into::into).into(),
         };
         let captures = vec![
@@ -74,6 +79,7 @@ impl Live {
 #[tonic::async_trait]
 impl LiveSyncService for Faking {
     type WatchCapturesStream = BoxStream<'static, Result<dw::WatchCapturesResponse, Status>>;
+    type TranslateChangesStream = BoxStream<'static, Result<dw::TranslateChangesResponse, Status>>;
 
     async fn watch_captures(
         &self,
@@ -86,8 +92,8 @@ impl LiveSyncService for Faking {
 
     async fn translate_changes(
         &self,
-        request: Request<dw::TranslateChangesRequest>,
-    ) -> Result<Response<dw::TranslateChangesResponse>, Status> {
+        request: Request<Streaming<dw::TranslateChangesRequest>>,
+    ) -> Result<Response<Self::TranslateChangesStream>, Status> {
         if self.0.is_away.load(Ordering::Relaxed) {
             return Err(Status::unavailable("connection refused"));
         }
@@ -95,9 +101,12 @@ impl LiveSyncService for Faking {
         if let Some(status) = self.0.refused.lock().unwrap().pop_front() {
             return Err(status);
         }
-        let request = request.into_inner();
-        let rows = request.rows.iter().map(|it| translated(request.source(), it)).collect();
-        Ok(Response::new(dw::TranslateChangesResponse { rows }))
+        let (mut requests, mut rows) = (request.into_inner(), Vec::new());
+        while let Some(request) = requests.message().await? {
+            rows.extend(request.rows.iter().map(|it| translated(request.source(), it)));
+        }
+        let answers = rpc::parts(rows).map(|rows| Ok(dw::TranslateChangesResponse { rows }));
+        Ok(Response::new(stream::iter(answers).boxed()))
     }
 
     async fn report_failure(
@@ -501,22 +510,89 @@ async fn a_peer_that_is_away_fails_the_save_and_is_told_of() {
     world.organization.ledger.told(|it| *it == Event::RolledBack).await;
 }
 
-#[tokio::test]
-async fn a_peer_that_says_nothing_is_waited_for_no_longer_than_the_request() {
-    let live = Live::new(false);
+/// A request has this time for itself.
+const LIMIT: Duration = Duration::from_secs(1);
+
+/// A company is saved, beside an ERP that is asked to follow.
+async fn limited(live: &Arc<Live>, erp: Ledger) -> World {
     let platform = sharing(vec![vec![changed(COMPANY, "new")]]);
-    let erp = Ledger { is_stuck: AtomicBool::new(true), ..Ledger::default() };
     let platform = Provider::companies().with(platform);
-    let world = World::beside(Provider::empty().with(erp), platform, Some(&live), |config| {
-        config.request_timeout = Duration::from_millis(600);
+    World::beside(Provider::empty().with(erp), platform, Some(live), |config| {
+        config.request_timeout = LIMIT;
     })
-    .await;
-    let (status, _, message) = save_platform(&world).await.error();
-    assert_eq!(status, 504, "{message}");
-    assert!(message.contains("did not answer in time"), "{message}");
-    assert_eq!(live.failures()[0].error.as_ref().unwrap().kind(), dw::SyncErrorKind::Timeout);
-    world.query.ledger.told(|it| *it == Event::RolledBack).await;
-    world.organization.ledger.told(|it| *it == Event::RolledBack).await;
+    .await
+}
+
+#[tokio::test]
+async fn dw_15_a_peer_that_says_nothing_is_waited_for_as_long_as_the_map_says() {
+    for map in [300, 2_000] {
+        let live = Live::waiting(false, map);
+        let erp = Ledger { is_stuck: AtomicBool::new(true), ..Ledger::default() };
+        let world = limited(&live, erp).await;
+        let started = Instant::now();
+        let (status, _, message) = save_platform(&world).await.error();
+        let took = started.elapsed();
+        assert_eq!(status, 504, "{message}");
+        assert!(message.contains("did not answer in time, and nothing was saved"), "{message}");
+        let map = Duration::from_millis(u64::try_from(map).unwrap());
+        assert!(took >= map * 9 / 10 && took < map + LIMIT, "{map:?} of the map: {took:?}");
+        assert_eq!(live.failures()[0].error.as_ref().unwrap().kind(), dw::SyncErrorKind::Timeout);
+        for ledger in [&world.query.ledger, &world.organization.ledger] {
+            ledger.told(|it| *it == Event::RolledBack).await;
+            let ended = |it: &Event| matches!(it, Event::Commit(_) | Event::Prepare(_));
+            assert!(!ledger.events().iter().any(ended));
+        }
+    }
+}
+
+#[tokio::test]
+async fn dw_15_what_the_map_lets_a_save_wait_is_not_the_request_s_time() {
+    let live = Live::new(false);
+    let erp = || Ledger { applies_in: LIMIT * 3 / 2, ..Ledger::default() };
+    let world = limited(&live, erp()).await;
+    let started = Instant::now();
+    let saved = save_platform(&world).await;
+    assert_eq!(saved.status, 204, "{}", saved.body);
+    assert!(started.elapsed() > LIMIT);
+    assert_eq!(told(&world.organization.ledger), SAVED_PLATFORM);
+    assert_eq!(told(&world.query.ledger), "begin apply share decide");
+    // Neither is it of what comes behind the save in its batch.
+    let world = limited(&live, erp()).await;
+    let row = format!("cdm_companies({})", Uuid::from_u128(COMPANY));
+    let part = |method: &str| {
+        format!(
+            "--b\r\nContent-Type: application/http\r\n\r\n{method} {row} HTTP/1.1\r\n\
+             If-Match: *\r\nContent-Type: application/json\r\n\r\n{{\"cdm_active\":true}}\r\n"
+        )
+    };
+    let body = format!("{}{}--b--", part("PATCH"), part("PATCH"));
+    let content = [("content-type", "multipart/mixed; boundary=b")];
+    let answer = world.send("POST", "$batch", &content, &body).await;
+    assert_eq!(answer.body.matches("204 No Content").count(), 2, "{}", answer.body);
+}
+
+#[tokio::test]
+async fn dw_15_what_is_too_large_for_one_message_goes_in_several() {
+    let live = Live::new(false);
+    let large = |id| changed(id, &"x".repeat(3 << 20));
+    let platform = || sharing(vec![vec![large(COMPANY), large(1), large(2)]]);
+    let world = world(&live, Ledger::default(), platform()).await;
+    let saved = save_platform(&world).await;
+    assert_eq!(saved.status, 204, "{}", saved.body);
+    let rows: Vec<_> = applied(&world.query.ledger).iter().map(|it| it.rows.len()).collect();
+    assert_eq!(rows, [1, 1, 1]);
+    assert_eq!(told(&world.query.ledger), "begin apply apply apply share decide");
+    // A row is known by its place among all.
+    let mut missing = large(2);
+    missing.image.as_mut().unwrap().values[0] = text("US-2");
+    let rule = first(&refusal(Code::FailedPrecondition, ErrorReason::BusinessRule));
+    let applies = Mutex::new([Ok(vec![updated(1)]), Err(rule)].into());
+    let erp = Ledger { applies, ..Ledger::default() };
+    let platform = sharing(vec![vec![large(COMPANY), missing]]);
+    let world = self::world(&live, erp, platform).await;
+    assert_eq!(save_platform(&world).await.status, 400);
+    let key = live.failures()[0].record.as_ref().unwrap().key[0].value.clone();
+    assert_eq!(key, Some(text("US-2")));
 }
 
 #[tokio::test]

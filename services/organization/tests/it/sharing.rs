@@ -6,6 +6,7 @@ use futures::channel::mpsc::unbounded;
 use proto::query::v1 as pb;
 use proto::query::v1::apply_value::Content;
 use proto::query::v1::data_provider_service_client::DataProviderServiceClient;
+use proto::query::v1::operation::Operation as Kind;
 use proto::query::v1::sharing_service_client::SharingServiceClient;
 use proto::query::v1::transact_request::Step;
 use proto::query::v1::transact_response::Answer;
@@ -15,7 +16,7 @@ use rpc::ErrorReason;
 use tonic::{Code, Request, Status};
 
 use crate::World;
-use crate::transact::text;
+use crate::transact::{Transact, text};
 
 const COMPANIES: &str = "INSERT INTO organization.cdm_company (cdm_companycode, cdm_name)
     VALUES ('USMF', 'Contoso'), ('DEMF', 'Contoso D')";
@@ -62,17 +63,15 @@ impl World {
         request.set_timeout(Duration::from_secs(60));
         let mut client = TransactionServiceClient::new(self.channel_of("dual-write"));
         let mut answers = client.transact(request).await?.into_inner();
-        let apply = pb::Apply { rows, origin: "erp".into(), ..Default::default() };
-        let steps = [
-            Step::Begin(pb::Begin::default()),
-            Step::Apply(apply),
-            Step::Commit(pb::Commit::default()),
-        ];
+        let apply =
+            |rows| Step::Apply(pb::Apply { rows, origin: "erp".into(), ..Default::default() });
+        let begin = [Step::Begin(pb::Begin::default())].into_iter();
+        let commit = [Step::Commit(pb::Commit::default())];
         let mut applied = Vec::new();
-        for step in steps {
+        for step in begin.chain(rpc::parts(rows).map(apply)).chain(commit) {
             requests.unbounded_send(pb::TransactRequest { step: Some(step) }).unwrap();
             if let Answer::Applied(it) = answers.message().await?.unwrap().answer.unwrap() {
-                applied = it.rows;
+                applied.extend(it.rows);
             }
         }
         Ok(applied)
@@ -123,6 +122,69 @@ async fn many_new_rows_are_made_at_once_and_a_refused_one_is_named() {
     let info = tonic_types::StatusExt::get_details_error_info(&refused).unwrap();
     assert_eq!(info.metadata["operation"], "13");
     assert_eq!(world.column("account", "name").await.len(), 500);
+}
+
+#[tokio::test]
+async fn dw_15_what_is_larger_than_a_message_is_shared_and_applied_in_several() {
+    const ROWS: usize = 360;
+    /// A message to or from a store had this bound once.
+    const LARGE: usize = 32 << 20;
+    let description = "x".repeat(100_000);
+    let world = World::new().await;
+    world.run("platform", COMPANIES).await;
+    let link = "erp|platform";
+    let side = pb::MapSide {
+        map: "maps/customers-v3-accounts".into(),
+        epoch: 1,
+        phase: pb::SharePhase::Live.into(),
+        entity_name: "account".into(),
+        columns: vec!["accountnumber".into(), "description".into(), "telephone1".into()],
+        key_columns: vec![0],
+        company_column: "msdyn_company.cdm_companycode".into(),
+        companies: vec!["USMF".into()],
+        tracked_columns: vec![0, 1, 2],
+        link: link.into(),
+        ..Default::default()
+    };
+    let mut client = SharingServiceClient::new(world.channel_of("dual-write"));
+    let mut request = Request::new(pb::ConfigureMapRequest { map_side: Some(side) });
+    request.set_timeout(Duration::from_secs(30));
+    client.configure_map(request).await.unwrap();
+
+    let mut rows: Vec<_> = (0..ROWS).map(|it| row(&format!("C{it:04}"), "N")).collect();
+    rows.iter_mut().for_each(|it| it.values[1] = string("description", &description));
+    let size: usize = rows.iter().map(prost::Message::encoded_len).sum();
+    assert!(size > LARGE, "{size}");
+    let applied = world.apply(rows).await.unwrap();
+    let update = |it: &pb::AppliedRow| {
+        let key = Some(pb::record_key::Key::RecordId(it.record_id.clone()));
+        Kind::Update(pb::UpdateRequest {
+            entity_name: "account".into(),
+            key: Some(pb::RecordKey { key }),
+            values: vec![text("telephone1", "2")],
+            ..Default::default()
+        })
+    };
+    let mut transact = Transact::begun(&world.channel, &world.assertion).await;
+    transact.run(applied.iter().map(update).collect()).await.unwrap();
+    let (mut shared, mut bytes, mut messages) = (0, 0, 0);
+    let mut answer = transact.ask(Some(Step::Share(pb::Share { link: link.into() }))).await;
+    loop {
+        let Answer::Shared(it) = answer.unwrap() else { panic!("something else is answered") };
+        shared += it.rows.len();
+        bytes += it.rows.iter().map(prost::Message::encoded_len).sum::<usize>();
+        messages += 1;
+        if !it.more {
+            break;
+        }
+        answer = transact.answer().await;
+    }
+    assert_eq!(shared, ROWS);
+    assert!(bytes > LARGE && messages > 1, "{bytes} bytes in {messages} messages");
+    // It goes on behind the last of them.
+    transact.commit(String::new()).await.unwrap();
+    let phones = world.column("account", "telephone1").await;
+    assert_eq!((phones.len(), phones.iter().all(|it| it == "2")), (ROWS, true));
 }
 
 #[tokio::test]

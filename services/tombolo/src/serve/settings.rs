@@ -5,6 +5,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use rpc::tls::{MutualTls, MutualTlsFiles, ServerTls, ServerTlsFiles};
@@ -52,6 +53,8 @@ pub(super) struct GatewaySettings {
     authorization_uri: String,
     /// A file of 32 or more random bytes, the same for every replica.
     page_token_key_file: PathBuf,
+    /// The longest that a request may take (30), beside what dual-write lets a save wait for its other side.
+    request_timeout_seconds: Option<u64>,
     /// Rows that a join across the line passes from one side to the other at most.
     join_rows: Option<usize>,
     /// Their bytes at most.
@@ -125,7 +128,9 @@ impl GatewaySettings {
         let secret = secret(&self.page_token_key_file)?;
         let config =
             gateway::Config::new(self.authorization_uri.clone(), self.public_url.clone(), secret);
+        let timeout = self.request_timeout_seconds.map(Duration::from_secs);
         Ok(gateway::Config {
+            request_timeout: timeout.unwrap_or(config.request_timeout),
             join_rows: self.join_rows.unwrap_or(config.join_rows),
             join_bytes: self.join_bytes.unwrap_or(config.join_bytes),
             expand_bytes: self.expand_bytes.unwrap_or(config.expand_bytes),

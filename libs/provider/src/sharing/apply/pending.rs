@@ -1,6 +1,7 @@
 //! Changes of this side that the other has not heard of, where both have changed a row.
 
 use std::collections::{HashMap, HashSet};
+use std::time::Instant;
 
 use prost::Message as _;
 use proto::query::v1 as pb;
@@ -30,7 +31,8 @@ const WAITING: &str = "
     )";
 
 /// A map, what the other side has acknowledged of it, the present, and whether anything waits behind the
-/// snapshot `$2`, or behind what was acknowledged where it is null.
+/// snapshot `$2`, or behind what was acknowledged where it is null. From here on, a statement of the transaction may
+/// take `$3` milliseconds: what waits for it may wait longer than for others.
 const LOOK: &str = "
     SELECT definition, behind::text, pg_current_snapshot()::text, EXISTS (
         SELECT FROM tombolo.change_log
@@ -40,7 +42,7 @@ const LOOK: &str = "
                 SELECT FROM tombolo.dual_write_shared AS shared
                 WHERE shared.xid = change_log.xid AND shared.map = known.map AND seq <= up_to
             )
-    )
+    ), set_config('statement_timeout', $3::text, true)
     FROM tombolo.dual_write_map AS known
     CROSS JOIN LATERAL (SELECT coalesce($2::text::pg_snapshot, acknowledged_snapshot)) AS it(behind)
     WHERE map = $1";
@@ -153,7 +155,8 @@ impl Known {
         known: Option<Self>,
     ) -> Result<Option<Self>, Error> {
         let seen = known.as_ref().and_then(|it| it.seen.as_deref());
-        let query = sqlx::query(LOOK).bind(map).bind(seen);
+        let left = session.deadline.saturating_duration_since(Instant::now()).as_millis().max(1);
+        let query = sqlx::query(LOOK).bind(map).bind(seen).bind(left.to_string());
         let row = query.fetch_optional(&mut *session.connection).await.map_err(Error::database)?;
         let Some(row) = row else { return Ok(None) };
         let mut known = match known {

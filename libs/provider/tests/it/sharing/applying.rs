@@ -1,9 +1,12 @@
 //! What is written for the other side.
 
+use std::time::Duration;
+
 use pb::AppliedKind::{Created, Deleted, Unchanged, Updated};
 use pb::SharePhase::{Live, Queued};
 use proto::query::v1 as pb;
 use proto::query::v1::sharing_service_server::SharingService as _;
+use provider::PoolOptions;
 use rpc::ErrorReason;
 use tonic::{Code, Request};
 use tonic_types::StatusExt as _;
@@ -43,6 +46,31 @@ async fn rows_are_made_changed_left_and_deleted() {
     let gone = pb::ApplyRow { kind: pb::ApplyKind::Delete.into(), ..customer("C9", Vec::new()) };
     assert_eq!(kinds(&world.applied(vec![gone.clone(), gone]).await), [Deleted, Unchanged]);
     assert_eq!(world.one(all).await, "C2=Bert");
+}
+
+#[tokio::test]
+async fn dw_15_a_rule_may_take_as_long_as_the_other_side_waits() {
+    const SLOW: &str = "
+        CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            PERFORM pg_sleep(3); RETURN NEW; END $$;
+        CREATE TRIGGER slow BEFORE UPDATE ON customers FOR EACH ROW EXECUTE FUNCTION slow()";
+    let statement_timeout = Duration::from_secs(2);
+    let mut world = World::with(&PoolOptions { statement_timeout, ..Default::default() }).await;
+    world.configure(customers(Live)).await;
+    let row = |credit: i64| {
+        let credit = pb::value::Kind::DecimalValue(credit.to_string());
+        customer("C1", vec![given("credit", pb::Value { kind: Some(credit) })])
+    };
+    world.applied(vec![row(1)]).await;
+    world.run(SLOW).await;
+    assert_eq!(kinds(&world.applied(vec![row(2)]).await), [Updated]);
+    // What waits for nobody has the time of every statement.
+    let mut transaction = world.begin().await;
+    let connection = transaction.connection().unwrap();
+    let cut = sqlx::raw_sql("UPDATE customers SET memo = 'x'").execute(connection).await;
+    let code = cut.unwrap_err().as_database_error().and_then(|it| it.code()).map(String::from);
+    assert_eq!(code.as_deref(), Some("57014"));
+    assert_eq!(world.one("SELECT credit::text FROM customers").await, "2.00");
 }
 
 #[tokio::test]

@@ -82,11 +82,15 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn new() -> Self {
+        Self::with(&PoolOptions::default()).await
+    }
+
+    pub(crate) async fn with(options: &PoolOptions) -> Self {
         let scratch = Scratch::start().await.unwrap();
         let url = scratch.database("test").await.unwrap();
         let mut connection = PgConnection::connect(&url).await.unwrap();
         sqlx::raw_sql(SCHEMA).execute(&mut connection).await.unwrap();
-        let provider = Provider::new(Pool::new(&url, &PoolOptions::default()).unwrap(), "test");
+        let provider = Provider::new(Pool::new(&url, options).unwrap(), "test");
         let rights = Arc::new(entities());
         let retention = Retention(Duration::from_secs(86_400));
         let changes = ChangeTracking::new(provider.clone(), rights.clone(), retention);

@@ -114,7 +114,7 @@ fn ask(batch: &Batch<'_>, request: &BatchRequest<'_>, number: usize) -> Result<A
     }
     let headers = part::headers(batch, request, number)?;
     let Ask { session, deadline, root, request_id, .. } = batch.ask;
-    Ask::new(&headers, Arc::clone(session), *deadline, root.clone(), request_id)
+    Ask::new(&headers, Arc::clone(session), deadline.clone(), root.clone(), request_id)
 }
 
 /// From behind the service root.

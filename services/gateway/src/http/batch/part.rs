@@ -58,8 +58,8 @@ async fn served(
     let mut parts = parts(batch, request, number)?;
     parts.extensions.insert(Within);
     let body = Body::from(Bytes::copy_from_slice(request.body));
-    let (deadline, request_id) = (batch.ask.deadline, &batch.ask.request_id);
-    if Instant::now() >= deadline {
+    let (deadline, request_id) = (batch.ask.deadline.clone(), &batch.ask.request_id);
+    if Instant::now() >= deadline.at() {
         return Err(GatewayError::Timeout);
     }
     serve_request(batch.core, &parts, body, request_id, deadline).await

@@ -1,6 +1,7 @@
 //! One attempt of several operations: a transaction in each store that is written to, and one end.
 
 use std::collections::VecDeque;
+use std::time::Instant;
 
 use commit::{TransactionId, step};
 use prost::Message as _;
@@ -42,9 +43,9 @@ pub(super) async fn run(context: Context<'_>) -> Result<Vec<Outcome>, Refusal> {
     let (mut stores, mut recorded) = (Stores::default(), None::<Recorded>);
     let once = once(context).await?;
     for store in ORDER.into_iter().filter(|it| concerned.contains(it)) {
-        let opened =
-            Transaction::open(&context.ways.providers, context.call, store, once.as_ref()).await;
-        match opened {
+        let time = (context.call, context.latest());
+        let opened = Transaction::open(&context.ways.providers, time, store, once.as_ref());
+        match opened.await {
             Ok(Opened::Fresh(it)) => *stores.of(store) = Some(*it),
             Ok(Opened::Recorded(results)) => {
                 let results = results.into_iter().filter(|it| !is_read(it)).collect();
@@ -101,6 +102,13 @@ impl Stores {
         }
     }
 
+    /// What is asked of those that are open is to be done by then.
+    pub(super) fn wait_until(&mut self, deadline: Instant) {
+        for store in [&mut self.erp, &mut self.organization].into_iter().flatten() {
+            store.wait_until(deadline);
+        }
+    }
+
     async fn commit(
         self,
         context: Context<'_>,
@@ -131,18 +139,20 @@ async fn both(
     (erp, organization): (Transaction, Transaction),
     spread: Option<&Spread<'_>>,
 ) -> Result<(), Refusal> {
-    let (stores, deadline) = (context.ways.both_stores.clone(), context.call.deadline);
+    let stores = context.ways.both_stores.clone();
+    let deadline = spread.map_or(context.call.deadline, Spread::over);
     let ending = async move {
         let mut refusing = Store::Organization;
         let waiting = Mutex::new(None);
         let prepare = async {
             let mut erp = erp;
             let name = id.to_string();
-            let prepared = organization.prepare(name.clone());
-            let (prepared, enlisted) = tokio::join!(prepared, erp.enlist(&name));
-            prepared?;
+            let prepared = erp.enlist_with(&name, organization.prepare(name.clone())).await;
+            if prepared.is_err() {
+                refusing = Store::Erp;
+            }
+            prepared??;
             refusing = Store::Erp;
-            enlisted?;
             *waiting.lock().await = Some(erp);
             Ok(())
         };

@@ -29,11 +29,11 @@ use super::attempt::{self, Stores};
 use super::stream::{Opened, Transaction};
 use super::{Context, Refusal, reads_only, refusal};
 use crate::error::GatewayError;
-use crate::providers::{Store, within};
+use crate::providers::{Call, Store, within};
 
 /// How often one side is told what the other made of what it was told.
 const MOST_TURNS: usize = 3;
-/// What is left of a save's time for telling why it failed: a tenth, and this at most.
+/// What is left of the time of a save's maps for telling why it failed: a tenth, and this at most.
 const LAST_WORD: Duration = Duration::from_secs(1);
 
 /// Changes that the other side does not have yet, by the store that made them.
@@ -51,8 +51,11 @@ pub(super) struct Spread<'a> {
     /// Those that share it.
     maps: BTreeSet<String>,
     id: TransactionId,
+    since: Instant,
     /// The other side is waited for until then.
     until: Instant,
+    /// The time of the maps is over: from then on nobody waits, not even for why.
+    over: Instant,
     /// What was changed on both sides, where it was.
     mixed: Option<Shared>,
 }
@@ -66,6 +69,7 @@ pub(super) async fn spread<'a>(
 ) -> Result<Option<Spread<'a>>, Refusal> {
     let Some(source) = shared.first() else { return Ok(None) };
     let spread = Spread::new(context, source, &shared, id);
+    stores.wait_until(spread.until);
     let most = if spread.mixed.is_some() { MOST_TURNS + 1 } else { MOST_TURNS };
     let mut left = shared;
     for turn in 1..=most {
@@ -102,15 +106,22 @@ impl<'a> Spread<'a> {
         let rows = shared.erp.iter().chain(&shared.organization);
         let maps: BTreeSet<String> = rows.map(|it| it.map.clone()).collect();
         let mixed = !shared.erp.is_empty() && !shared.organization.is_empty();
-        let now = Instant::now();
-        let left = context.call.deadline.saturating_duration_since(now);
-        let mut patience = left.saturating_sub(LAST_WORD.min(left / 10));
+        let patience = context.captures.patience(maps.iter());
+        // Of all attempts together.
+        let mut patience = patience.saturating_sub(context.waited);
         if context.captures.queue_when_away(maps.iter()) {
             // What is left is for saving without the other side.
             patience /= 2;
         }
-        let until = now + patience.min(context.captures.patience(maps.iter()));
-        Self { context, source, maps, id, until, mixed: mixed.then(|| shared.clone()) }
+        let since = Instant::now();
+        let over = since + patience;
+        let until = over - LAST_WORD.min(patience / 10);
+        let mixed = mixed.then(|| shared.clone());
+        Self { context, source, maps, id, since, until, over, mixed }
+    }
+
+    pub(super) fn over(&self) -> Instant {
+        self.over
     }
 
     /// The store takes part because of maps, and not because the user writes to it.
@@ -158,12 +169,12 @@ impl<'a> Spread<'a> {
             both_changed::keep_to_what_was_changed(&mut rows, mixed.rows(source.other()));
         }
         let link = wants_corrections.then_some(captures.link.as_str());
-        let apply = pb::Apply {
-            rows: rows.clone(),
+        let how = pb::Apply {
+            rows: Vec::new(),
             origin: self.id.to_string(),
             lock_timeout_milliseconds: patience(source),
         };
-        let applying = within(self.until, transaction.apply(apply, link));
+        let applying = within(self.until, transaction.apply(&rows, how, link));
         let applied = own.enlist_with(&self.id.to_string(), applying).await.map_err(waits)?;
         let (applied, corrections) = match applied {
             Ok(answer) => answer,
@@ -193,11 +204,17 @@ impl<'a> Spread<'a> {
             return Ok(None);
         }
         let Context { ways, call, .. } = self.context;
-        let opening = Transaction::open(&ways.providers, call, store, None);
-        match within(self.until, opening).await? {
+        let time = (Call { deadline: self.until, ..call }, self.until + LAST_WORD);
+        match Transaction::open(&ways.providers, time, store, None).await? {
             Opened::Fresh(it) => Ok(Some(*it)),
             Opened::Recorded(_) => Err(Status::internal("a transaction without a key was known")),
         }
+    }
+}
+
+impl Drop for Spread<'_> {
+    fn drop(&mut self) {
+        self.context.deadline.put_off(self.since.elapsed());
     }
 }
 

@@ -3,6 +3,7 @@
 use prost::Message as _;
 use proto::query::v1 as pb;
 use proto::query::v1::operation::Operation;
+use rpc::ErrorReason;
 use tonic::Status;
 
 use super::super::change_set::{Outcome, RowRef, Step, StepAction};
@@ -242,6 +243,9 @@ impl<'a> Run<'a> {
     }
 
     fn unshared(&self, store: Store, status: &Status) -> Refusal {
+        if rpc::reason(status) == Some(ErrorReason::LimitExceeded) {
+            return Refusal::of_all(GatewayError::too_large_to_share(store, status));
+        }
         let refusal = attempt::of_store(self.context, store, status);
         Refusal { again: Again::when(refusal::is_in_the_way(status)), ..refusal }
     }

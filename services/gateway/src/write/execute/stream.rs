@@ -1,13 +1,15 @@
 //! One transaction of one store: as long as the stream, and gone with it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use prost::Message as _;
 use proto::query::v1 as pb;
 use proto::query::v1::transact_request::Step;
 use proto::query::v1::transact_response::Answer;
+use rpc::ErrorReason;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Status, Streaming};
+use tonic::{Code, Status, Streaming};
 
 use super::super::change_set::Once;
 use crate::providers::{Call, Providers, Store, within};
@@ -17,12 +19,15 @@ const MOST_ON_THE_WAY: usize = 2;
 
 const WORD_EVERY: Duration = Duration::from_secs(5);
 
+/// What a transaction changed is kept up to this size, far above what dual-write takes.
+const MOST_SHARED: usize = 256 << 20;
+
 /// An open transaction. Dropped, it leaves nothing behind.
 #[derive(Debug)]
 pub(super) struct Transaction {
     requests: mpsc::Sender<pb::TransactRequest>,
     answers: Streaming<pb::TransactResponse>,
-    deadline: std::time::Instant,
+    deadline: Instant,
     /// Its store knows what it is a part of.
     enlisted: bool,
 }
@@ -36,9 +41,11 @@ pub(super) enum Opened {
 }
 
 impl Transaction {
+    /// What is asked of it is to be done by the call's deadline; the store keeps it open until `latest`, for
+    /// [`Self::wait_until`].
     pub(super) async fn open(
         providers: &Providers,
-        call: Call<'_>,
+        (call, latest): (Call<'_>, Instant),
         store: Store,
         once: Option<&Once>,
     ) -> Result<Opened, Status> {
@@ -50,7 +57,8 @@ impl Transaction {
         let step = Some(Step::Begin(begin.unwrap_or_default()));
         // The receiver is right here.
         let _ = requests.try_send(pb::TransactRequest { step });
-        let request = call.request(store, ReceiverStream::new(received))?;
+        let longest = Call { deadline: latest, ..call };
+        let request = longest.request(store, ReceiverStream::new(received))?;
         let mut client = providers.transactions(store);
         let answers = within(call.deadline, client.transact(request)).await?.into_inner();
         let deadline = call.deadline;
@@ -60,6 +68,11 @@ impl Transaction {
             Answer::Begun(pb::Begun { recorded: None }) => Ok(Opened::Fresh(Box::new(transaction))),
             _ => Err(unexpected()),
         }
+    }
+
+    /// From here on, what is asked is to be done by then.
+    pub(super) fn wait_until(&mut self, deadline: Instant) {
+        self.deadline = deadline;
     }
 
     pub(super) async fn operate(
@@ -95,22 +108,28 @@ impl Transaction {
         self.shared().await
     }
 
-    /// Writes what the other side has; one answer for each row. With a link, also what the store's own
-    /// rules made of it.
+    /// Writes what the other side has, in as many messages as it needs; one answer for each row. With a link, also
+    /// what the store's own rules made of it. `how` is the step without its rows.
     pub(super) async fn apply(
         &mut self,
-        apply: pb::Apply,
+        mut rows: &[pb::ApplyRow],
+        how: pb::Apply,
         link: Option<&str>,
     ) -> Result<(Vec<pb::AppliedRow>, Vec<pb::SharedRow>), Status> {
-        let sent = apply.rows.len();
-        self.send(Step::Apply(apply)).await;
-        if let Some(link) = link {
-            self.send(Step::Share(pb::Share { link: link.to_owned() })).await;
+        let mut applied = Vec::with_capacity(rows.len());
+        while !rows.is_empty() {
+            let (part, rest) = rows.split_at(rpc::first_part(rows));
+            self.send(Step::Apply(pb::Apply { rows: part.to_vec(), ..how.clone() })).await;
+            if let Some(link) = link.filter(|_| rest.is_empty()) {
+                self.send(Step::Share(pb::Share { link: link.to_owned() })).await;
+            }
+            let answer = self.answer().await;
+            match answer.map_err(|it| rpc::counted_from(applied.len(), it))? {
+                Answer::Applied(it) if it.rows.len() == part.len() => applied.extend(it.rows),
+                _ => return Err(unexpected()),
+            }
+            rows = rest;
         }
-        let applied = match self.answer().await? {
-            Answer::Applied(it) if it.rows.len() == sent => it.rows,
-            _ => return Err(unexpected()),
-        };
         let shared = match link {
             Some(_) => self.shared().await?,
             None => Vec::new(),
@@ -184,9 +203,19 @@ impl Transaction {
     }
 
     async fn shared(&mut self) -> Result<Vec<pb::SharedRow>, Status> {
-        match self.answer().await? {
-            Answer::Shared(it) => Ok(it.rows),
-            _ => Err(unexpected()),
+        let (mut shared, mut bytes) = (Vec::new(), 0_usize);
+        loop {
+            let Answer::Shared(pb::Shared { rows, more }) = self.answer().await? else {
+                return Err(unexpected());
+            };
+            bytes = bytes.saturating_add(rows.iter().map(pb::SharedRow::encoded_len).sum());
+            match bytes > MOST_SHARED {
+                true => shared.clear(),
+                false => shared.extend(rows),
+            }
+            if !more {
+                return if bytes > MOST_SHARED { Err(too_large(bytes)) } else { Ok(shared) };
+            }
         }
     }
 
@@ -204,6 +233,13 @@ impl Transaction {
         let message = within(self.deadline, self.answers.message()).await?;
         message.and_then(|it| it.answer).ok_or_else(unexpected)
     }
+}
+
+fn too_large(bytes: usize) -> Status {
+    let actual = bytes.to_string();
+    let metadata = [("limit", "bytes"), ("actual", actual.as_str())];
+    let (reason, message) = (ErrorReason::LimitExceeded, "the transaction changes too much");
+    rpc::status(Code::ResourceExhausted, "gateway", reason, message, metadata)
 }
 
 fn unexpected() -> Status {

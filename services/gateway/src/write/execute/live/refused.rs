@@ -67,7 +67,7 @@ impl Spread<'_> {
                 ..Default::default()
             }),
         };
-        let until = self.context.call.deadline.min(Instant::now() + REPORT);
+        let until = self.context.call.deadline.max(self.over).min(Instant::now() + REPORT);
         let queue = self.context.captures.queue_when_away(self.maps.iter());
         match self.context.ways.dual_write.report(failure, until).await {
             Ok(true) if refused.is_away() => Again::Yes,
