@@ -6,6 +6,7 @@ use rpc::{ErrorReason, busy, status, unavailable};
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
+use crate::access::Needed;
 use crate::store::{side_text, state_text};
 
 const DOMAIN: &str = "dual-write";
@@ -15,8 +16,8 @@ const MOST_VIOLATIONS: usize = 20;
 /// Why not.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    #[error("only who administers both sides may see and change what is kept the same")]
-    Denied,
+    #[error("{}", .0.text())]
+    Denied(Needed),
     #[error("there is no `{0}`")]
     NotFound(String),
     #[error("this environment is not linked")]
@@ -109,14 +110,14 @@ impl Error {
     /// What it is, for the audit.
     pub(crate) fn decision(&self) -> Decision {
         match self {
-            Self::Denied => Decision::Denied,
+            Self::Denied(_) => Decision::Denied,
             _ => Decision::Failed,
         }
     }
 
     fn kind(&self) -> (Code, ErrorReason) {
         match self {
-            Self::Denied => (Code::PermissionDenied, ErrorReason::PrivilegeDenied),
+            Self::Denied(_) => (Code::PermissionDenied, ErrorReason::PrivilegeDenied),
             Self::NotFound(_) => (Code::NotFound, ErrorReason::ResourceNotFound),
             Self::NotLinked => (Code::NotFound, ErrorReason::NotLinked),
             Self::AlreadyLinked { .. } => (Code::AlreadyExists, ErrorReason::AlreadyLinked),
@@ -163,8 +164,8 @@ impl Error {
     fn metadata(&self) -> Vec<(&'static str, String)> {
         let one = |key, value: &str| vec![(key, value.to_owned())];
         match self {
-            Self::Denied => {
-                vec![("entity", DOMAIN.to_owned()), ("privilege", "administer".to_owned())]
+            Self::Denied(needed) => {
+                vec![("entity", DOMAIN.to_owned()), ("privilege", needed.privilege().to_owned())]
             }
             Self::NotFound(name) | Self::Exists(name) | Self::VersionMismatch(name) => {
                 one("resource", name)

@@ -36,7 +36,7 @@ impl LinkService for Links {
         &self,
         request: Request<pb::GetLinkRequest>,
     ) -> Result<Response<pb::GetLinkResponse>, Status> {
-        Actor::reading(&request)?;
+        Actor::reading_maps(&request)?;
         let mut connection = self.core.store.pool().acquire().await.map_err(Error::from)?;
         let link = Some(store::links::get(&mut connection).await?);
         Ok(Response::new(pb::GetLinkResponse { link }))

@@ -46,7 +46,7 @@ async fn a_link_has_rules(databases: &Databases) {
     let running = world.start().await;
     let request = world.admin(pb::GetLinkRequest {});
     assert_eq!(reason(running.links().get_link(request).await), ErrorReason::NotLinked);
-    let request = world.request(pb::GetLinkRequest {}, role::BASIC_USER);
+    let request = world.request(pb::GetLinkRequest {}, &[role::BASIC_USER]);
     assert_eq!(reason(running.links().get_link(request).await), ErrorReason::PrivilegeDenied);
     for bad in [&["USMF", "usmf"][..], &["USMF", " "]] {
         let status = link(&world, &running, bad, true).await.unwrap_err();

@@ -9,6 +9,7 @@ mod definitions;
 mod fakes;
 mod links;
 mod live;
+mod makers;
 mod starts;
 mod states;
 mod tables;

@@ -13,7 +13,7 @@ use proto::organization::v1::organization_service_server::OrganizationServiceSer
 use proto::query::v1::metadata_provider_service_server::MetadataProviderServiceServer;
 use proto::query::v1::sharing_service_server::SharingServiceServer;
 use proto::query::v1::transaction_service_server::TransactionServiceServer;
-use proto::user_context::v1::WatchTrustResponse;
+use proto::user_context::v1::{EntityGrant, Operation, RoleGrants, WatchTrustResponse};
 use rpc::{
     AssertionIssuer, AssertionVerifier, Channel, Companies, Environment, ErrorReason, Identity,
     Principal, Route, SigningKey, role,
@@ -29,6 +29,8 @@ use crate::tables::Tables;
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(60);
 pub(crate) const GROUPS: &str = "maps/groups";
 pub(crate) const UNITS: &str = "maps/units";
+/// Of users who may do everything in the ERP.
+pub(crate) const ERP_ADMINISTRATOR: &str = "ERP administrator";
 
 /// Both sides and the database, and replicas between them.
 pub(crate) struct World {
@@ -83,7 +85,20 @@ impl World {
         let service = DualWrite::start(Config::new(self.url.clone()), clients).await.unwrap();
         let verifier = AssertionVerifier::new("dual-write");
         let jwks = self.issuer.jwks().unwrap();
-        verifier.apply(&WatchTrustResponse { jwks, ..Default::default() }).unwrap();
+        let operations = [
+            Operation::Read,
+            Operation::Create,
+            Operation::Update,
+            Operation::Delete,
+            Operation::Invoke,
+        ];
+        let everything = EntityGrant {
+            entities: vec!["*".into()],
+            operations: operations.map(i32::from).to_vec(),
+            ..Default::default()
+        };
+        let roles = vec![RoleGrants { role: ERP_ADMINISTRATOR.into(), grants: vec![everything] }];
+        verifier.apply(&WatchTrustResponse { jwks, roles, ..Default::default() }).unwrap();
         let server = service.register(self.services.server("dual-write", Arc::new(verifier)));
         let (routes, _) = server.build().unwrap();
         let gateway = self.services.channel(routes, "gateway", "dual-write").unwrap();
@@ -125,16 +140,21 @@ impl World {
 
     /// A request of an administrator.
     pub(crate) fn admin<T>(&self, message: T) -> Request<T> {
-        self.request(message, role::SYSTEM_ADMINISTRATOR)
+        self.request(message, &[role::SYSTEM_ADMINISTRATOR])
     }
 
-    /// A request of somebody with this role.
-    pub(crate) fn request<T>(&self, message: T, role: &str) -> Request<T> {
+    /// A request of who defines maps.
+    pub(crate) fn maker<T>(&self, message: T) -> Request<T> {
+        self.request(message, &[role::SYSTEM_CUSTOMIZER, ERP_ADMINISTRATOR])
+    }
+
+    /// A request of somebody with these roles.
+    pub(crate) fn request<T>(&self, message: T, roles: &[&str]) -> Request<T> {
         let identity = Identity::of(Principal {
-            system_user_id: Uuid::from_u128(role.len() as u128),
+            system_user_id: Uuid::from_u128(roles.concat().len() as u128),
             name: "alicia".into(),
             erp_user: "alicia".into(),
-            roles: vec![role.into()],
+            roles: roles.iter().map(|it| (*it).to_owned()).collect(),
             companies: Companies::All,
             contact: None,
         });

@@ -21,7 +21,7 @@ pub(super) async fn list_maps(
     core: &Arc<Core>,
     request: Request<pb::ListMapsRequest>,
 ) -> Result<Response<pb::ListMapsResponse>, Status> {
-    Actor::reading(&request)?;
+    let actor = Actor::reading_maps(&request)?;
     let request = request.into_inner();
     let states = request.states.iter().map(|it| {
         let state = MapState::try_from(*it).ok().filter(|it| *it != MapState::Unspecified);
@@ -36,6 +36,7 @@ pub(super) async fn list_maps(
     let (found, next_page_token) = page.cut(found, |it| it.map.name.clone());
     let maps = found.into_iter().map(|it| it.map).collect();
     let maps = with_reports(&mut connection, maps).await?;
+    let maps = maps.into_iter().map(|it| actor.shown(it)).collect();
     Ok(Response::new(pb::ListMapsResponse { maps, next_page_token }))
 }
 
@@ -43,10 +44,10 @@ pub(super) async fn get_map(
     core: &Arc<Core>,
     request: Request<pb::GetMapRequest>,
 ) -> Result<Response<pb::GetMapResponse>, Status> {
-    Actor::reading(&request)?;
+    let actor = Actor::reading_maps(&request)?;
     let mut connection = linked(core).await?;
     let map = shown_one(&mut connection, &request.get_ref().name).await?;
-    Ok(Response::new(pb::GetMapResponse { map: Some(map) }))
+    Ok(Response::new(pb::GetMapResponse { map: Some(actor.shown(map)) }))
 }
 
 pub(super) async fn create_map(
@@ -54,7 +55,7 @@ pub(super) async fn create_map(
     request: Request<pb::CreateMapRequest>,
 ) -> Result<Response<pb::CreateMapResponse>, Status> {
     let resource = format!("maps/{}", request.get_ref().map_id);
-    let actor = Actor::writing(&request, "CreateMap", &resource)?;
+    let actor = Actor::defining(&request, "CreateMap", &resource)?;
     let request = request.into_inner();
     let asked = Asked {
         actor: &actor,
@@ -69,7 +70,7 @@ pub(super) async fn create_map(
             let (connection, user) = (write.connection(), actor.name());
             let (name, warnings) =
                 define::create_map(connection, &schemas, request.clone(), &user).await?;
-            let map = Some(shown_one(write.connection(), &name).await?);
+            let map = Some(actor.shown(shown_one(write.connection(), &name).await?));
             let answer = pb::CreateMapResponse { map, warnings };
             write.commit(&answer.encode_to_vec()).await?;
             core.maps.refresh(&core.store).await?;
@@ -83,7 +84,7 @@ pub(super) async fn update_map(
     request: Request<pb::UpdateMapRequest>,
 ) -> Result<Response<pb::UpdateMapResponse>, Status> {
     let map = request.get_ref().map.clone().unwrap_or_default();
-    let actor = Actor::writing(&request, "UpdateMap", &map.name)?;
+    let actor = Actor::defining(&request, "UpdateMap", &map.name)?;
     let request = request.into_inner();
     let asked = Asked {
         actor: &actor,
@@ -95,9 +96,12 @@ pub(super) async fn update_map(
     asked
         .once(core, async |mut write| {
             let paths = request.update_mask.clone().unwrap_or_default().paths;
-            settings::update(write.connection(), &map, &paths, &actor.name()).await?;
+            // What changes a map that runs changes what happens to rows.
+            let only_stopped = !actor.is_administrator();
+            let (connection, user) = (write.connection(), actor.name());
+            settings::update(connection, &map, &paths, only_stopped, &user).await?;
             let shown = shown_one(write.connection(), &map.name).await?;
-            let answer = pb::UpdateMapResponse { map: Some(shown) };
+            let answer = pb::UpdateMapResponse { map: Some(actor.shown(shown)) };
             write.commit(&answer.encode_to_vec()).await?;
             states::finish(core, std::slice::from_ref(&map.name)).await?;
             Ok(answer)
@@ -134,7 +138,7 @@ pub(super) async fn list_map_versions(
     core: &Arc<Core>,
     request: Request<pb::ListMapVersionsRequest>,
 ) -> Result<Response<pb::ListMapVersionsResponse>, Status> {
-    Actor::reading(&request)?;
+    Actor::reading_maps(&request)?;
     let request = request.into_inner();
     names::check_map(&request.parent)?;
     let page = Page::<(DateTime<Utc>, String)>::read(
@@ -155,7 +159,7 @@ pub(super) async fn get_map_version(
     core: &Arc<Core>,
     request: Request<pb::GetMapVersionRequest>,
 ) -> Result<Response<pb::GetMapVersionResponse>, Status> {
-    Actor::reading(&request)?;
+    Actor::reading_maps(&request)?;
     let name = &request.get_ref().name;
     names::map_of_version(name)?;
     let version = store::versions::get(&mut *linked(core).await?, name).await?.version;
@@ -166,7 +170,7 @@ pub(super) async fn create_map_version(
     core: &Arc<Core>,
     request: Request<pb::CreateMapVersionRequest>,
 ) -> Result<Response<pb::CreateMapVersionResponse>, Status> {
-    let actor = Actor::writing(&request, "CreateMapVersion", &request.get_ref().parent)?;
+    let actor = Actor::defining(&request, "CreateMapVersion", &request.get_ref().parent)?;
     let request = request.into_inner();
     let asked = Asked {
         actor: &actor,
@@ -195,7 +199,7 @@ pub(super) async fn activate_map_version(
     core: &Arc<Core>,
     request: Request<pb::ActivateMapVersionRequest>,
 ) -> Result<Response<pb::ActivateMapVersionResponse>, Status> {
-    let actor = Actor::writing(&request, "ActivateMapVersion", &request.get_ref().name)?;
+    let actor = Actor::defining(&request, "ActivateMapVersion", &request.get_ref().name)?;
     let request = request.into_inner();
     let asked = Asked {
         actor: &actor,
@@ -210,7 +214,7 @@ pub(super) async fn activate_map_version(
             let (name, etag) = (&request.name, &request.etag);
             let chosen =
                 define::activate(write.connection(), &schemas, name, etag, &actor.name()).await?;
-            let map = Some(shown_one(write.connection(), &chosen).await?);
+            let map = Some(actor.shown(shown_one(write.connection(), &chosen).await?));
             let answer = pb::ActivateMapVersionResponse { map };
             write.commit(&answer.encode_to_vec()).await?;
             core.maps.refresh(&core.store).await?;

@@ -18,7 +18,7 @@ pub(super) async fn validate_map_version(
     core: &Arc<Core>,
     request: Request<pb::ValidateMapVersionRequest>,
 ) -> Result<Response<pb::ValidateMapVersionResponse>, Status> {
-    Actor::reading(&request)?;
+    Actor::reading_maps(&request)?;
     let request = request.into_inner();
     let map = stored(core, &request.parent).await?;
     let version = request.version.ok_or_else(|| Error::invalid("version", "is missing"))?;
@@ -43,7 +43,7 @@ pub(super) async fn refresh_map_tables(
     core: &Arc<Core>,
     request: Request<pb::RefreshMapTablesRequest>,
 ) -> Result<Response<pb::RefreshMapTablesResponse>, Status> {
-    Actor::reading(&request)?;
+    Actor::reading_maps(&request)?;
     let map = stored(core, &request.get_ref().name).await?;
     let schemas = core.maps.tables().read_anew().await?;
     core.maps.refresh(&core.store).await?;
@@ -57,7 +57,7 @@ pub(super) async fn list_related_maps(
     core: &Arc<Core>,
     request: Request<pb::ListRelatedMapsRequest>,
 ) -> Result<Response<pb::ListRelatedMapsResponse>, Status> {
-    Actor::reading(&request)?;
+    let actor = Actor::reading_maps(&request)?;
     let request = request.into_inner();
     stored(core, &request.parent).await?;
     let list = format!("{}/related", request.parent);
@@ -71,6 +71,7 @@ pub(super) async fn list_related_maps(
         maps.push(store::maps::get(&mut connection, name).await?.map);
     }
     let maps = with_reports(&mut connection, maps).await?;
+    let maps = maps.into_iter().map(|it| actor.shown(it)).collect();
     Ok(Response::new(pb::ListRelatedMapsResponse { maps, next_page_token }))
 }
 

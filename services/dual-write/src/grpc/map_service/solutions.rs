@@ -16,7 +16,7 @@ pub(super) async fn export_maps(
     core: &Arc<Core>,
     request: Request<pb::ExportMapsRequest>,
 ) -> Result<Response<pb::ExportMapsResponse>, Status> {
-    Actor::reading(&request)?;
+    Actor::reading_maps(&request)?;
     let mut connection = linked(core).await?;
     let solution = solutions::export(&mut connection, request.get_ref()).await?;
     Ok(Response::new(pb::ExportMapsResponse { solution: solution.into() }))
@@ -26,7 +26,7 @@ pub(super) async fn import_maps(
     core: &Arc<Core>,
     request: Request<pb::ImportMapsRequest>,
 ) -> Result<Response<pb::ImportMapsResponse>, Status> {
-    let actor = Actor::writing(&request, "ImportMaps", "solutions")?;
+    let actor = Actor::defining(&request, "ImportMaps", "solutions")?;
     let request = request.into_inner();
     let asked = Asked {
         actor: &actor,
@@ -51,7 +51,7 @@ pub(super) async fn apply_solutions(
     core: &Arc<Core>,
     request: Request<pb::ApplySolutionsRequest>,
 ) -> Result<Response<pb::ApplySolutionsResponse>, Status> {
-    let actor = Actor::writing(&request, "ApplySolutions", "solutions")?;
+    let actor = Actor::defining(&request, "ApplySolutions", "solutions")?;
     let request = request.into_inner();
     let asked = Asked {
         actor: &actor,
@@ -66,6 +66,7 @@ pub(super) async fn apply_solutions(
             let (connection, wanted) = (write.connection(), &request.solution_names);
             let changed = solutions::apply(connection, &schemas, wanted, &actor.name()).await?;
             let maps = shown(write.connection(), &changed).await?;
+            let maps = maps.into_iter().map(|it| actor.shown(it)).collect();
             let answer = pb::ApplySolutionsResponse { maps };
             write.commit(&answer.encode_to_vec()).await?;
             core.maps.refresh(&core.store).await?;

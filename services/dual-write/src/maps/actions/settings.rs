@@ -3,7 +3,7 @@
 use proto::dual_write::v1::{Side, SyncMode, TableMap};
 use sqlx::PgConnection;
 
-use super::check_etag;
+use super::{check_etag, check_stopped};
 use crate::error::Error;
 use crate::names;
 use crate::store::activity::Activity;
@@ -14,11 +14,12 @@ const LONGEST_WAIT_MILLISECONDS: i64 = 300_000;
 const LONGEST_TEXT: usize = 200;
 const MOST_TASKS: i32 = 64;
 
-/// Writes the settings that `paths` name.
+/// Writes the settings that `paths` name, if need be of a stopped map only.
 pub(crate) async fn update(
     connection: &mut PgConnection,
     given: &TableMap,
     paths: &[String],
+    only_stopped: bool,
     actor: &str,
 ) -> Result<(), Error> {
     names::check_map(&given.name)?;
@@ -27,6 +28,9 @@ pub(crate) async fn update(
     }
     let mut map = store::maps::lock(&mut *connection, &given.name).await?.map;
     check_etag(&map, &given.etag)?;
+    if only_stopped {
+        check_stopped(&map)?;
+    }
     for path in paths {
         copy(&mut map, given, path)?;
     }
