@@ -395,5 +395,7 @@ fn unite_all(into: &mut Grants, more: &Grants) {
     }
 }
 
+mod readers;
+
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,7 @@
 //! Who may do what with native rows.
 //!
-//! Roles say so, table by table. Whatever they say, the tables that tell who users are, and what the
-//! organization and its companies are, what is installed and how it is configured, and the views that everybody
+//! Roles say so, table by table. Whatever they say, the tables that tell who users are, what teams hold, and what
+//! the organization and its companies are, what is installed and how it is configured, and the views that everybody
 //! has, are written by System administrators only; views of one's own are their owners'; the mappings of portal users belong to
 //! System and Security administrators; rows of tables that dual-write has maps of are made by its users only;
 //! and who stands for a portal contact has no native table at all.
@@ -25,10 +25,12 @@ use crate::mapped::Mapped;
 use crate::native::NativeTables;
 
 /// Written by System administrators only.
-const SYSTEM_TABLES: [&str; 11] = [
+const SYSTEM_TABLES: [&str; 13] = [
     "organization",
     "businessunit",
     "team",
+    "tombolo_teamrole",
+    "tombolo_teamgap",
     "systemuser",
     "cdm_company",
     "savedquery",

@@ -16,6 +16,7 @@ mod mapped;
 mod native;
 mod packages;
 mod portal;
+mod roles;
 mod store;
 
 use std::sync::Arc;
@@ -47,11 +48,12 @@ pub struct Organization {
     rows: provider::Server,
     changes: ChangeTracking,
     provisioning: Arc<grpc::Provisioning>,
-    tasks: [JoinHandle<()>; 5],
+    tasks: [JoinHandle<()>; 6],
 }
 
 impl Organization {
-    /// Migrates the store. Asks the user-context service behind `user_context` about portal users.
+    /// Migrates the store. Asks the user-context service behind `user_context` about portal users, and what roles
+    /// let be read.
     ///
     /// # Errors
     ///
@@ -65,6 +67,7 @@ impl Organization {
         let pool = Pool::new(&config.database_url, &PoolOptions::default())?;
         let mapped = Mapped::new(store.clone());
         mapped.catch_up().await?;
+        let roles = roles::follow(store.clone(), user_context.clone());
         let rights = PlatformRights::new(Arc::clone(&tables), mapped.clone(), user_context);
         let rights = Arc::new(rights);
         let provider = Provider::new(pool, error::DOMAIN);
@@ -78,6 +81,7 @@ impl Organization {
         let tasks = [
             tokio::spawn(installed.follow()),
             tokio::spawn(mapped.follow()),
+            tokio::spawn(roles),
             tokio::spawn(rows.clone().sweep()),
             tokio::spawn(changes.clone().run()),
             tokio::spawn(Arc::clone(&portal).follow()),

@@ -3,6 +3,7 @@
 mod background;
 mod portal;
 mod provisioning;
+mod roles;
 
 use std::time::Duration;
 
@@ -31,6 +32,7 @@ const SCHEMA: Schema = Schema {
         (8, "companies", include_str!("../migrations/0008_companies.sql")),
         (9, "tables of dual-write", include_str!("../migrations/0009_dual_write_tables.sql")),
         (10, "runtime configuration", include_str!("../migrations/0010_runtime_configuration.sql")),
+        (11, "roles of teams", include_str!("../migrations/0011_team_roles.sql")),
     ],
     statement_timeout: STATEMENT_TIMEOUT,
     lock_timeout: None,

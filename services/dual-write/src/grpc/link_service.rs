@@ -124,7 +124,7 @@ impl LinkService for Links {
         drop(connection);
         core.maps.refresh(&core.store).await?;
         let health = match link {
-            Some(link) => health::check(core, &link, &teams).await,
+            Some(link) => health::check(core, &link, &teams, &[]).await,
             None => links::look(core, &pb::Link::default(), &actor.name()).await?.1,
         };
         Ok(Response::new(pb::RunHealthChecksResponse { health_checks: health.checks }))

@@ -20,6 +20,10 @@ use crate::store::links::Teams;
 const LEGAL_ENTITIES: &str = "CompanyInfoEntity";
 const OWNING_TEAM: &str = "cdm_defaultowningteam";
 const TEAM_NAME: &str = "name";
+/// Teams that may not own rows, and why.
+const GAPS: &str = "tombolo_teamgap";
+const GAP_COLUMNS: [&str; 4] =
+    ["tombolo_name", "tombolo_missingroles", "tombolo_unreadtables", "tombolo_ownsglobalrows"];
 const PAGE: i32 = 1_000;
 /// More companies than any link takes.
 const MOST_PAGES: usize = 10;
@@ -30,9 +34,23 @@ const ANSWER: Duration = Duration::from_secs(10);
 pub(crate) struct Company {
     pub(crate) code: String,
     /// Name of its default owning team.
-    team: Option<String>,
+    pub(super) team: Option<String>,
     /// The side knows owning teams, and this company has none.
     pub(crate) lacks_team: bool,
+}
+
+/// A team that may not own rows of some tables.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Gap {
+    pub(crate) team: String,
+    /// Its 16 bytes.
+    pub(crate) team_id: Vec<u8>,
+    /// That every team lacks which is to own rows; then it owns none.
+    pub(crate) roles: Option<String>,
+    /// Tables that none of its roles reads.
+    pub(crate) unread: Vec<String>,
+    /// Rows without company are its own, where no other team is named.
+    pub(crate) owns_global_rows: bool,
 }
 
 /// What was looked for.
@@ -50,21 +68,24 @@ pub(crate) struct Seen {
     pub(super) configured: [(Side, Result<Vec<MapSide>, String>); 2],
     erp_companies: Found<Vec<Company>>,
     platform_companies: Found<Vec<Company>>,
+    pub(super) gaps: Found<Vec<Gap>>,
 }
 
 /// Asks both sides.
 pub(crate) async fn look(core: &Core) -> Seen {
     let (erp, platform) = (Side::FinanceAndOperations, Side::Platform);
-    let (erp_maps, platform_maps, erp_companies, platform_companies) = tokio::join!(
+    let (erp_maps, platform_maps, erp_companies, platform_companies, gaps) = tokio::join!(
         within(configured(core, erp)),
         within(configured(core, platform)),
         companies(core, erp),
         companies(core, platform),
+        gaps(core),
     );
     Seen {
         configured: [(erp, told(erp_maps)), (platform, told(platform_maps))],
         erp_companies,
         platform_companies,
+        gaps,
     }
 }
 
@@ -121,6 +142,38 @@ async fn companies(core: &Core, side: Side) -> Found<Vec<Company>> {
     match within(read(core, side, &selection)).await {
         Ok(images) => Found::Some(images.iter().map(|it| company(it, &selection)).collect()),
         Err(status) => Found::Failed(status.message().to_owned()),
+    }
+}
+
+async fn gaps(core: &Core) -> Found<Vec<Gap>> {
+    let Ok(schemas) = core.maps.tables().get() else {
+        return Found::Failed("its tables have not arrived yet".to_owned());
+    };
+    if schemas.get(Side::Platform, GAPS).is_none() {
+        return Found::Unknown;
+    }
+    let selection = MapSide {
+        entity_name: GAPS.to_owned(),
+        columns: GAP_COLUMNS.map(str::to_owned).to_vec(),
+        key_columns: vec![0],
+        ..MapSide::default()
+    };
+    match within(read(core, Side::Platform, &selection)).await {
+        Ok(images) => Found::Some(images.iter().map(gap).collect()),
+        Err(status) => Found::Failed(status.message().to_owned()),
+    }
+}
+
+fn gap(image: &Image) -> Gap {
+    let value = |it: usize| image.values.get(it);
+    let unread = value(2).and_then(text).unwrap_or_default();
+    let unread = unread.split(", ").filter(|it| !it.is_empty());
+    Gap {
+        team: value(0).and_then(text).unwrap_or_default(),
+        team_id: image.record_id.to_vec(),
+        roles: value(1).and_then(text),
+        unread: unread.map(str::to_owned).collect(),
+        owns_global_rows: value(3).is_some_and(|it| it.kind == Some(Kind::BoolValue(true))),
     }
 }
 

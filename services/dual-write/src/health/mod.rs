@@ -3,12 +3,13 @@
 //! `look` asks both sides, and [`check`] says what it means.
 
 mod look;
+mod owners;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use proto::dual_write::v1::{HealthCheck, Link, Side};
+use proto::dual_write::v1::{HealthCheck, Link, Side, TableMap};
 use tokio::time::MissedTickBehavior;
 
 use crate::core::Core;
@@ -32,8 +33,14 @@ pub(crate) struct Health {
     foreign: Option<String>,
 }
 
-/// Runs all checks for a pair. `teams` are the names as they were when it was linked.
-pub(crate) async fn check(core: &Core, link: &Link, teams: &Teams) -> Health {
+/// Runs all checks for a pair. `teams` are the names as they were when it was linked, and `starting`
+/// maps that are about to run.
+pub(crate) async fn check(
+    core: &Core,
+    link: &Link,
+    teams: &Teams,
+    starting: &[TableMap],
+) -> Health {
     let seen = Box::pin(look::look(core)).await;
     let mut checks = Vec::new();
     for side in [Side::FinanceAndOperations, Side::Platform] {
@@ -42,7 +49,7 @@ pub(crate) async fn check(core: &Core, link: &Link, teams: &Teams) -> Health {
         checks.push(configuration(core, side, link, &seen));
     }
     checks.push(team_names(link, teams, &seen));
-    checks.push(owning_teams(link, &seen));
+    checks.push(owners::check(core, link, &seen, starting));
     let mut foreign = seen.configured.iter().filter_map(|(_, it)| it.as_ref().ok()).flatten();
     let ours = link_text(link);
     let foreign = foreign.find(|it| !it.link.is_empty() && it.link != ours);
@@ -81,7 +88,7 @@ async fn round(core: &Core) -> Result<(), Error> {
     let Some(link) = store::links::find(&mut connection).await? else { return Ok(()) };
     let teams = store::links::teams(&mut connection).await?;
     drop(connection);
-    let health = check(core, &link, &teams).await;
+    let health = check(core, &link, &teams, &[]).await;
     let mut transaction = core.store.begin().await?;
     for check in &health.checks {
         let (code, side) = (&check.code, check.side());
@@ -230,24 +237,4 @@ fn team_names(link: &Link, before: &Teams, seen: &Seen) -> HealthCheck {
     let list = changed.join(", ");
     let message = format!("Default teams are not named as when they were linked: {list}.");
     result(side, 1006, message, help, changed, false)
-}
-
-fn owning_teams(link: &Link, seen: &Seen) -> HealthCheck {
-    let side = Side::Platform;
-    let help = "Set the default owning team of these companies, and check its roles.";
-    let Found::Some(known) = seen.companies(side) else {
-        let message = "The companies' default owning teams cannot be read.";
-        return result(side, 1007, message, help, Vec::new(), false);
-    };
-    let lacks = |company: &&String| {
-        known.iter().any(|it| it.code.eq_ignore_ascii_case(company) && it.lacks_team)
-    };
-    let without: Vec<_> = link.companies.iter().filter(lacks).cloned().collect();
-    if without.is_empty() {
-        let message = "Every linked company has a default owning team.";
-        return result(side, 1007, message, help, without, true);
-    }
-    let list = without.join(", ");
-    let message = format!("Companies have no default owning team: {list}.");
-    result(side, 1007, message, help, without, false)
 }

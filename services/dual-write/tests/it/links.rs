@@ -13,6 +13,7 @@ cases! { async |_| () =>
     companies_come_and_go,
     a_reset_forgets_all,
     checks_say_what_is_wrong,
+    teams_that_own_rows_have_roles,
 }
 
 async fn link(
@@ -130,4 +131,40 @@ async fn checks_say_what_is_wrong(databases: &Databases) {
     assert_eq!(failing().await, [("DWFOEV1004".to_owned(), vec!["maps/gone".to_owned()])]);
     world.platform.set_away(true);
     assert!(failing().await.iter().any(|it| it.0 == "DWDVEV1001"));
+}
+
+async fn teams_that_own_rows_have_roles(databases: &Databases) {
+    let world = World::new(databases).await;
+    let running = world.linked().await;
+    let check = async || {
+        let request = world.admin(pb::RunHealthChecksRequest {});
+        let checks = running.links().run_health_checks(request).await.unwrap().into_inner();
+        let checks = checks.health_checks.into_iter();
+        checks.into_iter().find(|it| it.code == "DWDVEV1007").unwrap()
+    };
+    assert!(check().await.passed);
+    let team = |name: &str, column: &'static str, lacks: &str| {
+        world
+            .platform
+            .put("tombolo_teamgap", &[("tombolo_name", text(name)), (column, text(lacks))])
+    };
+    team("Somebody else", "tombolo_missingroles", "Dual-write app user");
+    let usmf = team("USMF Dual Write", "tombolo_unreadtables", "account, msdyn_customergroup");
+    assert!(check().await.passed, "nothing of it is mapped yet");
+    let refused = world.go_live(&running, &[GROUPS]).await;
+    let message = refused.as_ref().unwrap_err().message().to_owned();
+    assert_eq!(reason(refused), ErrorReason::HealthCheckFailed);
+    assert!(message.contains("USMF Dual Write") && message.contains("customergroup"), "{message}");
+    assert!(!message.contains("account"), "{message}");
+
+    let readable = [("tombolo_unreadtables", text("account"))];
+    world.platform.change("tombolo_teamgap", usmf, &readable);
+    world.go_live(&running, &[GROUPS]).await.unwrap();
+    assert!(check().await.passed);
+    let role = [("tombolo_missingroles", text("Dual-write runtime user"))];
+    world.platform.change("tombolo_teamgap", usmf, &role);
+    let failed = check().await;
+    assert!(!failed.passed && failed.message.contains("Dual-write runtime user"), "{failed:?}");
+    assert_eq!(failed.subjects, ["USMF"]);
+    assert!(failed.help.contains("roles"), "{failed:?}");
 }

@@ -43,6 +43,16 @@ impl Tables {
             ),
             table("team", &["name"], vec![column("name")]),
             table(
+                "tombolo_teamgap",
+                &["tombolo_name"],
+                vec![
+                    column("tombolo_name"),
+                    column("tombolo_missingroles"),
+                    column("tombolo_unreadtables"),
+                    column("tombolo_ownsglobalrows"),
+                ],
+            ),
+            table(
                 "msdyn_customergroup",
                 &["msdyn_company", "msdyn_groupid"],
                 vec![company, column("msdyn_groupid"), column("msdyn_description")],

@@ -2,10 +2,12 @@
 
 pub(super) const MODEL: &str = include_str!("../../model/model.toml");
 /// Each table, and the column that names its rows for people.
-pub(super) const TABLES: [(&str, &str, &str); 27] = [
+pub(super) const TABLES: [(&str, &str, &str); 29] = [
     ("organization.toml", include_str!("../../model/organization.toml"), "name"),
     ("businessunit.toml", include_str!("../../model/businessunit.toml"), "name"),
     ("team.toml", include_str!("../../model/team.toml"), "name"),
+    ("tombolo_teamrole.toml", include_str!("../../model/tombolo_teamrole.toml"), "tombolo_name"),
+    ("tombolo_teamgap.toml", include_str!("../../model/tombolo_teamgap.toml"), "tombolo_name"),
     ("systemuser.toml", include_str!("../../model/systemuser.toml"), "fullname"),
     ("cdm_company.toml", include_str!("../../model/cdm_company.toml"), "cdm_companycode"),
     ("account.toml", include_str!("../../model/account.toml"), "name"),
@@ -82,9 +84,10 @@ pub(super) const TABLES: [(&str, &str, &str); 27] = [
 /// Each lookup: its table and column, its navigation property, the table it leads to, and the
 /// relationship's name, which is also that of the target's collection.
 #[rustfmt::skip]
-pub(super) const LOOKUPS: [(&str, &str, &str, &str, &str); 66] = [
+pub(super) const LOOKUPS: [(&str, &str, &str, &str, &str); 67] = [
     ("businessunit", "parentbusinessunitid", "parentbusinessunitid", "businessunit", "business_unit_parent_business_unit"),
     ("team", "businessunitid", "businessunitid", "businessunit", "business_unit_teams"),
+    ("tombolo_teamrole", "tombolo_teamid", "tombolo_teamid", "team", "team_tombolo_teamroles"),
     ("systemuser", "cdm_company", "cdm_company", "cdm_company", "cdm_company_systemuser"),
     ("cdm_company", "cdm_defaultowningteam", "cdm_defaultowningteam", "team", "team_cdm_company"),
     ("systemuser", "businessunitid", "businessunitid", "businessunit", "business_unit_system_users"),

@@ -9,6 +9,7 @@ mod portal;
 mod provisioning;
 mod replaced;
 mod sharing;
+mod teams;
 mod transact;
 mod transactions;
 mod user_context;
@@ -33,12 +34,13 @@ use rpc::{
 use sqlx::{Connection as _, PgConnection};
 use tonic::Code;
 use tonic::service::Routes;
-use user_context::OnePortalUser;
+use user_context::Users;
 use uuid::Uuid;
 
 struct World {
     scratch: Scratch,
     services: Environment,
+    users: Users,
     // Follows its store until it is dropped.
     _organization: Organization,
     routes: Routes,
@@ -82,10 +84,11 @@ impl World {
         let services = Environment::generate();
         let server =
             services.server("user-context", Arc::new(AssertionVerifier::new("user-context")));
+        let users = Users::default();
         let (routes, _) =
-            server.with(UserContextServiceServer::new(OnePortalUser)).build().unwrap();
-        let users = services.channel(routes, "organization", "user-context").unwrap();
-        let organization = Organization::start(Config::new(url), users).await.unwrap();
+            server.with(UserContextServiceServer::new(users.clone())).build().unwrap();
+        let user_context = services.channel(routes, "organization", "user-context").unwrap();
+        let organization = Organization::start(Config::new(url), user_context).await.unwrap();
         let issuer =
             AssertionIssuer::new(SigningKey::generate().unwrap().0, Duration::from_secs(60));
         let verifier = AssertionVerifier::new("organization");
@@ -95,7 +98,16 @@ impl World {
         let server = organization.register(services.server("organization", Arc::new(verifier)));
         let (routes, _) = server.build().unwrap();
         let channel = services.channel(routes.clone(), "gateway", "organization").unwrap();
-        Self { scratch, services, _organization: organization, routes, channel, assertion, issuer }
+        Self {
+            scratch,
+            services,
+            users,
+            _organization: organization,
+            routes,
+            channel,
+            assertion,
+            issuer,
+        }
     }
 
     fn assertion_of(&self, user: &Principal) -> String {

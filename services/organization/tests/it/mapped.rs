@@ -2,23 +2,31 @@
 
 use std::time::Duration;
 
-use prost::Message as _;
 use proto::query::v1 as pb;
+use proto::query::v1::sharing_service_client::SharingServiceClient;
 use rpc::{ErrorReason, role};
-use tonic::Code;
+use tonic::{Code, Request};
 
 use crate::World;
 use crate::transact::account;
 
 const MAP: &str = "maps/customers-v3-accounts";
 
-/// As it is configured where rows are shared.
-async fn configure(world: &World, table: &str) {
-    let side = pb::MapSide {
+/// As dual-write configures it where rows are shared.
+pub(crate) async fn configure(world: &World, map_side: pb::MapSide) {
+    let mut request = Request::new(pb::ConfigureMapRequest { map_side: Some(map_side) });
+    request.set_timeout(Duration::from_secs(30));
+    let mut client = SharingServiceClient::new(world.channel_of("dual-write"));
+    client.configure_map(request).await.unwrap();
+}
+
+/// A map of the accounts of a company.
+pub(crate) fn accounts() -> pb::MapSide {
+    pb::MapSide {
         map: MAP.into(),
         epoch: 300,
         phase: pb::SharePhase::Queued.into(),
-        entity_name: table.into(),
+        entity_name: "account".into(),
         columns: vec!["accountnumber".into(), "name".into()],
         key_columns: vec![0],
         company_column: "msdyn_company.cdm_companycode".into(),
@@ -26,36 +34,14 @@ async fn configure(world: &World, table: &str) {
         filter: Some(pb::FilterExpression::default()),
         tracked_columns: vec![0, 1],
         link: "erp|platform".into(),
-    };
-    let mut store = world.connect("platform").await;
-    // The table comes with the capture of changes, a moment after the start.
-    let there = "SELECT to_regclass('tombolo.dual_write_map') IS NOT NULL";
-    let wait = async {
-        while !sqlx::query_scalar::<_, bool>(there).fetch_one(&mut store).await.unwrap() {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(10), wait).await.unwrap();
-    let insert =
-        "INSERT INTO tombolo.dual_write_map (map, epoch, link, phase, definition, relations)
-        VALUES ($1, $2, $3, $4, $5, ARRAY['organization.' || $6])";
-    sqlx::query(insert)
-        .bind(MAP)
-        .bind(side.epoch)
-        .bind(&side.link)
-        .bind(i16::try_from(side.phase).unwrap())
-        .bind(side.encode_to_vec())
-        .bind(table)
-        .execute(&mut store)
-        .await
-        .unwrap();
+    }
 }
 
 #[tokio::test]
 async fn rows_of_mapped_tables_are_made_by_users_of_dual_write_only() {
     let mut world = World::new().await;
     world.create(account("before")).await.unwrap();
-    configure(&world, "account").await;
+    configure(&world, accounts()).await;
     // It looks when it starts.
     world = world.restarted().await;
     let refused = world.create(account("refused")).await.unwrap_err();
@@ -100,7 +86,7 @@ async fn the_runtime_configuration_is_what_is_configured_here() {
     world.assertion = world.assertion_of(&crate::principal(8, &[role::SYSTEM_ADMINISTRATOR]));
     let table = "msdyn_dualwriteruntimeconfig";
     assert!(world.column(table, "msdyn_name").await.is_empty());
-    configure(&world, "account").await;
+    configure(&world, accounts()).await;
     for (column, value) in [
         ("msdyn_name", MAP),
         ("msdyn_entityname", "account"),

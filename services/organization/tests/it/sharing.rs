@@ -31,12 +31,12 @@ fn value(column: &str, kind: Value) -> pb::ApplyValue {
     pb::ApplyValue { column: column.into(), content, changed: true, filled: false }
 }
 
-fn string(column: &str, text: &str) -> pb::ApplyValue {
+pub(crate) fn string(column: &str, text: &str) -> pb::ApplyValue {
     value(column, Value::StringValue(text.to_owned()))
 }
 
 /// An account of a company, by its number.
-fn row(number: &str, name: &str) -> pb::ApplyRow {
+pub(crate) fn row(number: &str, name: &str) -> pb::ApplyRow {
     let company = pb::Reference {
         entity_name: "cdm_company".into(),
         key: vec![string("cdm_companycode", "usmf")],
@@ -57,7 +57,10 @@ fn row(number: &str, name: &str) -> pb::ApplyRow {
 
 impl World {
     /// Applies the rows as dual-write does, and commits.
-    async fn apply(&self, rows: Vec<pb::ApplyRow>) -> Result<Vec<pb::AppliedRow>, Status> {
+    pub(crate) async fn apply(
+        &self,
+        rows: Vec<pb::ApplyRow>,
+    ) -> Result<Vec<pb::AppliedRow>, Status> {
         let (requests, stream) = unbounded();
         let mut request = Request::new(stream);
         request.set_timeout(Duration::from_secs(60));
@@ -77,16 +80,20 @@ impl World {
         Ok(applied)
     }
 
-    async fn read_images(&self, request: pb::ReadImagesRequest) -> Vec<String> {
+    /// As dual-write reads rows.
+    pub(crate) async fn images(&self, request: pb::ReadImagesRequest) -> Vec<pb::Image> {
         let mut request = Request::new(request);
         request.set_timeout(Duration::from_secs(30));
         let mut client = SharingServiceClient::new(self.channel_of("dual-write"));
-        let read = client.read_images(request).await.unwrap().into_inner();
+        client.read_images(request).await.unwrap().into_inner().images
+    }
+
+    async fn read_images(&self, request: pb::ReadImagesRequest) -> Vec<String> {
         let number = |it: &pb::Image| match &it.values[0].kind {
             Some(Value::StringValue(it)) => it.clone(),
             other => panic!("{other:?}"),
         };
-        read.images.iter().map(number).collect()
+        self.images(request).await.iter().map(number).collect()
     }
 }
 

@@ -71,7 +71,7 @@ pub(crate) async fn look(core: &Core, given: &Link, actor: &str) -> Result<(Link
                 format!("financeAndOperationsEnvironments/{id}");
         }
     }
-    let health = health::check(core, &link, &Teams::new()).await;
+    let health = health::check(core, &link, &Teams::new(), &[]).await;
     Ok((link, health))
 }
 
@@ -114,7 +114,7 @@ pub(crate) async fn check_update(
     let link = store::links::get(&mut connection).await?;
     drop(connection);
     let link = Link { companies: given.companies.clone(), ..link };
-    let health = health::check(core, &link, &Teams::new()).await;
+    let health = health::check(core, &link, &Teams::new(), &[]).await;
     health.require(&link)?;
     Ok(health.teams)
 }
@@ -191,7 +191,7 @@ pub(crate) async fn check_reset(
     check_etag_of(names::LINK, &link.etag, &request.etag)?;
     let link =
         Link { companies: request.companies.clone(), consent_user: actor.to_owned(), ..link };
-    let health = health::check(core, &link, &Teams::new()).await;
+    let health = health::check(core, &link, &Teams::new(), &[]).await;
     if !request.force {
         health.require_new(&link)?;
     }

@@ -47,7 +47,8 @@ pub(crate) async fn prepare(core: &Core, starts: &[pb::MapStart]) -> Result<(), 
     }
     drop(connection);
     check_states(&maps, &[MapState::NotRunning], "only what is stopped can be started")?;
-    health::check(core, &link, &teams).await.require(&link)?;
+    let starting: Vec<_> = maps.into_iter().map(|it| it.map).collect();
+    health::check(core, &link, &teams, &starting).await.require(&link)?;
     core.maps.refresh(&core.store).await?;
     // From here on a process that dies leaves something that the next round takes away.
     let mut transaction = core.store.begin().await?;
