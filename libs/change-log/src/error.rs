@@ -6,6 +6,16 @@ pub enum Error {
     /// That part of the log is not kept, or never was: read the rows anew.
     #[error("changes from this position on are no longer kept; read the rows anew")]
     Expired,
+    /// A table was emptied as a whole, which the log does not tell row by row.
+    #[error("{0} was emptied as a whole (TRUNCATE); read the rows anew")]
+    Emptied(String),
+    /// The triggers of a table are younger than the position: before, they were switched off, dropped, or not yet
+    /// wanted, and nobody knows what was written meanwhile.
+    #[error(
+        "changes of {0} were not captured all the time: its triggers were switched off, dropped or made \
+         anew; read the rows anew"
+    )]
+    Interrupted(String),
     /// The position speaks of transactions that have not been.
     #[error("the position was not given out by this log")]
     ForeignPosition,

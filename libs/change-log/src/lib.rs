@@ -7,9 +7,10 @@
 //! nothing comes twice.
 //!
 //! [`install`] creates Tombolo's own tables, [`reconcile`] puts triggers where they are wanted,
-//! [`Window`] reads, [`retain`] forgets. Each takes a connection: whose it is is the caller's matter.
+//! [`Window`] reads, [`gaps`] says what escapes, [`retain`] forgets. Each takes a connection: whose it is is the caller's matter.
 
 mod error;
+mod gaps;
 mod install;
 mod position;
 mod reconcile;
@@ -18,9 +19,10 @@ mod retention;
 mod window;
 
 pub use error::Error;
+pub use gaps::{Gap, gaps};
 pub use install::{install, is_installed};
 pub use position::{InvalidPosition, Position, sees};
 pub use reconcile::{Reconciled, reconcile};
 pub use relation::Relation;
 pub use retention::{Retention, retain};
-pub use window::{Cursor, Entry, IN_WINDOW, Operation, Page, Window};
+pub use window::{Cursor, Entry, IN_WINDOW, Operation, Page, SKIPPED, Window};

@@ -31,6 +31,10 @@ const NOW: &str = "
     ), clock_timestamp(), pg_current_snapshot()::text,
         (SELECT pg_snapshot_xmin(snapshot)::text FROM tombolo.change_log_mark ORDER BY at LIMIT 1)";
 
+/// [`Entry::origin`] of what was written with the setting `tombolo.skip_business_events` on: readers of the log see
+/// it, and nobody is told of it as of an event.
+pub const SKIPPED: &str = "skipped";
+
 /// Each relation, the transaction that made its triggers, and whether they are all there now.
 const CAPTURED: &str = "
     SELECT wanted.relation, log.installed_by::text, (
@@ -41,8 +45,8 @@ const CAPTURED: &str = "
     FROM unnest($1::text[]) AS wanted(relation)
     LEFT JOIN tombolo.change_log_relation AS log USING (relation)";
 
-const TRUNCATED: &str = "SELECT EXISTS (
-    SELECT FROM tombolo.change_log WHERE relation = ANY($3) AND operation = 'T' AND ";
+const EMPTIED: &str = "
+    SELECT relation FROM tombolo.change_log WHERE relation = ANY($3) AND operation = 'T' AND ";
 
 /// What was committed behind one position and up to another, of some relations. Valid only within the
 /// transaction in which it was opened: to be `REPEATABLE READ`, so that nothing is purged from under
@@ -73,7 +77,7 @@ pub struct Entry {
     pub at: DateTime<Utc>,
     /// Who wrote, where Tombolo did.
     pub actor: Option<String>,
-    /// The other side's transaction that this one applies.
+    /// The other side's transaction that this one applies, or [`SKIPPED`].
     pub origin: Option<String>,
 }
 
@@ -114,8 +118,9 @@ impl Window {
     ///
     /// # Errors
     ///
-    /// [`Error::Expired`] when the log is not whole behind `after`, or a table was emptied;
-    /// [`Error::NotCaptured`]; [`Error::ForeignPosition`]; or the database's own.
+    /// [`Error::Expired`] when the log is not whole behind `after`; [`Error::Emptied`] or
+    /// [`Error::Interrupted`] when it does not tell all of a table; [`Error::NotCaptured`];
+    /// [`Error::ForeignPosition`]; or the database's own.
     pub async fn open(
         connection: &mut PgConnection,
         after: Option<Position>,
@@ -131,8 +136,10 @@ impl Window {
         let after = after.unwrap_or_else(|| until.clone());
         check_captured(connection, &relations, &after).await?;
         let window = Self { after, until, relations };
-        if window.after != window.until && window.was_truncated(connection).await? {
-            return Err(Error::Expired);
+        if window.after != window.until
+            && let Some(relation) = window.emptied(connection).await?
+        {
+            return Err(Error::Emptied(relation));
         }
         Ok(window)
     }
@@ -200,10 +207,10 @@ impl Window {
         Ok(Page { entries, more })
     }
 
-    async fn was_truncated(&self, connection: &mut PgConnection) -> Result<bool, Error> {
-        let query = sqlx::query_scalar(AssertSqlSafe(format!("{TRUNCATED}{IN_WINDOW})")));
+    async fn emptied(&self, connection: &mut PgConnection) -> Result<Option<String>, Error> {
+        let query = sqlx::query_scalar(AssertSqlSafe(format!("{EMPTIED}{IN_WINDOW} LIMIT 1")));
         let query = query.bind(self.after.snapshot()).bind(self.until.snapshot());
-        query.bind(&self.relations).fetch_one(connection).await.map_err(Error::of)
+        query.bind(&self.relations).fetch_optional(connection).await.map_err(Error::of)
     }
 }
 
@@ -242,7 +249,7 @@ async fn check_captured(
     for (relation, installed_by, complete) in rows {
         match installed_by.and_then(|it| it.parse().ok()).filter(|_| complete) {
             None => return Err(Error::NotCaptured(relation)),
-            Some(xid) if !after.sees(xid) => return Err(Error::Expired),
+            Some(xid) if !after.sees(xid) => return Err(Error::Interrupted(relation)),
             Some(_) => {}
         }
     }

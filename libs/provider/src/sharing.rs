@@ -13,6 +13,9 @@
 //!   everything waits, however long, and the log keeps what the follower has not asked behind yet. `history`
 //!   tells the same one by one.
 //!
+//! What a session wrote with `tombolo.skip_business_events` on goes in neither (`skipped`): it has an origin that is
+//! nobody's.
+//!
 //! What the other side has is written by `apply`, with the origin of its entries set, so that it is never sent
 //! back. What this side's own rules do besides has no origin, as a trigger makes it (`tombolo.capture()`), or
 //! is added to the log (`apply::correct` says when): it goes back as any change does, marked as a correction.
@@ -41,6 +44,7 @@ mod rows;
 mod select;
 mod service;
 mod share;
+mod skipped;
 mod touched;
 mod value;
 

@@ -6,6 +6,7 @@
 //! | `tombolo.dual_write.heartbeat.age` | seconds since somebody last looked at the map |
 //! | `tombolo.dual_write.rows` | rows that reached the other side since the map was started |
 //! | `tombolo.dual_write.queue.length` | changes that wait in the queue |
+//! | `tombolo.dual_write.skipped` | changes since the map was started that were written with events skipped |
 //! | `tombolo.dual_write.errors` | failures, by kind |
 //!
 //! All but the errors are told by one process, the one that does the alerts' work.
@@ -121,7 +122,22 @@ impl Metrics {
                 });
             })
             .build();
+        self.declare_skipped(meter);
         self.declare_heartbeat(meter);
+    }
+
+    fn declare_skipped(&self, meter: &Meter) {
+        let reports = self.reports.clone();
+        meter
+            .u64_observable_counter("tombolo.dual_write.skipped")
+            .with_description("Changes that were written with tombolo.skip_business_events on")
+            .with_callback(move |observer| {
+                each(&reports, |map, it| {
+                    let count = u64::try_from(it.skipped_change_count).unwrap_or(0);
+                    observer.observe(count, &[KeyValue::new("map", map.to_owned())]);
+                });
+            })
+            .build();
     }
 
     fn declare_heartbeat(&self, meter: &Meter) {

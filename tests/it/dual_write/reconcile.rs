@@ -9,7 +9,7 @@ use tests::tenant::{Access, access};
 use super::world::{Case, MAP, SOON, World, text, until};
 
 pub(super) const CASES: &[Case] = tests::cases![World:
-    what_no_trigger_saw_is_found_and_mended_from_either_side,
+    what_went_past_is_found_and_mended_from_either_side,
 ];
 
 /// For the end, when everything else has happened.
@@ -75,7 +75,7 @@ impl Reconciler {
     }
 }
 
-async fn what_no_trigger_saw_is_found_and_mended_from_either_side(world: &World) -> Result<()> {
+async fn what_went_past_is_found_and_mended_from_either_side(world: &World) -> Result<()> {
     let number = "DW-UNSEEN";
     world.customer(number).await?;
     let mut reconciler =
@@ -83,15 +83,21 @@ async fn what_no_trigger_saw_is_found_and_mended_from_either_side(world: &World)
     let (_, before) = reconciler.differences_of(number).await?;
     ensure!(before.is_empty(), "{before:#?}");
     for source in [pb::Side::FinanceAndOperations, pb::Side::Platform] {
-        let unseen = match source {
-            pb::Side::Platform => "not this",
-            _ => "unseen",
+        let (unseen, before, after) = match source {
+            pb::Side::Platform => {
+                ("not this", "SELECT set_config('tombolo.skip_business_events', 'on', true)", "")
+            }
+            _ => (
+                "unseen",
+                "ALTER TABLE erp.custtable DISABLE TRIGGER tombolo_capture",
+                "ALTER TABLE erp.custtable ENABLE ALWAYS TRIGGER tombolo_capture",
+            ),
         };
         let sql = format!(
-            "ALTER TABLE erp.custtable DISABLE TRIGGER tombolo_capture;
+            "{before};
              UPDATE erp.custtable SET memo = '{unseen}'
                 WHERE dataareaid = 'USMF' AND accountnum = '{number}';
-             ALTER TABLE erp.custtable ENABLE ALWAYS TRIGGER tombolo_capture"
+             {after}"
         );
         world.erp.execute(&sql).await?;
         let (name, differences) = reconciler.differences_of(number).await?;

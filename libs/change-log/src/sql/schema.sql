@@ -25,6 +25,8 @@ COMMENT ON TABLE tombolo.change_log IS
 CREATE INDEX IF NOT EXISTS change_log_relation_xid ON tombolo.change_log (relation, xid);
 -- What was written by anybody but dual-write: little, where much is being copied.
 CREATE INDEX IF NOT EXISTS change_log_own ON tombolo.change_log (relation, xid) WHERE origin IS NULL;
+-- What was written with `tombolo.skip_business_events`: to be counted.
+CREATE INDEX IF NOT EXISTS change_log_skipped ON tombolo.change_log (relation, xid) WHERE origin = 'skipped';
 
 CREATE TABLE IF NOT EXISTS tombolo.change_log_relation (
     relation text PRIMARY KEY,
@@ -136,9 +138,13 @@ BEGIN
         before,
         after,
         nullif(current_setting('tombolo.user', true), ''),
-        -- What the ERP's own rules make of an applied change was not applied.
-        CASE WHEN pg_trigger_depth() = 1
-            THEN nullif(current_setting('tombolo.origin', true), '') END
+        -- Who skips events skips those of what triggers write as well. What the ERP's own rules make of an
+        -- applied change was not applied.
+        CASE
+            WHEN lower(current_setting('tombolo.skip_business_events', true)) IN ('on', 'true', 'yes', '1')
+                THEN 'skipped'
+            WHEN pg_trigger_depth() = 1 THEN nullif(current_setting('tombolo.origin', true), '')
+        END
     );
     RETURN NULL;
 END

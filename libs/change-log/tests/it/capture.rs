@@ -1,5 +1,7 @@
 //! What is captured, whoever writes it and however the table changes.
 
+use change_log::{Entry, SKIPPED};
+
 use crate::world::{World, brief, run};
 
 #[tokio::test]
@@ -36,6 +38,40 @@ async fn who_wrote_stands_in_the_log() {
     assert_eq!(entries[0].origin.as_deref(), Some("dw/1"));
     // The setting is there still, and empty.
     assert_eq!((&entries[1].actor, &entries[1].origin), (&None, &None));
+}
+
+#[tokio::test]
+async fn what_is_written_with_events_skipped_says_so() {
+    let mut world = World::new().await;
+    world
+        .run(
+            "CREATE TABLE total (id int, note text);
+             CREATE FUNCTION add_up() RETURNS trigger LANGUAGE plpgsql AS
+                 $$BEGIN INSERT INTO total VALUES (NEW.id, 'sum'); RETURN NULL; END$$;
+             CREATE TRIGGER add_up AFTER INSERT ON item FOR EACH ROW EXECUTE FUNCTION add_up();
+             CREATE PROCEDURE import() LANGUAGE sql SET tombolo.skip_business_events = on
+                 AS 'INSERT INTO item VALUES (3)'",
+        )
+        .await;
+    world.capture(&["item", "total"]).await.unwrap();
+    let start = world.position().await;
+    let skip = "SET LOCAL tombolo.skip_business_events =";
+    world.run(&format!("BEGIN; {skip} on; INSERT INTO item VALUES (1); COMMIT")).await;
+    world.run("INSERT INTO item VALUES (2); CALL import(); INSERT INTO item VALUES (4)").await;
+    world.run(&format!("BEGIN; {skip} 'rubbish'; INSERT INTO item VALUES (5); COMMIT")).await;
+    // An applied change is neither the other side's any more, nor is what comes of it.
+    world
+        .run(&format!("BEGIN; SET LOCAL tombolo.origin = 'x'; {skip} true; INSERT INTO item VALUES (6); COMMIT"))
+        .await;
+    let (entries, _) = world.changes_of(&["item", "total"], &start).await.unwrap();
+    let skipped = |it: &&Entry| it.origin.as_deref() == Some(SKIPPED);
+    let told = entries.iter().filter(|it| !skipped(it)).cloned().collect::<Vec<_>>();
+    let rows = ["I2=sum", "I2=-", "I4=sum", "I4=-", "I5=sum", "I5=-"];
+    assert_eq!(brief(&told), rows);
+    assert!(told.iter().all(|it| it.origin.is_none()), "{told:?}");
+    let skipped = entries.iter().filter(skipped).cloned().collect::<Vec<_>>();
+    let rows = ["I1=sum", "I1=-", "I3=sum", "I3=-", "I6=sum", "I6=-"];
+    assert_eq!(brief(&skipped), rows);
 }
 
 #[tokio::test]
@@ -132,7 +168,7 @@ async fn partitions_and_heirs_are_parts_of_their_table() {
     let start = world.position().await;
     world.run("TRUNCATE item_2_1").await;
     let error = world.changes_of(&["item"], &start).await.unwrap_err();
-    assert!(matches!(error, change_log::Error::Expired), "{error:?}");
+    assert!(matches!(error, change_log::Error::Emptied(_)), "{error:?}");
 }
 
 #[tokio::test]
@@ -143,7 +179,7 @@ async fn an_emptied_table_is_to_be_read_anew() {
     assert_eq!(world.changes(&start).await.0, []);
     world.run("TRUNCATE item").await;
     let error = world.changes_of(&["item"], &start).await.unwrap_err();
-    assert!(matches!(error, change_log::Error::Expired), "{error:?}");
+    assert!(matches!(error, change_log::Error::Emptied(_)), "{error:?}");
     let again = world.position().await;
     world.run("INSERT INTO item VALUES (1, 'a')").await;
     assert_eq!(brief(&world.changes(&again).await.0), ["I1=a"]);

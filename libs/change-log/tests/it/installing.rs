@@ -32,7 +32,7 @@ async fn only_what_is_missing_is_added_and_only_what_is_unwanted_removed() {
     assert!(matches!(error, Error::NotCaptured(_)), "{error:?}");
     world.capture(&["item"]).await.unwrap();
     let error = world.changes_of(&["item"], &position).await.unwrap_err();
-    assert!(matches!(error, Error::Expired), "nobody watched in between: {error:?}");
+    assert!(matches!(error, Error::Interrupted(_)), "nobody watched in between: {error:?}");
 }
 
 #[tokio::test]
@@ -51,11 +51,49 @@ async fn a_table_that_escaped_is_captured_anew() {
         assert!(matches!(error, Error::NotCaptured(_)), "{sql}: {error:?}");
         world.capture(&["item"]).await.unwrap();
         let error = world.changes_of(&["item"], &position).await.unwrap_err();
-        assert!(matches!(error, Error::Expired), "{sql}: {error:?}");
+        assert!(matches!(error, Error::Interrupted(_)), "{sql}: {error:?}");
         let position = world.position().await;
         world.run("INSERT INTO item VALUES (1, 'a'); DELETE FROM item").await;
         assert_eq!(world.changes(&position).await.0.len(), 2, "{sql}");
     }
+}
+
+#[tokio::test]
+async fn what_escapes_is_named() {
+    let mut world = World::bare().await;
+    world
+        .run(
+            "CREATE TABLE item (id int, note text) PARTITION BY RANGE (id);
+             CREATE TABLE \"Item 1\" PARTITION OF item FOR VALUES FROM (0) TO (10);
+             CREATE TABLE other (id int)",
+        )
+        .await;
+    world.capture(&["item", "other"]).await.unwrap();
+    let rows = "trigger tombolo_capture";
+    for (sql, table, reason) in [
+        ("ALTER TABLE other DISABLE TRIGGER USER", "public.other", "is disabled"),
+        ("ALTER TABLE other ENABLE TRIGGER USER", "public.other", "is not enabled always"),
+        ("DROP TRIGGER tombolo_capture ON other", "public.other", "is missing"),
+        ("ALTER TABLE \"Item 1\" DISABLE TRIGGER USER", "public.\"Item 1\"", "is disabled"),
+    ] {
+        assert_eq!(world.gaps(&["item", "other"]).await, [], "before {sql}");
+        world.run(sql).await;
+        let gaps = world.gaps(&["item", "other"]).await;
+        let of_rows = gaps.iter().find(|it| it.reason.starts_with(&format!("{rows} "))).unwrap();
+        assert_eq!(
+            (of_rows.table.as_str(), &*of_rows.reason),
+            (table, &*format!("{rows} {reason}"))
+        );
+        let relation = if table.contains("other") { "other" } else { "item" };
+        assert!(
+            gaps.iter().all(|it| it.relation == format!("\"public\".\"{relation}\"")),
+            "{gaps:?}"
+        );
+        assert_eq!(world.capture(&["item", "other"]).await.unwrap().0, 1, "{sql}: mended");
+    }
+    world.run("DROP TABLE other").await;
+    let gone = &world.gaps(&["item", "other"]).await[0];
+    assert_eq!((&*gone.table, &*gone.reason), ("\"public\".\"other\"", "does not exist"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

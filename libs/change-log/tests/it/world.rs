@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use change_log::{Cursor, Entry, Error, Position, Relation, Window};
+use change_log::{Cursor, Entry, Error, Gap, Position, Relation, Window};
 use cluster::Scratch;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
@@ -36,6 +36,12 @@ impl World {
     pub(crate) async fn capture(&mut self, tables: &[&str]) -> Result<(usize, usize), Error> {
         change_log::install(&mut self.connection).await?;
         reconcile(&mut self.connection, tables).await
+    }
+
+    /// What is not captured as it should be.
+    pub(crate) async fn gaps(&mut self, tables: &[&str]) -> Vec<Gap> {
+        let names: Vec<String> = relations(tables).iter().map(ToString::to_string).collect();
+        change_log::gaps(&mut self.connection, &names).await.unwrap()
     }
 
     pub(crate) async fn run(&mut self, sql: &str) {

@@ -134,7 +134,7 @@ impl ChangeTracking {
         };
         let message = error.to_string();
         match error {
-            LogError::Expired => {
+            LogError::Expired | LogError::Emptied(_) | LogError::Interrupted(_) => {
                 let metadata = [("entity", entity)];
                 let reason = ErrorReason::PositionExpired;
                 status(Code::OutOfRange, domain, reason, message, metadata)

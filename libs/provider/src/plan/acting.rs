@@ -9,7 +9,8 @@ use super::argument::{Argument, Arguments};
 /// `tombolo.contact`, the portal contact that the user stands for, empty for others; and
 /// `tombolo.companies`, the codes of the legal entities whose rows the user may touch, separated by
 /// commas, or `*` for every one. And `tombolo.origin`, which says in the log that another side's changes are
-/// applied; empty: they are not.
+/// applied; empty: they are not. `tombolo.skip_business_events` is off, whatever the session was left with; what
+/// the database itself runs may set it.
 pub(crate) fn settings(caller: &Caller, origin: &str, arguments: &mut Arguments) -> String {
     let settings = [
         ("tombolo.user", caller.user.erp_user.replace('\0', "")),
@@ -17,6 +18,7 @@ pub(crate) fn settings(caller: &Caller, origin: &str, arguments: &mut Arguments)
         ("tombolo.contact", caller.user.contact.map(|it| it.to_string()).unwrap_or_default()),
         ("tombolo.companies", companies(caller)),
         ("tombolo.origin", origin.replace('\0', "")),
+        ("tombolo.skip_business_events", String::new()),
     ];
     let set = settings.map(|(name, value)| {
         let value = arguments.push(Argument::Text(value));

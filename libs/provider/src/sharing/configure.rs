@@ -1,6 +1,6 @@
 //! Maps come and go.
 
-use change_log::{Error as LogError, Position, install};
+use change_log::{Error as LogError, Gap, Position, install};
 use proto::query::v1 as pb;
 
 use super::Sharing;
@@ -69,16 +69,30 @@ impl Sharing {
         Ok(())
     }
 
-    pub(super) async fn list(&self, after: &str, limit: i64) -> Result<Vec<pb::MapSide>, Failure> {
+    /// Maps whose names come behind `after`; from the first one on, also what escapes the log.
+    pub(super) async fn list(
+        &self,
+        after: &str,
+        limit: i64,
+    ) -> Result<(Vec<pb::MapSide>, Vec<pb::CaptureGap>), Failure> {
         let database = |error| Failure::Provider(Error::database(error));
         let mut reading = Reading::begin(self).await?;
         let connection = reading.connection()?;
-        let listed = match maps::are_there(connection, self.provider()).await.map_err(database)? {
-            true => maps::list(connection, after, limit).await.map_err(database)?,
-            false => Vec::new(),
-        };
+        let (mut listed, mut gaps) = (Vec::new(), Vec::new());
+        if maps::are_there(connection, self.provider()).await.map_err(database)? {
+            listed = maps::list(connection, after, limit).await.map_err(database)?;
+            if after.is_empty() {
+                let relations = maps::relations(connection).await.map_err(database)?;
+                gaps = change_log::gaps(connection, &relations).await?;
+            }
+        }
         reading.end().await?.finish();
-        Ok(listed)
+        let mut looks = self.changes().looks();
+        let gap = |Gap { relation, table, reason }| {
+            let refused = looks.refusal(&relation).map(|it| format!(": {it}")).unwrap_or_default();
+            pb::CaptureGap { table, reason: format!("{reason}{refused}") }
+        };
+        Ok((listed, gaps.into_iter().map(gap).collect()))
     }
 
     /// The present.

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::Sharing;
 use super::entries::{Columns, Entries, Moment, Touched};
 use super::images::{self, Seen};
-use super::log::{Reading, configured, waiting, window};
+use super::log::{Reading, Waiting, configured, waiting, window};
 use super::map::Map;
 use super::rights::Unrestricted;
 use super::rows;
@@ -28,6 +28,8 @@ pub(super) struct History {
     pub(super) next: Option<PageToken>,
     /// On the first page.
     pub(super) total: i64,
+    /// What the list leaves out.
+    pub(super) skipped: i64,
 }
 
 /// One transaction of the window.
@@ -59,10 +61,10 @@ impl Sharing {
             None => (until, (0, Uuid::nil())),
         };
         let window = window(connection, &map, Some(after), until).await?;
-        let entries = waiting(&map, &window);
+        let Waiting { entries, any, skipped } = waiting(connection, &map, &window).await?;
         let (changes, until) = (Vec::new(), window.until().clone());
-        let mut history = History { changes, until, next: None, total: 0 };
-        if entries.any(connection).await? {
+        let mut history = History { changes, until, next: None, total: 0, skipped };
+        if any {
             let columns = Columns::of(connection, &map).await?;
             let rights = Unrestricted(self.authority());
             let reader =

@@ -1,6 +1,6 @@
 //! Reading the log and the rows at one moment.
 
-use change_log::{Error as LogError, Position, Window};
+use change_log::{Error as LogError, IN_WINDOW, Position, SKIPPED, Window};
 use sqlx::postgres::PgConnection;
 
 use super::Sharing;
@@ -76,8 +76,36 @@ pub(super) async fn window(
     Window::open(connection, after, until, map.relations()).await
 }
 
+/// What a window holds for the other side.
+pub(super) struct Waiting {
+    /// Entries that nobody has told it of.
+    pub(super) entries: Entries,
+    /// There are some.
+    pub(super) any: bool,
+    /// How many it is not told of because whoever wrote said so.
+    pub(super) skipped: i64,
+}
+
+pub(super) async fn waiting(
+    connection: &mut PgConnection,
+    map: &Map,
+    window: &Window,
+) -> Result<Waiting, Error> {
+    let entries = untold(map, window);
+    let sql = format!(
+        "SELECT EXISTS (SELECT FROM tombolo.change_log WHERE {}),
+             (SELECT count(*) FROM tombolo.change_log
+              WHERE relation = ANY($3::text[]) AND origin = '{SKIPPED}' AND {IN_WINDOW})",
+        entries.condition
+    );
+    let arguments = entries.arguments.clone().encode().map_err(Error::database)?;
+    let query = sqlx::query_as_with(sqlx::AssertSqlSafe(sql), arguments);
+    let (any, skipped) = query.fetch_one(connection).await.map_err(Error::database)?;
+    Ok(Waiting { entries, any, skipped })
+}
+
 /// The entries of a window that nobody has told the other side of.
-pub(super) fn waiting(map: &Map, window: &Window) -> Entries {
+fn untold(map: &Map, window: &Window) -> Entries {
     let mut arguments = Arguments::default();
     arguments.push(Argument::Text(window.after().snapshot()));
     arguments.push(Argument::Text(window.until().snapshot()));
@@ -87,18 +115,7 @@ pub(super) fn waiting(map: &Map, window: &Window) -> Entries {
         "relation = ANY($3::text[]) AND {} AND origin IS NULL AND NOT EXISTS (
              SELECT FROM tombolo.dual_write_shared AS shared
              WHERE shared.xid = change_log.xid AND shared.map = $4::text AND seq <= up_to)",
-        change_log::IN_WINDOW
+        IN_WINDOW
     );
     Entries { condition, arguments }
-}
-
-impl Entries {
-    /// Whether there are any.
-    pub(super) async fn any(&self, connection: &mut PgConnection) -> Result<bool, Error> {
-        let sql =
-            format!("SELECT EXISTS (SELECT FROM tombolo.change_log WHERE {})", self.condition);
-        let arguments = self.arguments.clone().encode().map_err(Error::database)?;
-        let query = sqlx::query_scalar_with(sqlx::AssertSqlSafe(sql), arguments);
-        query.fetch_one(connection).await.map_err(Error::database)
-    }
 }

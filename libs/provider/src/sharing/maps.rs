@@ -158,6 +158,12 @@ pub(crate) async fn list(
     rows.iter().map(definition).collect()
 }
 
+/// The tables of all of them, as the log names them.
+pub(crate) async fn relations(connection: &mut PgConnection) -> Result<Vec<String>, sqlx::Error> {
+    const RELATIONS: &str = "SELECT DISTINCT unnest(relations) AS relation FROM tombolo.dual_write_map ORDER BY relation";
+    sqlx::query_scalar(RELATIONS).fetch_all(connection).await
+}
+
 pub(crate) async fn find(
     connection: &mut PgConnection,
     map: &str,

@@ -8,6 +8,7 @@ use proto::query::v1 as pb;
 use proto::query::v1::sharing_service_server::{SharingService, SharingServiceServer};
 use rpc::{CallContext, ErrorReason, unavailable};
 use tonic::{Request, Response, Status};
+use uuid::Uuid;
 
 use super::Sharing;
 use super::history::Wanted;
@@ -109,13 +110,14 @@ impl SharingService for Sharing {
         let size = self.page_size(request.get_ref().page_size, MAX_LIST, MAX_LIST)?;
         let after = request.get_ref().page_token.as_str();
         let listed = self.list(after, i64::from(size) + 1);
-        let mut map_sides = self.timely(&request, "", listed).await?;
+        let (mut map_sides, capture_gaps) = self.timely(&request, "", listed).await?;
         let size = usize::try_from(size).unwrap_or_default();
         let more = map_sides.len() > size;
         map_sides.truncate(size);
         let last = map_sides.last().filter(|_| more).map(|it| it.map.clone());
         let next_page_token = last.unwrap_or_default();
-        Ok(Response::new(pb::ListConfiguredMapsResponse { map_sides, next_page_token }))
+        let listed = pb::ListConfiguredMapsResponse { map_sides, next_page_token, capture_gaps };
+        Ok(Response::new(listed))
     }
 
     async fn get_log_position(
@@ -169,6 +171,7 @@ impl SharingService for Sharing {
             position: page.until.encode(),
             as_of_time: Some(SystemTime::from(page.until.at()).into()),
             next_page_token: page.next.map(|it| it.encode()).unwrap_or_default(),
+            skipped_count: page.skipped,
         }))
     }
 
@@ -191,7 +194,20 @@ impl SharingService for Sharing {
             position: history.until.encode(),
             next_page_token: history.next.map(|it| it.encode()).unwrap_or_default(),
             total_count: history.total,
+            skipped_count: if asked.page_token.is_empty() { history.skipped } else { 0 },
         }))
+    }
+
+    async fn find_skipped_change(
+        &self,
+        request: Request<pb::FindSkippedChangeRequest>,
+    ) -> Result<Response<pb::FindSkippedChangeResponse>, Status> {
+        let asked = request.get_ref();
+        let id = Uuid::from_slice(&asked.record_id);
+        let id = id.map_err(|_| self.changes().invalid("record_id"))?;
+        let found = self.timely(&request, &asked.map, self.skipped(&asked.map, id)).await?;
+        let change_time = found.map(|it| SystemTime::from(it.at).into());
+        Ok(Response::new(pb::FindSkippedChangeResponse { change_time }))
     }
 
     async fn take_conflicts(

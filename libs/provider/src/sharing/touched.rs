@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::Sharing;
 use super::entries::{Columns, Pages, Touched};
-use super::log::{Reading, configured, waiting, window};
+use super::log::{Reading, Waiting, configured, waiting, window};
 use super::maps;
 use super::rights::Unrestricted;
 use super::rows::{self, Changed};
@@ -27,6 +27,8 @@ pub(super) struct Page {
     pub(super) rows: Vec<pb::TouchedRow>,
     pub(super) until: Position,
     pub(super) next: Option<PageToken>,
+    /// Entries that it leaves out.
+    pub(super) skipped: i64,
 }
 
 // === impl PageToken ===
@@ -62,9 +64,11 @@ impl Sharing {
             None => (until, (0, Uuid::nil())),
         };
         let window = window(connection, &map, Some(after.clone()), until).await?;
-        let entries = waiting(&map, &window);
-        let mut page = Page { rows: Vec::new(), until: window.until().clone(), next: None };
-        if entries.any(connection).await? {
+        let Waiting { entries, any, skipped } = waiting(connection, &map, &window).await?;
+        let skipped = if acknowledges { skipped } else { 0 };
+        let mut page =
+            Page { rows: Vec::new(), until: window.until().clone(), next: None, skipped };
+        if any {
             let columns = Columns::of(connection, &map).await?;
             let pages = Pages { among: &among, after: cursor, limit: size + 1 };
             let mut touched = entries.touched(connection, &map, &columns, Some(pages)).await?;

@@ -5,6 +5,7 @@ mod row;
 
 use std::sync::Arc;
 
+use chrono::SecondsFormat;
 use proto::dual_write::v1::{Finding, FindingKind, MapState, Side, SyncErrorKind};
 use proto::query::v1 as wire;
 use proto::query::v1::transaction_service_client::TransactionServiceClient;
@@ -23,8 +24,9 @@ use crate::store::positions;
 use row::Row;
 
 const DOMAIN: &str = "dual-write";
+const SKIP: &str = "`tombolo.skip_business_events`";
 
-/// What to do about a row that the log knows nothing of.
+/// What to do about a row whose change nobody is told of.
 const UNTOLD: &str = "Write one of its tracked columns again, or repair it with a reconciliation.";
 
 /// Looks at everything that a change of this row passes.
@@ -182,7 +184,9 @@ impl Subject<'_> {
             || queued.is_some()
             || in_doubt.is_some()
             || failed.iter().any(|it| it.blocking);
-        findings.push(self.tracking(counterpart.is_equal || known));
+        let explained = counterpart.is_equal || known;
+        let skipped = if explained { None } else { self.skipped(row).await? };
+        findings.push(skipped.unwrap_or_else(|| self.tracking(explained)));
         findings.extend(queued);
         findings.extend(failed);
         findings.extend(in_doubt);
@@ -250,6 +254,17 @@ impl Subject<'_> {
              were changed, or the row was written with capture switched off, or before the map ran"
         );
         self.finding(kind, true, message, UNTOLD)
+    }
+
+    /// Whoever wrote the row last wanted nobody to be told.
+    async fn skipped(&self, row: &Row) -> Result<Option<Finding>, Error> {
+        let found = row::skipped(self.core, self.map, self.side, row).await?;
+        Ok(found.map(|at| {
+            let at = at.to_rfc3339_opts(SecondsFormat::Secs, true);
+            let message =
+                format!("the row was last changed at {at} with {SKIP} on: nobody is told of that");
+            self.finding(FindingKind::Tracking, true, message, UNTOLD)
+        }))
     }
 
     /// What of the row waits in the log.

@@ -236,7 +236,8 @@ impl<'a> Follower<'a> {
             open.insert(window.map.name.clone());
             if rpc::reason(&status) == Some(ErrorReason::PositionExpired) {
                 let Window { map, after, until, .. } = window;
-                expired::go_on(self.core, map, self.side, after, until).await?;
+                let stretch = (after.as_str(), until.as_str());
+                expired::go_on(self.core, map, self.side, stretch, &status).await?;
                 self.known.remove(&map.name);
             } else if refusal::fault(&status) == Fault::Away {
                 away_status = Some(status);
@@ -268,7 +269,7 @@ impl<'a> Follower<'a> {
         let known = self.known.get_mut(&map.name).filter(|it| it.epoch == map.epoch);
         let Some(known) = known else { return Ok(()) };
         let due = known.noted.elapsed() >= NOTED && known.position != window.until;
-        if window.taken > 0 || history || due {
+        if window.taken > 0 || window.skipped > 0 || history || due {
             let mut transaction = self.core.store.begin().await?;
             let epoch: Option<i64> =
                 sqlx::query_scalar("SELECT epoch FROM map WHERE name = $1 FOR SHARE")
@@ -283,6 +284,7 @@ impl<'a> Follower<'a> {
             if history {
                 replay::end(&mut transaction, &map.name, self.side).await?;
             }
+            reports::skipped(&mut transaction, &map.name, window.skipped).await?;
             transaction.commit().await.map_err(Error::from)?;
             known.noted = Instant::now();
         }

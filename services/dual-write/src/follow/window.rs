@@ -40,6 +40,8 @@ pub(super) struct Window {
     next_page: Option<String>,
     /// Changes that were taken out.
     pub(super) taken: u64,
+    /// Changes that it leaves out, because whoever wrote said so; known once it was read.
+    pub(super) skipped: i64,
 }
 
 /// Several of them as one.
@@ -128,6 +130,7 @@ impl Window {
             made: HashMap::new(),
             next_page: Some(String::new()),
             taken: 0,
+            skipped: 0,
         }
     }
 
@@ -147,10 +150,11 @@ impl Window {
     async fn peek(&mut self, core: &Core) -> Result<Option<i64>, Status> {
         while self.read.is_empty() {
             let Some(page) = self.next_page.clone() else { break };
-            let (mut changes, next) = match self.images {
+            let (mut changes, next, skipped) = match self.images {
                 Images::Current => self.touched(core, page).await?,
                 Images::OfTheChange => self.changes(core, page).await?,
             };
+            self.skipped += skipped;
             let done = self.done;
             for it in &mut changes {
                 if it.row.kind() == wire::SharedKind::Created && it.before.is_none() {
@@ -178,11 +182,12 @@ impl Window {
         Some(change)
     }
 
+    /// A page, where the next one is, and what the list leaves out.
     async fn touched(
         &self,
         core: &Core,
         page_token: String,
-    ) -> Result<(Vec<Change>, String), Status> {
+    ) -> Result<(Vec<Change>, String, i64), Status> {
         let request = wire::ListTouchedRowsRequest {
             map: self.map.name.clone(),
             after_position: self.after.clone(),
@@ -205,14 +210,16 @@ impl Window {
             went: None,
             behind: Arc::clone(&self.behind),
         };
-        Ok((answer.rows.into_iter().map(change).collect(), answer.next_page_token))
+        let rows = answer.rows.into_iter().map(change).collect();
+        Ok((rows, answer.next_page_token, answer.skipped_count))
     }
 
+    /// As [`Self::touched`].
     async fn changes(
         &self,
         core: &Core,
         page_token: String,
-    ) -> Result<(Vec<Change>, String), Status> {
+    ) -> Result<(Vec<Change>, String, i64), Status> {
         let request = wire::ListRowChangesRequest {
             map: self.map.name.clone(),
             after_position: self.after.clone(),
@@ -235,6 +242,7 @@ impl Window {
             went: None,
             behind: Arc::clone(&self.behind),
         };
-        Ok((answer.changes.into_iter().map(change).collect(), answer.next_page_token))
+        let changes = answer.changes.into_iter().map(change).collect();
+        Ok((changes, answer.next_page_token, answer.skipped_count))
     }
 }

@@ -7,7 +7,8 @@ use proto::organization::v1::GetOrganizationRequest;
 use proto::organization::v1::organization_service_client::OrganizationServiceClient;
 use proto::query::v1::value::Kind;
 use proto::query::v1::{
-    Image, ImageKey, ImageSelection, ListConfiguredMapsRequest, MapSide, ReadImagesRequest, Value,
+    CaptureGap, Image, ImageKey, ImageSelection, ListConfiguredMapsRequest, MapSide,
+    ReadImagesRequest, Value,
 };
 use tonic::Status;
 
@@ -53,6 +54,13 @@ pub(crate) struct Gap {
     pub(crate) owns_global_rows: bool,
 }
 
+/// What a side holds of maps, and what of their tables it does not capture.
+#[derive(Debug, Default)]
+pub(crate) struct Configured {
+    pub(super) maps: Vec<MapSide>,
+    pub(super) gaps: Vec<CaptureGap>,
+}
+
 /// What was looked for.
 #[derive(Debug)]
 pub(crate) enum Found<T> {
@@ -65,7 +73,7 @@ pub(crate) enum Found<T> {
 /// What both sides said.
 #[derive(Debug)]
 pub(crate) struct Seen {
-    pub(super) configured: [(Side, Result<Vec<MapSide>, String>); 2],
+    pub(super) configured: [(Side, Result<Configured, String>); 2],
     erp_companies: Found<Vec<Company>>,
     platform_companies: Found<Vec<Company>>,
     pub(super) gaps: Found<Vec<Gap>>,
@@ -92,7 +100,7 @@ pub(crate) async fn look(core: &Core) -> Seen {
 // === impl Seen ===
 
 impl Seen {
-    pub(super) fn configured(&self, side: Side) -> &Result<Vec<MapSide>, String> {
+    pub(super) fn configured(&self, side: Side) -> &Result<Configured, String> {
         let [erp, platform] = &self.configured;
         if side == Side::FinanceAndOperations { &erp.1 } else { &platform.1 }
     }
@@ -112,13 +120,14 @@ impl Seen {
     }
 }
 
-async fn configured(core: &Core, side: Side) -> Result<Vec<MapSide>, Status> {
+async fn configured(core: &Core, side: Side) -> Result<Configured, Status> {
     let mut client = core.sides.of(side).sharing();
-    let (mut found, mut page_token) = (Vec::new(), String::new());
+    let (mut found, mut page_token) = (Configured::default(), String::new());
     loop {
         let request = ListConfiguredMapsRequest { page_size: PAGE, page_token };
         let answer = client.list_configured_maps(asked(request)).await?.into_inner();
-        found.extend(answer.map_sides);
+        found.maps.extend(answer.map_sides);
+        found.gaps.extend(answer.capture_gaps);
         page_token = answer.next_page_token;
         if page_token.is_empty() {
             return Ok(found);

@@ -48,8 +48,8 @@ fn of_state(map: &ActiveMap, source: Side) -> &'static str {
             "The row was written before the map was started, or while changes of it were not captured."
         }
         (MapState::Running, _, Side::FinanceAndOperations) => {
-            "The row was written before the map was started without an initial sync, or with capture \
-             switched off on the ERP's database."
+            "The row was written before the map was started without an initial sync, with capture \
+             switched off on the ERP's database, or with tombolo.skip_business_events on."
         }
         (MapState::Running, _, _) => {
             "The row was written before the map was started without an initial sync, or its \

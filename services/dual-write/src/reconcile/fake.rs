@@ -90,17 +90,15 @@ impl World {
         world.run(LINK).await;
         // Both sides hold the map already, as it was when its tables were last seen.
         let held = pb::MapSide { map: "maps/customers".to_owned(), ..Default::default() };
-        for side in ["FINANCE_AND_OPERATIONS", "PLATFORM"] {
-            sqlx::query(
-                "INSERT INTO map_configuration (map, side, epoch, map_side)
-                 VALUES ('maps/customers', $1, 1, $2)",
-            )
-            .bind(side)
-            .bind(held.encode_to_vec())
-            .execute(world.core.store.pool())
-            .await
-            .unwrap();
-        }
+        sqlx::query(
+            "INSERT INTO map_configuration (map, side, epoch, map_side)
+             SELECT 'maps/customers', side, 1, $1
+             FROM unnest('{FINANCE_AND_OPERATIONS,PLATFORM}'::text[]) AS side",
+        )
+        .bind(held.encode_to_vec())
+        .execute(world.core.store.pool())
+        .await
+        .unwrap();
         world
     }
 
@@ -277,7 +275,7 @@ impl SharingService for FakeSide {
         _: Request<pb::GetLogPositionRequest>,
     ) -> Result<Response<pb::GetLogPositionResponse>, Status> {
         self.answers()?;
-        Ok(Response::new(pb::GetLogPositionResponse { position: "0".to_owned(), as_of_time: None }))
+        Ok(Response::new(pb::GetLogPositionResponse::default()))
     }
 
     async fn read_images(
@@ -313,10 +311,8 @@ impl SharingService for FakeSide {
         &self,
         _: Request<pb::ListTouchedRowsRequest>,
     ) -> Result<Response<pb::ListTouchedRowsResponse>, Status> {
-        let rows = self.here()?.touched.clone();
-        let answer =
-            pb::ListTouchedRowsResponse { rows, position: "0".to_owned(), ..Default::default() };
-        Ok(Response::new(answer))
+        let (rows, position) = (self.here()?.touched.clone(), "0".to_owned());
+        Ok(Response::new(pb::ListTouchedRowsResponse { rows, position, ..Default::default() }))
     }
 
     async fn list_row_changes(
@@ -325,6 +321,13 @@ impl SharingService for FakeSide {
     ) -> Result<Response<pb::ListRowChangesResponse>, Status> {
         self.answers()?;
         Ok(Response::new(pb::ListRowChangesResponse::default()))
+    }
+
+    async fn find_skipped_change(
+        &self,
+        _: Request<pb::FindSkippedChangeRequest>,
+    ) -> Result<Response<pb::FindSkippedChangeResponse>, Status> {
+        Ok(Response::new(pb::FindSkippedChangeResponse::default()))
     }
 
     async fn take_conflicts(

@@ -23,6 +23,7 @@ pub(crate) async fn list(
 ) -> Result<Vec<(String, MapCounters, Option<SyncError>)>, Error> {
     let rows = sqlx::query(
         "SELECT map, to_platform_count, to_finance_and_operations_count, queued_record_count,
+                skipped_count,
                 (extract(epoch FROM now() - to_platform_waiting_since) * 1000)::bigint AS platform_lag,
                 (extract(epoch FROM now() - to_finance_and_operations_waiting_since) * 1000)::bigint
                     AS finance_lag,
@@ -81,6 +82,22 @@ pub(crate) async fn waiting(
     Ok(())
 }
 
+/// Adds changes that nobody is told of, because whoever wrote them said so.
+pub(crate) async fn skipped(
+    connection: &mut PgConnection,
+    map: &str,
+    changes: i64,
+) -> Result<(), Error> {
+    if changes > 0 {
+        sqlx::query("UPDATE map_report SET skipped_count = skipped_count + $2 WHERE map = $1")
+            .bind(map)
+            .bind(changes)
+            .execute(connection)
+            .await?;
+    }
+    Ok(())
+}
+
 /// Says how many changes are queued.
 pub(crate) async fn queued(
     connection: &mut PgConnection,
@@ -112,7 +129,7 @@ pub(crate) async fn last_error(
 pub(crate) async fn reset(connection: &mut PgConnection, map: &str) -> Result<(), Error> {
     sqlx::query(
         "UPDATE map_report SET to_platform_count = 0, to_finance_and_operations_count = 0,
-             queued_record_count = 0, to_platform_waiting_since = NULL,
+             queued_record_count = 0, skipped_count = 0, to_platform_waiting_since = NULL,
              to_finance_and_operations_waiting_since = NULL, last_error = NULL
          WHERE map = $1",
     )
@@ -129,6 +146,7 @@ fn read(row: &PgRow) -> Result<(String, MapCounters, Option<SyncError>), Error> 
     let lag = |it: Option<i64>| Some(names::duration(it.unwrap_or(0).max(0)));
     let counters = MapCounters {
         queued_record_count: row.try_get("queued_record_count")?,
+        skipped_change_count: row.try_get("skipped_count")?,
         catch_up_error_count: row.try_get("failed")?,
         to_platform_count: row.try_get("to_platform_count")?,
         to_finance_and_operations_count: row.try_get("to_finance_and_operations_count")?,

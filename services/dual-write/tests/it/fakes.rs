@@ -38,6 +38,7 @@ struct State {
     filtered: BTreeSet<Uuid>,
     /// What has been configured, in order.
     configured: Vec<MapSide>,
+    gaps: Vec<pb::CaptureGap>,
 }
 
 /// What one commit did to one row.
@@ -103,6 +104,11 @@ impl FakeSide {
     /// Puts configuration there that nobody knows of.
     pub(crate) fn plant(&self, map_side: MapSide) {
         self.state().maps.insert(map_side.map.clone(), map_side);
+    }
+
+    /// From now on, changes of these tables escape the log.
+    pub(crate) fn let_escape(&self, gaps: Vec<pb::CaptureGap>) {
+        self.state().gaps = gaps;
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -332,9 +338,12 @@ impl SharingService for FakeSide {
         &self,
         _request: Request<pb::ListConfiguredMapsRequest>,
     ) -> Result<Response<pb::ListConfiguredMapsResponse>, Status> {
-        let map_sides = self.here()?.maps.values().cloned().collect();
-        let answer = pb::ListConfiguredMapsResponse { map_sides, ..Default::default() };
-        Ok(Response::new(answer))
+        let state = self.here()?;
+        Ok(Response::new(pb::ListConfiguredMapsResponse {
+            map_sides: state.maps.values().cloned().collect(),
+            next_page_token: String::new(),
+            capture_gaps: state.gaps.clone(),
+        }))
     }
 
     async fn get_log_position(
@@ -420,6 +429,7 @@ impl SharingService for FakeSide {
             position,
             as_of_time,
             next_page_token,
+            skipped_count: 0,
         }))
     }
 
@@ -448,7 +458,16 @@ impl SharingService for FakeSide {
             position,
             next_page_token,
             total_count,
+            skipped_count: 0,
         }))
+    }
+
+    async fn find_skipped_change(
+        &self,
+        _: Request<pb::FindSkippedChangeRequest>,
+    ) -> Result<Response<pb::FindSkippedChangeResponse>, Status> {
+        drop(self.here()?);
+        Ok(Response::new(pb::FindSkippedChangeResponse::default()))
     }
 
     async fn take_conflicts(

@@ -14,6 +14,7 @@ cases! { async |_| () =>
     a_reset_forgets_all,
     checks_say_what_is_wrong,
     teams_that_own_rows_have_roles,
+    a_table_that_is_not_captured_is_named,
 }
 
 async fn link(
@@ -167,4 +168,24 @@ async fn teams_that_own_rows_have_roles(databases: &Databases) {
     assert!(!failed.passed && failed.message.contains("Dual-write runtime user"), "{failed:?}");
     assert_eq!(failed.subjects, ["USMF"]);
     assert!(failed.help.contains("roles"), "{failed:?}");
+}
+
+async fn a_table_that_is_not_captured_is_named(databases: &Databases) {
+    let world = World::new(databases).await;
+    let running = world.linked().await;
+    let gap = proto::query::v1::CaptureGap {
+        table: "erp.custgroup".into(),
+        reason: "trigger tombolo_capture is disabled".into(),
+    };
+    world.erp.let_escape(vec![gap]);
+    let request = world.admin(pb::RunHealthChecksRequest {});
+    let checks = running.links().run_health_checks(request).await.unwrap().into_inner();
+    let failed: Vec<_> = checks.health_checks.iter().filter(|it| !it.passed).collect();
+    let [check] = failed.as_slice() else { panic!("{failed:#?}") };
+    assert_eq!((check.code.as_str(), check.side()), ("TMBL2001", pb::Side::FinanceAndOperations));
+    assert_eq!(check.subjects, ["erp.custgroup"]);
+    assert!(check.message.contains("trigger tombolo_capture is disabled"), "{check:?}");
+    assert!(check.help.contains("ENABLE ALWAYS TRIGGER"), "{check:?}");
+    // Whoever starts a map waits for its capture anyway.
+    world.go_live(&running, &[GROUPS]).await.unwrap();
 }

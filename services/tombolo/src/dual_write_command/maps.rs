@@ -209,6 +209,7 @@ fn shown(it: &pb::TableMap, version: &pb::MapVersion) -> String {
         ("needs", version.required_maps.iter().map(|it| plain(it)).collect::<Vec<_>>().join(", ")),
         ("queued", counters.queued_record_count.to_string()),
         ("failed", counters.catch_up_error_count.to_string()),
+        ("skipped", counters.skipped_change_count.to_string()),
         ("rows to platform", counters.to_platform_count.to_string()),
         ("rows to the ERP", counters.to_finance_and_operations_count.to_string()),
         ("lag to platform", lag(counters.to_platform_lag)),

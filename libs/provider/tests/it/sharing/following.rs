@@ -59,6 +59,86 @@ async fn what_was_neither_shared_nor_applied_waits() {
 }
 
 #[tokio::test]
+async fn what_is_written_with_events_skipped_is_counted_and_left_out() {
+    let mut world = World::new().await;
+    world.run(ANN).await;
+    let start = world.configure(customers(Live)).await;
+    let skip = "SET LOCAL tombolo.skip_business_events = on;";
+    let mut skipping = world.begin().await;
+    // The ERP's own rule blocks the customer, which the filter leaves out.
+    world.within(&mut skipping, &format!("{skip} UPDATE customers SET credit = 5000")).await;
+    assert_eq!(world.share(&mut skipping).await, [""; 0]);
+    skipping.commit().await.unwrap();
+    assert_eq!(world.one("SELECT blocked::text FROM customers").await, "true");
+    let touched = world.touched(CUSTOMERS, &start).await;
+    assert_eq!((touched.rows.len(), touched.skipped_count), (0, 2));
+    let told = world.sharing.list_row_changes(Request::new(history(CUSTOMERS, &start))).await;
+    let told = told.unwrap().into_inner();
+    assert_eq!((told.total_count, told.skipped_count), (0, 2));
+    let again = world.touched(CUSTOMERS, &touched.position).await;
+    assert_eq!(again.skipped_count, 0);
+
+    world
+        .run(&format!("BEGIN; {skip} UPDATE customers SET blocked = false, credit = 6; COMMIT"))
+        .await;
+    let sharing = world.sharing.clone();
+    let skipped = async |map_side: &pb::MapSide| {
+        let keys = vec![pb::ImageKey { company: "USMF".into(), values: vec![string("C1")] }];
+        let selection = Some(pb::ImageSelection {
+            map_side: Some(map_side.clone()),
+            keys,
+            ..Default::default()
+        });
+        let read = pb::ReadImagesRequest { selection, ..Default::default() };
+        let image = sharing.read_images(Request::new(read)).await.unwrap().into_inner();
+        let record_id = image.images[0].record_id.clone();
+        let find = pb::FindSkippedChangeRequest { map: CUSTOMERS.into(), record_id };
+        let found = sharing.find_skipped_change(Request::new(find)).await.unwrap().into_inner();
+        found.change_time.map(|it| std::time::SystemTime::try_from(it).unwrap())
+    };
+    let side = customers(Live);
+    let at = skipped(&side).await.unwrap();
+    assert!(at.elapsed().is_ok_and(|it| it < Duration::from_secs(60)), "{at:?}");
+    world.run("UPDATE parties SET name = 'Anna'").await;
+    assert_eq!(skipped(&side).await, None, "the row has gone over since");
+    // What was skipped goes along.
+    assert_eq!(
+        world.touched_rows(CUSTOMERS, &again.position).await,
+        ["CHANGED USMF C1|Anna|6|Gold [1]"]
+    );
+}
+
+#[tokio::test]
+async fn a_table_whose_changes_escape_is_named() {
+    let mut world = World::new().await;
+    let start = world.configure(customers(Live)).await;
+    let sharing = world.sharing.clone();
+    let gaps = async || {
+        let listed = sharing
+            .list_configured_maps(Request::new(pb::ListConfiguredMapsRequest::default()))
+            .await
+            .unwrap();
+        listed.into_inner().capture_gaps
+    };
+    assert_eq!(gaps().await, []);
+    world.run("ALTER TABLE customers DISABLE TRIGGER tombolo_capture").await;
+    let reason = "trigger tombolo_capture is disabled".to_owned();
+    assert_eq!(gaps().await, [pb::CaptureGap { table: "public.customers".into(), reason }]);
+    world.run(ANN).await;
+    // A map that is told of has its tables looked at.
+    world.configure(customers(Live)).await;
+    assert_eq!(gaps().await, []);
+    let request = pb::ListTouchedRowsRequest {
+        map: CUSTOMERS.into(),
+        after_position: start,
+        ..Default::default()
+    };
+    let lost = world.sharing.list_touched_rows(Request::new(request)).await.unwrap_err();
+    assert_eq!(rpc::reason(&lost), Some(ErrorReason::PositionExpired));
+    assert!(lost.message().contains(r#""public"."customers""#), "{lost:?}");
+}
+
+#[tokio::test]
 async fn pages_of_touched_rows_go_on() {
     let mut world = World::new().await;
     let start = world.configure(accounts(Queued)).await;

@@ -1,12 +1,15 @@
 //! A row that is asked for, whatever its company and whether it meets the filter.
 
+use chrono::{DateTime, Utc};
 use proto::dual_write::v1::Side;
 use proto::query::v1 as wire;
 use proto::query::v1::record_key::Key;
 use proto::query::v1::value::Kind;
+use tonic::Code;
 
 use crate::core::Core;
 use crate::error::Error;
+use crate::follow::failures::time_of;
 use crate::follow::keys;
 use crate::maps::ActiveMap;
 use crate::peers::asked;
@@ -49,6 +52,24 @@ pub(super) async fn by_key(
     key: wire::ImageKey,
 ) -> Result<Option<Row>, Error> {
     select(core, map, side, Vec::new(), vec![key]).await
+}
+
+/// When it was last changed with events skipped, if nobody has changed it since, as far as the side's log tells.
+pub(super) async fn skipped(
+    core: &Core,
+    map: &ActiveMap,
+    side: Side,
+    row: &Row,
+) -> Result<Option<DateTime<Utc>>, Error> {
+    let (map, record_id) = (map.name.clone(), row.image.record_id.clone());
+    let request = wire::FindSkippedChangeRequest { map, record_id };
+    let answer = core.sides.of(side).sharing().find_skipped_change(asked(request)).await;
+    match answer {
+        Ok(answer) => Ok(answer.into_inner().change_time.as_ref().map(|it| time_of(Some(it)))),
+        // A map that does not run is not known there.
+        Err(status) if status.code() == Code::NotFound => Ok(None),
+        Err(status) => Err(Error::of_side(side, status)),
+    }
 }
 
 /// Rows of companies that are not linked are none of the map's, so the company is read as any other column.

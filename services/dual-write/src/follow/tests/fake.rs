@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use futures::stream::BoxStream;
 use futures::{StreamExt as _, stream};
-use proto::dual_write::v1::{MapState, Side, TableMap};
+use proto::dual_write::v1::{MapCounters, MapState, Side, TableMap};
 use proto::query::v1::apply_value::Content;
 use proto::query::v1::sharing_service_server::{SharingService, SharingServiceServer};
 use proto::query::v1::transact_request::Step;
@@ -68,6 +68,8 @@ struct Entry {
     kind: SharedKind,
     image: pb::Image,
     before: Option<pb::Image>,
+    /// Nobody is told of it.
+    skipped: bool,
 }
 
 const ROWS: &str = "
@@ -155,6 +157,12 @@ impl World {
         found.into_iter().find(|it| it.side == side).unwrap().position
     }
 
+    pub(super) async fn counters(&self, map: &str) -> MapCounters {
+        let mut connection = self.core.store.pool().acquire().await.unwrap();
+        let mut found = crate::store::reports::list(&mut connection, map).await.unwrap();
+        found.pop().unwrap().1
+    }
+
     pub(super) async fn activities(&self, map: &str) -> Vec<String> {
         let mut connection = self.core.store.pool().acquire().await.unwrap();
         let found = crate::store::activity::list(&mut connection, map, None, 10).await.unwrap();
@@ -212,7 +220,13 @@ impl FakeSide {
         let mut inner = self.lock();
         let (image, before) = self.set(&mut inner, map, image);
         let kind = if before.is_some() { SharedKind::Changed } else { SharedKind::Created };
-        inner.log.push(Entry { map: map.to_owned(), kind, image, before });
+        inner.log.push(Entry { map: map.to_owned(), kind, image, before, skipped: false });
+    }
+
+    /// As [`Self::write`], with events skipped.
+    pub(super) fn write_skipped(&self, map: &str, account: &str, name: &str) {
+        self.write(map, account, name);
+        self.lock().log.last_mut().unwrap().skipped = true;
     }
 
     /// Somebody gives a row another key.
@@ -223,7 +237,7 @@ impl FakeSide {
         let image = pb::Image { record_id: before.record_id.clone(), ..image };
         inner.rows.push((map.to_owned(), image.clone()));
         let (map, kind, before) = (map.to_owned(), SharedKind::Changed, Some(before));
-        inner.log.push(Entry { map, kind, image, before });
+        inner.log.push(Entry { map, kind, image, before, skipped: false });
     }
 
     /// As [`Self::write`], with capture switched off.
@@ -240,7 +254,8 @@ impl FakeSide {
         let mut inner = self.lock();
         let image = self.unset(&mut inner, map, account).unwrap();
         let before = Some(image.clone());
-        inner.log.push(Entry { map: map.to_owned(), kind: SharedKind::Deleted, image, before });
+        let (map, kind) = (map.to_owned(), SharedKind::Deleted);
+        inner.log.push(Entry { map, kind, image, before, skipped: false });
     }
 
     /// The other side's changes took the row away: its own log says nothing.
@@ -392,7 +407,19 @@ impl FakeSide {
         }
     }
 
+    /// What is told of a stretch.
     fn entries(&self, map: &str, after: &str, until: &str) -> Vec<(i64, Entry)> {
+        let mut all = self.log(map, after, until);
+        all.retain(|(_, it)| !it.skipped);
+        all
+    }
+
+    fn skipped(&self, map: &str, after: &str, until: &str) -> i64 {
+        let all = self.log(map, after, until);
+        i64::try_from(all.iter().filter(|(_, it)| it.skipped).count()).unwrap()
+    }
+
+    fn log(&self, map: &str, after: &str, until: &str) -> Vec<(i64, Entry)> {
         let inner = self.lock();
         let number = |it: &str| it.parse::<i64>().ok();
         let until = number(until).unwrap_or(i64::MAX);
@@ -589,8 +616,10 @@ impl SharingService for FakeSide {
                 rows.push(touched);
             }
         }
+        let skipped_count = self.skipped(&it.map, &it.after_position, &it.until_position);
         let position = it.until_position;
-        let answer = pb::ListTouchedRowsResponse { rows, position, ..Default::default() };
+        let answer =
+            pb::ListTouchedRowsResponse { rows, position, skipped_count, ..Default::default() };
         Ok(Response::new(answer))
     }
 
@@ -617,9 +646,28 @@ impl SharingService for FakeSide {
         let next = from + size;
         let next_page_token = if next < all.len() { next.to_string() } else { String::new() };
         let total_count = i64::try_from(all.len()).unwrap();
-        let position = it.until_position;
-        let answer = pb::ListRowChangesResponse { changes, position, next_page_token, total_count };
-        Ok(Response::new(answer))
+        let skipped = self.skipped(&it.map, &it.after_position, &it.until_position);
+        let skipped_count = if from == 0 { skipped } else { 0 };
+        Ok(Response::new(pb::ListRowChangesResponse {
+            changes,
+            position: it.until_position,
+            next_page_token,
+            total_count,
+            skipped_count,
+        }))
+    }
+
+    async fn find_skipped_change(
+        &self,
+        request: Request<pb::FindSkippedChangeRequest>,
+    ) -> Result<Response<pb::FindSkippedChangeResponse>, Status> {
+        self.here().await?;
+        let asked = request.into_inner();
+        let inner = self.lock();
+        let of_row = |it: &&Entry| it.map == asked.map && it.image.record_id == asked.record_id;
+        let last = inner.log.iter().rev().find(of_row).filter(|it| it.skipped);
+        let change_time = last.map(|_| prost_types::Timestamp::default());
+        Ok(Response::new(pb::FindSkippedChangeResponse { change_time }))
     }
 
     async fn take_conflicts(

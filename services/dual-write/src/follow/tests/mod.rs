@@ -45,6 +45,7 @@ cases! { migrated =>
     what_comes_while_a_map_resumes_goes_over_as_it_is,
     a_queue_is_listed_page_by_page_in_the_order_of_time,
     why_a_row_is_not_on_the_other_side_is_told,
+    what_was_written_with_events_skipped_is_counted_once,
 }
 
 const RESUMING: &str = "UPDATE map SET state = 'RESUMING', revision = revision + 1,
@@ -560,6 +561,42 @@ async fn why_a_row_is_not_on_the_other_side_is_told(databases: &Databases) {
     // As by a hand that the log does not see.
     world.erp.scribble(CUSTOMERS, "b", "y");
     assert_eq!(blocking("b").await.unwrap(), [FindingKind::Tracking]);
+    let message = async |account: &str| {
+        let key = wire::record_key::Key::RecordId(world.erp.record_id(account));
+        let key = wire::RecordKey { key: Some(key) };
+        let found = explain::explain_in(&world.core, &maps, ERP, "Customer", &key).await.unwrap();
+        found.into_iter().find(|it| it.blocking).map(|it| it.message)
+    };
+    let skip = "`tombolo.skip_business_events`";
+    assert!(!message("b").await.unwrap().contains(skip));
+    world.erp.write_skipped(CUSTOMERS, "b", "z");
+    follow(&world).await;
+    assert!(message("b").await.unwrap().contains(skip));
+    world.erp.write(CUSTOMERS, "b", "z");
+    follow(&world).await;
+    assert_eq!(message("b").await, None, "the next change brings it along");
+}
+
+async fn what_was_written_with_events_skipped_is_counted_once(databases: &Databases) {
+    let world = World::new(databases).await;
+    world.erp.write_skipped(CUSTOMERS, "a", "x");
+    world.erp.write(CUSTOMERS, "b", "x");
+    world.erp.write_skipped(CUSTOMERS, "b", "y");
+    world.platform.hold(&["b"]);
+    follow(&world).await;
+    assert_eq!(world.counters(CUSTOMERS).await.skipped_change_count, 0, "it is not over");
+    world.platform.hold(&[]);
+    for _ in 0..2 {
+        follow(&world).await;
+        assert_eq!(world.counters(CUSTOMERS).await.skipped_change_count, 2);
+    }
+    assert_eq!(world.platform.rows(CUSTOMERS), ["b=y"]);
+    // Nothing else is there, and it is counted all the same; also where changes are replayed.
+    world.erp.write_skipped(CUSTOMERS, "a", "y");
+    look(&world, MapState::Resuming).await.unwrap();
+    assert_eq!(world.counters(CUSTOMERS).await.skipped_change_count, 3);
+    assert_eq!(world.counters(OTHERS).await.skipped_change_count, 0);
+    assert_eq!(world.position(CUSTOMERS, ERP).await, "4");
 }
 
 #[test]

@@ -369,6 +369,13 @@ impl SharingService for FakeSide {
         Err(Status::unimplemented("not asked for"))
     }
 
+    async fn find_skipped_change(
+        &self,
+        _: Request<pb::FindSkippedChangeRequest>,
+    ) -> Result<Response<pb::FindSkippedChangeResponse>, Status> {
+        Err(Status::unimplemented("not asked for"))
+    }
+
     async fn take_conflicts(
         &self,
         _: Request<pb::TakeConflictsRequest>,
