@@ -22,6 +22,10 @@ pub struct Config {
     /// Most bytes of one (116.85 MB). Above 256 MiB the gateway refuses by itself.
     #[serde(default = "Config::default_transaction_bytes")]
     pub transaction_bytes: usize,
+    /// Failed changes that got through are kept for so many days (30; the original keeps them for 1, spec A17); 0: until
+    /// the next hourly round.
+    #[serde(default = "Config::default_completed_error_days")]
+    pub completed_error_days: u16,
     /// How alerts are mailed; absent: they are not.
     #[serde(default)]
     pub mail: Option<Mail>,
@@ -51,6 +55,7 @@ impl Config {
             poll_milliseconds: Self::default_poll_milliseconds(),
             transaction_rows: Self::default_transaction_rows(),
             transaction_bytes: Self::default_transaction_bytes(),
+            completed_error_days: Self::default_completed_error_days(),
             mail: None,
             webhook_hosts: Vec::new(),
         }
@@ -72,6 +77,10 @@ impl Config {
     fn default_transaction_bytes() -> usize {
         116_850_000
     }
+
+    fn default_completed_error_days() -> u16 {
+        30
+    }
 }
 
 impl std::fmt::Debug for Config {
@@ -87,5 +96,28 @@ impl std::fmt::Debug for Mail {
     /// Without the URL, which holds a password.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Mail").field("from", &self.from).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn days(line: &str) -> Result<u16, toml::de::Error> {
+        let text = format!("database_url = 'postgres://localhost/platform'\n{line}");
+        toml::from_str::<Config>(&text).map(|it| it.completed_error_days)
+    }
+
+    #[test]
+    fn completed_errors_are_kept_for_whole_days() {
+        assert_eq!(days("").unwrap(), Config::new(String::new()).completed_error_days);
+        for (given, expected) in [("0", 0), ("1", 1), ("365", 365)] {
+            assert_eq!(days(&format!("completed_error_days = {given}")).unwrap(), expected);
+        }
+        for bad in ["-1", "0.5", "70000", "'1'"] {
+            assert!(days(&format!("completed_error_days = {bad}")).is_err(), "{bad}");
+        }
     }
 }

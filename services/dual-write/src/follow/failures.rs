@@ -20,9 +20,6 @@ pub(crate) use listing::{Choice, get, id_of, list, of_record};
 pub(crate) use losses::Losses;
 pub(crate) use retry::{ask, dismiss, failed, next, over, waiting};
 
-/// Completed ones are kept for so long.
-const KEPT_DAYS: i32 = 30;
-
 /// A change that is about to be stored as failed.
 #[derive(Clone, Debug)]
 pub(crate) struct Failed {
@@ -214,13 +211,16 @@ pub(crate) async fn complete(
     Ok(done.rows_affected())
 }
 
-/// Forgets what was completed a month ago.
-pub(crate) async fn forget_completed(connection: &mut PgConnection) -> Result<(), Error> {
+/// Forgets what was completed so many days ago.
+pub(crate) async fn forget_completed(
+    connection: &mut PgConnection,
+    days: u16,
+) -> Result<(), Error> {
     sqlx::query(
         "DELETE FROM failed_change
          WHERE retry_state = 3 AND complete_time < now() - make_interval(days => $1)",
     )
-    .bind(KEPT_DAYS)
+    .bind(i32::from(days))
     .execute(connection)
     .await?;
     Ok(())

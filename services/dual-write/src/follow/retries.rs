@@ -48,8 +48,9 @@ pub(super) async fn run(core: &Core) {
     }
 }
 
-async fn tidy(core: &Core) -> Result<(), Error> {
-    failures::forget_completed(&mut *core.store.pool().acquire().await?).await
+pub(super) async fn tidy(core: &Core) -> Result<(), Error> {
+    let mut connection = core.store.pool().acquire().await?;
+    failures::forget_completed(&mut connection, core.config.completed_error_days).await
 }
 
 /// Whether there was anything to do.

@@ -32,6 +32,7 @@ cases! { migrated =>
     a_queue_behind_an_initial_sync_goes_over_as_it_is_now,
     in_a_replay_later_changes_of_a_refused_row_wait_behind_it,
     a_retry_in_vain_says_so_and_at_most_five_wait,
+    what_got_through_is_listed_as_long_as_is_set,
     a_side_that_is_away_loses_nothing,
     who_dies_while_following_loses_and_doubles_nothing,
     who_dies_while_replaying_repeats_no_older_state,
@@ -309,6 +310,44 @@ async fn a_retry_in_vain_says_so_and_at_most_five_wait(databases: &Databases) {
         .run("INSERT INTO retry_request (map) SELECT 'maps/customers' FROM generate_series(1, 5)")
         .await;
     assert!(failures::ask(&mut connection, &choice).await.is_err());
+}
+
+async fn what_got_through_is_listed_as_long_as_is_set(databases: &Databases) {
+    let world = World::new(databases).await;
+    let accounts = ["old", "new", "open"];
+    world.platform.refuse(&accounts);
+    for account in accounts {
+        world.erp.write(CUSTOMERS, account, "x");
+    }
+    follow(&world).await;
+    world.platform.refuse(&["open"]);
+    for account in accounts {
+        world.erp.write(CUSTOMERS, account, "y");
+    }
+    follow(&world).await;
+    let listed = async || {
+        let failed = world.failed().await;
+        failed.iter().map(|it| it.split(' ').next().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let age = |account: &str, days: u16| {
+        let key = world.erp.record_id(account).to_vec();
+        sqlx::query(
+            "UPDATE failed_change SET complete_time = now() - make_interval(days => $2)
+             WHERE record_id = $1 AND complete_time IS NOT NULL",
+        )
+        .bind(key)
+        .bind(i32::from(days))
+        .execute(world.core.store.pool())
+    };
+    let kept = world.core.config.completed_error_days;
+    age("old", kept + 1).await.unwrap();
+    age("new", kept - 1).await.unwrap();
+    assert_eq!(listed().await, accounts);
+    retries::tidy(&world.core).await.unwrap();
+    assert_eq!(listed().await, ["new", "open"]);
+    let mut connection = world.core.store.pool().acquire().await.unwrap();
+    failures::forget_completed(&mut connection, 1).await.unwrap();
+    assert_eq!(listed().await, ["open"], "what waits is never forgotten");
 }
 
 async fn a_side_that_is_away_loses_nothing(databases: &Databases) {
