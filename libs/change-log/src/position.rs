@@ -40,6 +40,13 @@ impl Position {
         self.at
     }
 
+    /// What the log holds, in the letters of [`Self::encode`]: the same for two moments between which nothing was
+    /// committed.
+    #[must_use]
+    pub fn state(&self) -> String {
+        Self { at: DateTime::UNIX_EPOCH, ..self.clone() }.encode()
+    }
+
     /// In letters, digits, `-` and `_` only.
     #[must_use]
     pub fn encode(&self) -> String {
@@ -248,6 +255,20 @@ mod tests {
         }
         assert_eq!(Position::decode(&"A".repeat(MAX_TEXT + 1)), Err(InvalidPosition));
         assert_eq!(Position::decode(""), Err(InvalidPosition));
+    }
+
+    #[test]
+    fn time_is_no_part_of_a_state() {
+        let one = position(100, &[3, 4], 5);
+        let later = Position { at: one.at + chrono::TimeDelta::seconds(1), ..one.clone() };
+        assert_eq!(one.state(), later.state());
+        assert_ne!(one.encode(), later.encode());
+        for other in [position(100, &[3], 5), position(100, &[3, 4], 6), position(101, &[3, 4], 5)]
+        {
+            assert_ne!(one.state(), other.state(), "{other:?}");
+        }
+        let state = one.state();
+        assert_ne!(state, Position { log: Uuid::from_u128(8), ..one }.state());
     }
 
     #[test]

@@ -43,6 +43,7 @@ const SCHEMA: Schema = Schema {
         (4, "alerts", include_str!("../migrations/0004_alerts.sql")),
         (5, "reconcile", include_str!("../migrations/0005_reconcile.sql")),
         (6, "skipped", include_str!("../migrations/0006_skipped.sql")),
+        (7, "heartbeats", include_str!("../migrations/0007_heartbeats.sql")),
     ],
     statement_timeout: STATEMENT_TIMEOUT,
     lock_timeout: Some(WAIT_BUDGET),

@@ -128,6 +128,7 @@ impl SharingService for Sharing {
         Ok(Response::new(pb::GetLogPositionResponse {
             position: position.encode(),
             as_of_time: Some(SystemTime::from(position.at()).into()),
+            state: position.state(),
         }))
     }
 

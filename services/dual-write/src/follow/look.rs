@@ -1,12 +1,14 @@
 //! Looks at one side's log again and again, and brings over what is new.
 
 mod caught_up;
+mod report;
 mod settle;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use chrono::Utc;
 use proto::dual_write::v1::{MapState, Side};
 use proto::query::v1 as wire;
 use rpc::ErrorReason;
@@ -52,12 +54,13 @@ struct Known {
     noted: Instant,
     since: Option<prost_types::Timestamp>,
     told: Option<Instant>,
+    beat: Option<Instant>,
 }
 
-/// What decides whether a look finds anything: the log's position, and the maps with their epochs.
+/// What decides whether a look finds anything: what the log holds, and the maps with their epochs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Sight {
-    until: String,
+    state: String,
     maps: Vec<(String, i64)>,
 }
 
@@ -104,12 +107,14 @@ impl<'a> Follower<'a> {
         if maps.is_empty() {
             return Ok(());
         }
-        let sight = self.sight(maps).await?;
+        let seen = Utc::now();
+        let (until, sight) = self.sight(maps).await?;
         if self.finished.as_ref() == Some(&sight) {
-            return Ok(self.beat(maps).await?);
+            let maps = maps.iter().map(|it| it.name.clone()).collect();
+            return Ok(self.beat(maps, seen).await?);
         }
         self.finished = None;
-        let (current, history) = self.open(maps, &sight.until).await?;
+        let (current, history) = self.open(maps, &until).await?;
         let (mut current, mut history) = (Merge::new(current), Merge::new(history));
         current.front(self.core).await;
         history.front(self.core).await;
@@ -118,27 +123,32 @@ impl<'a> Follower<'a> {
         open.extend(self.replay(&mut history).await?);
         open.extend(self.settle(&history, &open).await?);
         let opened = current.windows.len() + history.windows.len();
-        let whole =
-            opened == maps.len() && history.windows.iter().all(|it| it.until == sight.until);
+        let whole = opened == maps.len() && history.windows.iter().all(|it| it.until == until);
         let broken = current.broken.len() + history.broken.len();
         let taken = current.taken() + history.taken();
         for merge in [current, history] {
-            self.close(merge, &mut open, &sight.until).await?;
+            self.close(merge, &mut open, &until).await?;
         }
-        // What was taken is acknowledged by the next look, which is not to wait for a change.
-        if open.is_empty() && broken == 0 && taken == 0 && whole {
+        self.beat(self.through(maps, &until, &open), seen).await?;
+        // What was taken is acknowledged by the next look, which is not to wait for a change. Nor is a map that resumes:
+        // it goes live when both sides have been looked at.
+        let runs = maps.iter().all(|it| it.state() == MapState::Running);
+        if open.is_empty() && broken == 0 && taken == 0 && whole && runs {
             self.finished = Some(sight);
         }
         Ok(())
     }
 
-    /// Where the log ends now. Whatever has been committed is before it.
-    async fn sight(&self, maps: &[Arc<ActiveMap>]) -> Result<Sight, Stop> {
+    /// Where the log ends now: whatever has been committed is before it.
+    async fn sight(&self, maps: &[Arc<ActiveMap>]) -> Result<(String, Sight), Stop> {
         let mut sharing = self.core.sides.of(self.side).sharing();
         let answer = sharing.get_log_position(asked(wire::GetLogPositionRequest {})).await;
-        let until = answer.map_err(|it| away(self.side, it))?.into_inner().position;
+        let answer = answer.map_err(|it| away(self.side, it))?.into_inner();
+        // A side that does not say so may have changed.
+        let state = Some(answer.state).filter(|it| !it.is_empty());
+        let state = state.unwrap_or_else(|| answer.position.clone());
         let maps = maps.iter().map(|it| (it.name.clone(), it.epoch)).collect();
-        Ok(Sight { until, maps })
+        Ok((answer.position, Sight { state, maps }))
     }
 
     /// Windows of maps whose rows go over as they are, and of those whose history counts.
@@ -189,6 +199,7 @@ impl<'a> Follower<'a> {
                 noted: Instant::now(),
                 since: None,
                 told: None,
+                beat: None,
             };
             self.known.insert(map.name.clone(), known);
         }
@@ -292,53 +303,6 @@ impl<'a> Follower<'a> {
         let left = known.since.take();
         if left.is_some() {
             self.note_waiting(&map.name, None).await?;
-        }
-        Ok(())
-    }
-
-    /// Says since when something of each map has been waiting.
-    async fn tell_waiting(&mut self, current: &Merge, history: &Merge) -> Result<(), Error> {
-        self.waiting.clear();
-        let mut changed = Vec::new();
-        for (window, since) in current.waiting().chain(history.waiting()) {
-            let name = &window.map.name;
-            if since.is_some() {
-                self.waiting.push(name.clone());
-            }
-            let Some(known) = self.known.get_mut(name) else { continue };
-            let due = known.told.is_none_or(|it| it.elapsed() >= NOTED);
-            if due || known.since.is_some() != since.is_some() {
-                changed.push((name.clone(), since));
-            }
-            known.since = since;
-        }
-        for (name, since) in changed {
-            self.note_waiting(&name, since).await?;
-        }
-        Ok(())
-    }
-
-    async fn note_waiting(
-        &mut self,
-        map: &str,
-        since: Option<prost_types::Timestamp>,
-    ) -> Result<(), Error> {
-        let since = since.as_ref().map(|it| super::failures::time_of(Some(it)));
-        let mut connection = self.core.store.pool().acquire().await?;
-        reports::waiting(&mut connection, map, self.side, reports::Waiting { since }).await?;
-        if let Some(known) = self.known.get_mut(map) {
-            known.told = Some(Instant::now());
-        }
-        Ok(())
-    }
-
-    /// Says that somebody looks, where nothing else was to be said for a while.
-    async fn beat(&mut self, maps: &[Arc<ActiveMap>]) -> Result<(), Error> {
-        for map in maps {
-            let known = self.known.get(&map.name);
-            if known.is_none_or(|it| it.told.is_none_or(|it| it.elapsed() >= NOTED)) {
-                self.note_waiting(&map.name, None).await?;
-            }
         }
         Ok(())
     }

@@ -24,6 +24,10 @@ const PERIOD: Duration = Duration::from_secs(600);
 const OWN: &str = "TMBL";
 /// Tables of which changes are not captured.
 const CAPTURE: &str = "TMBL2001";
+/// Maps that stand still.
+const HEARTBEAT: &str = "TMBL2002";
+/// A side that is away is asked again more often than this.
+const STILL: Duration = Duration::from_secs(60);
 /// What a name gets that is one of many.
 const MOST_SUBJECTS: usize = 50;
 
@@ -52,6 +56,7 @@ pub(crate) async fn check(
         checks.push(companies(side, link, &seen));
         checks.push(configuration(core, side, link, &seen));
         checks.push(capture(side, &seen));
+        checks.push(heartbeat(side, core).await);
     }
     checks.push(team_names(link, teams, &seen));
     checks.push(owners::check(core, link, &seen, starting));
@@ -262,6 +267,37 @@ fn capture(side: Side, seen: &Seen) -> HealthCheck {
     let mut tables: Vec<_> = gaps.iter().map(|it| it.table.clone()).collect();
     tables.dedup();
     own_result(side, CAPTURE, message, help, tables, false)
+}
+
+/// Changes of the side get to the other one.
+async fn heartbeat(side: Side, core: &Core) -> HealthCheck {
+    let name = spoken_side(side);
+    let help = "See that a process of dual-write runs and both sides answer. Many changes at once take their time, \
+                which the map's lag tells.";
+    let behind = async {
+        let mut connection = core.store.pool().acquire().await?;
+        store::reports::behind(&mut connection, side, STILL).await
+    };
+    let behind = match behind.await {
+        Ok(behind) => behind,
+        Err(error) => {
+            tracing::warn!(%error, "heartbeats cannot be read");
+            let message = format!("Whether changes of the {name} side are taken cannot be seen.");
+            return own_result(side, HEARTBEAT, message, help, Vec::new(), false);
+        }
+    };
+    if behind.is_empty() {
+        let message = format!("Changes of the {name} side are taken within a minute.");
+        return own_result(side, HEARTBEAT, message, help, Vec::new(), true);
+    }
+    let told = behind.iter().map(|(map, since)| {
+        format!("{map} (since {})", since.to_rfc3339_opts(chrono::SecondsFormat::Secs, true))
+    });
+    let told: Vec<_> = told.collect();
+    let message =
+        format!("Not all changes of the {name} side have been taken: {}.", told.join(", "));
+    let maps = behind.into_iter().map(|it| it.0).collect();
+    own_result(side, HEARTBEAT, message, help, maps, false)
 }
 
 fn team_names(link: &Link, before: &Teams, seen: &Seen) -> HealthCheck {

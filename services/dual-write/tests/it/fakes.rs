@@ -351,8 +351,8 @@ impl SharingService for FakeSide {
         _request: Request<pb::GetLogPositionRequest>,
     ) -> Result<Response<pb::GetLogPositionResponse>, Status> {
         let position = self.here()?.position();
-        let as_of_time = Some(SystemTime::now().into());
-        Ok(Response::new(pb::GetLogPositionResponse { position, as_of_time }))
+        let (state, as_of_time) = (position.clone(), Some(SystemTime::now().into()));
+        Ok(Response::new(pb::GetLogPositionResponse { position, as_of_time, state }))
     }
 
     async fn read_images(

@@ -7,6 +7,7 @@
 mod cases;
 mod definitions;
 mod fakes;
+mod figures;
 mod links;
 mod live;
 mod makers;

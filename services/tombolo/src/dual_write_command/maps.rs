@@ -214,6 +214,8 @@ fn shown(it: &pb::TableMap, version: &pb::MapVersion) -> String {
         ("rows to the ERP", counters.to_finance_and_operations_count.to_string()),
         ("lag to platform", lag(counters.to_platform_lag)),
         ("lag to the ERP", lag(counters.to_finance_and_operations_lag)),
+        ("heartbeat to platform", when(counters.to_platform_heartbeat_time.as_ref())),
+        ("heartbeat to the ERP", when(counters.to_finance_and_operations_heartbeat_time.as_ref())),
         ("last error", values::error(it.last_error.as_ref())),
     ])
 }

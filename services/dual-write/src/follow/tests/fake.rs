@@ -546,7 +546,11 @@ impl SharingService for FakeSide {
     ) -> Result<Response<pb::GetLogPositionResponse>, Status> {
         self.here().await?;
         let position = self.lock().log.len().to_string();
-        Ok(Response::new(pb::GetLogPositionResponse { position, as_of_time: None }))
+        Ok(Response::new(pb::GetLogPositionResponse {
+            state: position.clone(),
+            position,
+            as_of_time: None,
+        }))
     }
 
     async fn read_images(

@@ -2,6 +2,7 @@
 
 mod fake;
 
+use chrono::Utc;
 use proto::dual_write::v1::{
     FailedChangeOrigin, FindingKind, MapState, PendingChange, Record, Side, SyncErrorKind,
 };
@@ -47,6 +48,7 @@ cases! { migrated =>
     a_queue_is_listed_page_by_page_in_the_order_of_time,
     why_a_row_is_not_on_the_other_side_is_told,
     what_was_written_with_events_skipped_is_counted_once,
+    a_heartbeat_stands_still_where_something_waits,
 }
 
 const RESUMING: &str = "UPDATE map SET state = 'RESUMING', revision = revision + 1,
@@ -636,6 +638,54 @@ async fn what_was_written_with_events_skipped_is_counted_once(databases: &Databa
     assert_eq!(world.counters(CUSTOMERS).await.skipped_change_count, 3);
     assert_eq!(world.counters(OTHERS).await.skipped_change_count, 0);
     assert_eq!(world.position(CUSTOMERS, ERP).await, "4");
+}
+
+async fn a_heartbeat_stands_still_where_something_waits(databases: &Databases) {
+    let world = World::new(databases).await;
+    let beat = async || {
+        let counters = world.counters(CUSTOMERS).await;
+        assert_eq!(counters.to_finance_and_operations_heartbeat_time, None, "nobody looks there");
+        let beat = counters.to_platform_heartbeat_time;
+        beat.map(|it| failures::time_of(Some(&it)).timestamp_micros())
+    };
+    let now = || Utc::now().timestamp_micros();
+    assert_eq!(beat().await, None);
+    // Nobody writes.
+    let before = now();
+    follow(&world).await;
+    let first = beat().await.unwrap();
+    assert!((before..=now()).contains(&first), "{before} {first}");
+
+    world.erp.write(CUSTOMERS, "a", "x");
+    world.platform.go_away(true);
+    assert!(look(&world, MapState::Running).await.is_err());
+    assert_eq!(beat().await, Some(first));
+    // The fake's changes are made in the first seconds of 1970.
+    let made = 1_000_000;
+    let before = now();
+    let lag = world.counters(CUSTOMERS).await.to_platform_lag.unwrap();
+    let lag = lag.seconds * 1_000_000 + i64::from(lag.nanos) / 1_000;
+    let millisecond = 1_000;
+    assert!((before - made - millisecond..=now() - made).contains(&lag), "{lag}");
+
+    world.platform.go_away(false);
+    world.platform.hold(&["a"]);
+    follow(&world).await;
+    assert_eq!(beat().await, Some(first), "one row is enough");
+    world.platform.hold(&[]);
+    let before = now();
+    follow(&world).await;
+    assert!(beat().await.unwrap() >= before);
+    assert_eq!(world.counters(CUSTOMERS).await.to_platform_lag, Some(Default::default()));
+
+    // A follower that has nothing to do says it as well, and not with every look.
+    let maps = [world.map(CUSTOMERS, MapState::Running)];
+    let caught_up = CaughtUp::default();
+    let mut follower = Follower::new(&world.core, ERP, &caught_up);
+    Box::pin(follower.look(&maps)).await.unwrap();
+    let second = beat().await;
+    Box::pin(follower.look(&maps)).await.unwrap();
+    assert_eq!(beat().await, second);
 }
 
 #[test]

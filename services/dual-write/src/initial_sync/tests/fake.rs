@@ -300,7 +300,11 @@ impl SharingService for FakeSide {
         _: Request<pb::GetLogPositionRequest>,
     ) -> Result<Response<pb::GetLogPositionResponse>, Status> {
         let position = self.state().log.len().to_string();
-        Ok(Response::new(pb::GetLogPositionResponse { position, as_of_time: None }))
+        Ok(Response::new(pb::GetLogPositionResponse {
+            state: position.clone(),
+            position,
+            as_of_time: None,
+        }))
     }
 
     async fn read_images(
