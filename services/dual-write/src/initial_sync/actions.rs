@@ -1,12 +1,13 @@
 //! What people do with runs, each within a transaction that answers it.
 
-use proto::dual_write::v1::{InitialSyncState, MapState};
+use proto::dual_write::v1::{InitialSyncState, MapState, TableMap};
 use sqlx::PgConnection;
 
 use super::model::Run;
 use super::{Wanted, begin, store};
 use crate::core::Core;
 use crate::error::Error;
+use crate::maps::actions::requirements;
 use crate::maps::change_state;
 use crate::names;
 use crate::store::activity::Activity;
@@ -24,7 +25,7 @@ pub(crate) async fn create(
     map: &str,
     wanted: Wanted<'_>,
 ) -> Result<String, Error> {
-    crate::store::maps::lock(&mut *conn, map).await?;
+    let stored = crate::store::maps::lock(&mut *conn, map).await?;
     if let Some(open) = store::find_last(&mut *conn, map).await?.filter(Run::is_open) {
         return Err(refused(&open, "is under way; cancel it, or wait for its end"));
     }
@@ -37,14 +38,14 @@ pub(crate) async fn create(
             format!("`{}` is not linked", names::shown(stranger)),
         ));
     }
-    initialize(conn, map, wanted.actor).await?;
+    initialize(conn, &stored.map, wanted.actor).await?;
     begin(&active, wanted, conn).await
 }
 
 /// Goes on with a failed run.
 pub(crate) async fn resume(conn: &mut PgConnection, name: &str, actor: &str) -> Result<(), Error> {
     let run = get(&mut *conn, name).await?;
-    crate::store::maps::lock(&mut *conn, &run.map).await?;
+    let stored = crate::store::maps::lock(&mut *conn, &run.map).await?;
     let last = store::find_last(&mut *conn, &run.map).await?;
     if last.is_none_or(|it| it.id != run.id) {
         return Err(refused(&run, "is not the map's last run"));
@@ -52,7 +53,7 @@ pub(crate) async fn resume(conn: &mut PgConnection, name: &str, actor: &str) -> 
     if !store::resume(&mut *conn, run.id).await? {
         return Err(refused(&run, "did not fail"));
     }
-    initialize(conn, &run.map, actor).await
+    initialize(conn, &stored.map, actor).await
 }
 
 /// Ends a run; the map follows.
@@ -105,10 +106,11 @@ pub(crate) async fn retry(
 
 /// The map begins to initialize. If it does already, it does so anew: whoever is about to end it for the run before
 /// comes too late.
-async fn initialize(conn: &mut PgConnection, map: &str, actor: &str) -> Result<(), Error> {
+async fn initialize(conn: &mut PgConnection, map: &TableMap, actor: &str) -> Result<(), Error> {
+    requirements::check(&mut *conn, [map]).await?;
     let activity = Activity::new("MapStarted", "Started; what is there is copied.");
     let from = [MapState::NotRunning, MapState::Initializing];
-    change_state(conn, map, &from, MapState::Initializing, actor, &activity).await
+    change_state(conn, &map.name, &from, MapState::Initializing, actor, &activity).await
 }
 
 fn refused(run: &Run, why: &str) -> Error {

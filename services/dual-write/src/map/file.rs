@@ -131,6 +131,7 @@ impl MapFile {
             required_maps: self.body.required_maps,
             content_hash: hash,
             create_time: None,
+            required_solutions: Vec::new(),
         };
         Ok((map, version))
     }

@@ -59,6 +59,7 @@ findings! {
     NO_MAP_TYPE = "TMBL1010" "The map type is missing";
     LITERAL = "TMBL1011" "A value of a transform isn't one that the field can hold";
     PUBLISHER = "TMBL1012" "The version needs a publisher and four numbers, such as 1.0.0.5";
+    SOLUTION = "TMBL1013" "A solution that the version needs isn't there, or is older";
 }
 
 impl Finding {

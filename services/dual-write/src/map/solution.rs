@@ -33,7 +33,7 @@ pub(crate) struct Solution {
     /// Recipients cannot change it.
     pub(crate) managed: bool,
     /// Solutions that have to be there, in at least this version.
-    pub(crate) requires: Vec<(String, String)>,
+    pub(crate) requires: Vec<pb::SolutionRequirement>,
     pub(crate) maps: Vec<(pb::TableMap, pb::MapVersion)>,
 }
 
@@ -145,8 +145,8 @@ impl Solution {
         let requires: String = self
             .requires
             .iter()
-            .map(|(name, version)| {
-                let solution = escape(&format!("{name} ({version})"));
+            .map(|pb::SolutionRequirement { solution_name, version }| {
+                let solution = escape(&format!("{solution_name} ({version})"));
                 format!(
                     "<MissingDependency><Required solution=\"{solution}\"/></MissingDependency>"
                 )
@@ -232,7 +232,8 @@ impl Solution {
         if let Some((name, version)) = value.strip_suffix(')').and_then(|it| it.rsplit_once(" ("))
             && is_version(version)
         {
-            self.requires.push((name.to_owned(), version.to_owned()));
+            let (solution_name, version) = (name.to_owned(), version.to_owned());
+            self.requires.push(pb::SolutionRequirement { solution_name, version });
         }
         Ok(())
     }

@@ -1,5 +1,7 @@
 //! Solutions that were imported.
 
+use std::collections::BTreeMap;
+
 use sqlx::PgConnection;
 
 use crate::error::Error;
@@ -30,6 +32,15 @@ pub(crate) async fn all(connection: &mut PgConnection) -> Result<Vec<StoredSolut
         content,
     };
     Ok(rows.into_iter().map(one).collect())
+}
+
+/// The version of each, by name.
+pub(crate) async fn versions(
+    connection: &mut PgConnection,
+) -> Result<BTreeMap<String, String>, Error> {
+    let rows: Vec<(String, String)> =
+        sqlx::query_as("SELECT name, version FROM solution").fetch_all(connection).await?;
+    Ok(rows.into_iter().collect())
 }
 
 /// In place of one of the same name.

@@ -11,6 +11,7 @@ mod figures;
 mod links;
 mod live;
 mod makers;
+mod solutions;
 mod starts;
 mod states;
 mod tables;

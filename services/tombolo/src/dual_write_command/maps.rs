@@ -193,6 +193,9 @@ pub(super) fn table(maps: &[pb::TableMap]) -> Table {
 fn shown(it: &pb::TableMap, version: &pb::MapVersion) -> String {
     let counters = it.counters.unwrap_or_default();
     let lag = |it: Option<prost_types::Duration>| it.map(span).unwrap_or_default();
+    let solutions = version.required_solutions.iter();
+    let solutions = solutions.map(|it| format!("{} {}", it.solution_name, it.version));
+    let solutions: Vec<String> = solutions.collect();
     properties(&[
         ("map", plain(&it.name).to_owned()),
         ("name", it.display_name.clone()),
@@ -207,6 +210,7 @@ fn shown(it: &pb::TableMap, version: &pb::MapVersion) -> String {
         ("reversed filter", version.reversed_source_filter.clone()),
         ("integration key", version.integration_key.join(", ")),
         ("needs", version.required_maps.iter().map(|it| plain(it)).collect::<Vec<_>>().join(", ")),
+        ("needs solutions", solutions.join(", ")),
         ("queued", counters.queued_record_count.to_string()),
         ("failed", counters.catch_up_error_count.to_string()),
         ("skipped", counters.skipped_change_count.to_string()),

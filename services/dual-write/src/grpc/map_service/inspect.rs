@@ -9,7 +9,7 @@ use super::definitions::linked;
 use crate::access::Actor;
 use crate::core::Core;
 use crate::error::Error;
-use crate::maps::actions::{define, inspect, with_reports};
+use crate::maps::actions::{define, inspect, requirements, with_reports};
 use crate::names;
 use crate::page_token::Page;
 use crate::store;
@@ -23,7 +23,9 @@ pub(super) async fn validate_map_version(
     let map = stored(core, &request.parent).await?;
     let version = request.version.ok_or_else(|| Error::invalid("version", "is missing"))?;
     let schemas = core.maps.tables().get()?;
-    let issues = define::findings(&map, &version, &schemas);
+    let mut issues = define::findings(&map, &version, &schemas);
+    let mut connection = core.store.pool().acquire().await.map_err(Error::from)?;
+    issues.extend(requirements::findings(&mut connection, &map, &version).await?);
     Ok(Response::new(pb::ValidateMapVersionResponse { issues }))
 }
 

@@ -168,7 +168,10 @@ fn solution() -> Solution {
         version: "1.0.0.3".to_owned(),
         publisher: PUBLISHER.to_owned(),
         managed: true,
-        requires: vec![("Dynamics365Company".to_owned(), "1.0.0.0".to_owned())],
+        requires: vec![pb::SolutionRequirement {
+            solution_name: "Dynamics365Company".to_owned(),
+            version: "1.0.0.0".to_owned(),
+        }],
         maps: maps.collect(),
     }
 }

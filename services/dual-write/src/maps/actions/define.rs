@@ -219,6 +219,7 @@ fn normal(map: &TableMap, version: MapVersion) -> Result<MapVersion, Error> {
         version: version.version.trim().to_owned(),
         content_hash: content_hash(&version),
         create_time: None,
+        required_solutions: Vec::new(),
         publisher,
         ..version
     })

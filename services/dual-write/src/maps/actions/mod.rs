@@ -3,6 +3,7 @@
 pub(crate) mod define;
 pub(crate) mod inspect;
 pub(crate) mod links;
+pub(crate) mod requirements;
 pub(crate) mod settings;
 pub(crate) mod solutions;
 pub(crate) mod start;

@@ -1,16 +1,14 @@
 //! Solutions: maps that travel between environments (spec DW-28, A11).
 
-use std::collections::BTreeMap;
-
 use proto::dual_write::v1::{self as pb, TableMap};
 use sqlx::PgConnection;
 
+use super::requirements::{Installed, joined};
 use super::{check_stopped, define};
 use crate::error::Error;
 use crate::map::schema::Schemas;
 use crate::map::solution::{MAX_SIZE, Solution, SolutionError};
 use crate::map::template;
-use crate::map::text::version_mismatch;
 use crate::names;
 use crate::store::activity::Activity;
 use crate::store::solutions::StoredSolution;
@@ -18,8 +16,9 @@ use crate::store::versions::Origin;
 use crate::store::{self};
 
 /// The solution of the maps that come with this release.
-const SHIPPED: &str = "Dynamics365FinanceAndOperationsDualWriteMaps";
-const FIRST_VERSION: &str = "1.0.0.0";
+pub(super) const SHIPPED: &str = "Dynamics365FinanceAndOperationsDualWriteMaps";
+/// Of what ships, and of what is written here.
+pub(super) const FIRST_VERSION: &str = "1.0.0.0";
 const LONGEST_NAME: usize = 100;
 const MOST_VERSIONS: usize = 500;
 
@@ -49,7 +48,7 @@ pub(crate) async fn export(
         version: FIRST_VERSION.to_owned(),
         publisher,
         managed: request.managed,
-        requires: Vec::new(),
+        requires: joined(maps.iter().flat_map(|it| &it.1.required_solutions)),
         maps,
     };
     solution.write().map_err(|it| refused(&request.solution_name, &it, true))
@@ -104,12 +103,15 @@ pub(crate) async fn apply(
     if let Some(missing) = wanted.iter().find(|it| !is_known(it)) {
         return Err(Error::NotFound(names::shown(missing)));
     }
+    let installed = Installed::read(&mut *connection).await?;
     let is_wanted = |it: &&Solution| wanted.is_empty() || wanted.contains(&it.name);
     let mut changed = Vec::new();
     for solution in known.iter().filter(is_wanted) {
-        check_requirements(solution, &known)?;
+        installed.require(&solution.name, &solution.name, &solution.requires)?;
         let mut touched = Vec::new();
         for (map, version) in &solution.maps {
+            let required_solutions = solution.requires.clone();
+            let version = &pb::MapVersion { required_solutions, ..version.clone() };
             let publication = Publication { solution, map, version, actor };
             if publication.publish(&mut *connection, schemas).await? {
                 touched.push(map.name.clone());
@@ -163,10 +165,15 @@ impl Publication<'_> {
             define::choose(connection, schemas, &stored, version, self.actor).await?;
             return Ok(true);
         };
-        if held.version.content_hash == version.content_hash {
-            return Ok(false);
-        }
         let is_own = held.solution.as_deref() == Some(&*self.solution.name);
+        if held.version.content_hash == version.content_hash {
+            let is_same = held.version.required_solutions == version.required_solutions;
+            if is_own && !is_same {
+                // What it does is the same, whatever it needs for that.
+                store::versions::overwrite(&mut *connection, version, self.origin()).await?;
+            }
+            return Ok(is_own && !is_same);
+        }
         if !is_own && (self.solution.managed || held.managed) {
             let message = format!(
                 "`{}` is there with other content, which this solution must not overwrite",
@@ -207,26 +214,6 @@ fn shipped(schemas: &Schemas) -> Result<Solution, Error> {
     })
 }
 
-/// Refuses a solution that needs a newer one than is there, in the words that people look up.
-fn check_requirements(solution: &Solution, known: &[Solution]) -> Result<(), Error> {
-    let versions: BTreeMap<_, _> =
-        known.iter().map(|it| (it.name.as_str(), it.version.as_str())).collect();
-    for (name, needed) in &solution.requires {
-        let have = versions.get(name.as_str()).copied().unwrap_or_default();
-        if numbers(have) >= numbers(needed) {
-            continue;
-        }
-        let message = version_mismatch(&solution.name, name, have, needed);
-        return Err(Error::Requirement { resource: solution.name.clone(), message });
-    }
-    Ok(())
-}
-
-/// Nothing is older than every version.
-fn numbers(version: &str) -> Vec<u32> {
-    version.split('.').filter_map(|it| it.parse().ok()).collect()
-}
-
 fn check_name(name: &str) -> Result<(), Error> {
     let fits = |it: char| it.is_ascii_alphanumeric() || it == '_' || it == '-' || it == '.';
     match !name.is_empty() && name.len() <= LONGEST_NAME && name.chars().all(fits) {
@@ -249,36 +236,5 @@ fn refused(resource: &str, error: &SolutionError, precondition: bool) -> Error {
             Error::Limit { limit: "solution", allowed: MAX_SIZE, actual: MAX_SIZE + 1, message }
         }
         _ => malformed(resource, message, precondition),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn solution(name: &str, version: &str, requires: &[(&str, &str)]) -> Solution {
-        let requires = requires.iter().map(|it| (it.0.to_owned(), it.1.to_owned())).collect();
-        let (name, version) = (name.to_owned(), version.to_owned());
-        let publisher = "Contoso".to_owned();
-        Solution { name, version, publisher, managed: false, requires, maps: Vec::new() }
-    }
-
-    #[test]
-    fn a_newer_solution_may_be_needed() {
-        let core = solution("Core", "1.0.24093.1", &[]);
-        for (needed, is_met) in
-            [("1.0.24093.1", true), ("1.0.9.0", true), ("1.0.24093.2", false), ("1.1.0.0", false)]
-        {
-            let maps = solution("Maps", "1.0.0.0", &[("Core", needed)]);
-            let checked = check_requirements(&maps, &[core.clone(), maps.clone()]);
-            assert_eq!(checked.is_ok(), is_met, "{needed}");
-        }
-        let maps = solution("Maps", "1.0.0.0", &[("Other", "1.0.0.0")]);
-        let error = check_requirements(&maps, &[core]).unwrap_err().to_string();
-        assert_eq!(
-            error,
-            "Maps : Dual write failure - Dynamics 365 for Sales solution 'Other' has version mismatch. \
-             Version: '' Required version: '1.0.0.0'"
-        );
     }
 }

@@ -10,7 +10,7 @@ use proto::dual_write::v1::{self as pb, InitialSyncMode, MapState, Side};
 use proto::query::v1::MapSide;
 use sqlx::PgConnection;
 
-use super::{check_names, check_states, define};
+use super::{check_names, check_states, define, requirements};
 use crate::core::Core;
 use crate::error::Error;
 use crate::health;
@@ -70,6 +70,7 @@ pub(crate) async fn start(
     let names: Vec<_> = order.starts.iter().map(|it| it.name.clone()).collect();
     let maps = store::maps::lock_all(&mut *connection, &names).await?;
     check_states(&maps, &[MapState::NotRunning], "only what is stopped can be started")?;
+    requirements::check(&mut *connection, maps.iter().map(|it| &it.map)).await?;
     let mut syncs = Vec::new();
     for start in order.starts {
         let map = start_one(core, &mut *connection, start, order.actor).await?;
