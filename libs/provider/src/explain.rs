@@ -42,16 +42,26 @@ impl Provider {
             }
             let known = |schema: &str, table: &str| self.known_indexes(schema, table);
             let statement = plan::retrieve_multiple(grants, query, &[], &known)?;
-            let literals = statement.arguments.literals();
-            let explain = format!("EXPLAIN (FORMAT JSON, VERBOSE) {}", statement.sql);
-            let plan = self.fetch_text(entity, &explain, statement.arguments).await?;
-            let notes = self.notes(entity, &plan).await;
-            Ok(pb::ExplainResponse { sql: statement.sql, arguments: literals, plan, notes })
+            self.explained(entity, statement.sql, statement.arguments).await
         };
         let answer = tokio::time::timeout(context.remaining(), explained).await;
         answer
             .unwrap_or(Err(Error::DeadlineExceeded))
             .map_err(|error: Error| error.into_status(self.domain(), entity))
+    }
+
+    /// A statement, with what is bound to it, PostgreSQL's plan, and what is worth saying about that.
+    pub(crate) async fn explained(
+        &self,
+        entity: &str,
+        sql: String,
+        arguments: Arguments,
+    ) -> Result<pb::ExplainResponse, Error> {
+        let literals = arguments.literals();
+        let explain = format!("EXPLAIN (FORMAT JSON, VERBOSE) {sql}");
+        let plan = self.fetch_text(entity, &explain, arguments).await?;
+        let notes = self.notes(entity, &plan).await;
+        Ok(pb::ExplainResponse { sql, arguments: literals, plan, notes })
     }
 
     /// What is worth saying about a plan. A plan without notes is better than none.

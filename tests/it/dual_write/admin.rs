@@ -10,6 +10,7 @@ pub(super) const CASES: &[Case] = tests::cases![World:
     maps_are_listed_paused_and_resumed_by_the_web_api,
     the_command_lists_maps_and_checks_health,
     the_commands_exit_codes_say_what_was_wrong,
+    filters_are_tried_with_their_sql,
 ];
 
 fn has(list: &Value, name: &str, state: &str) -> bool {
@@ -85,6 +86,27 @@ async fn the_commands_exit_codes_say_what_was_wrong(world: &World) -> Result<()>
         let output = world.cli(arguments).await?;
         ensure!(output.status.code() == Some(code), "{arguments:?}: not {code}: {output:?}");
         ensure!(!output.stderr.is_empty(), "{arguments:?} says nothing");
+    }
+    Ok(())
+}
+
+async fn filters_are_tried_with_their_sql(world: &World) -> Result<()> {
+    let number = "DW-FILTER";
+    world.customer(number).await?;
+    let (source, reversed) =
+        (format!("(CustomerAccount == \"{number}\")"), format!("accountnumber eq '{number}'"));
+    let filters = ["--source-filter", &source, "--reversed-source-filter", &reversed];
+    let arguments = [&["test-filters", "customers-v3-accounts"], &filters[..]].concat();
+    let tried = world.cli(&arguments).await?;
+    ensure!(tried.status.success(), "{tried:?}");
+    let statements = tried.stdout.matches("SELECT count(*) FROM").count();
+    ensure!(statements == 2 && tried.stdout.contains(".custtable"), "{}", tried.stdout);
+    ensure!(tried.stdout.matches("$1 = ").count() == 2, "{}", tried.stdout);
+    let tried = world.cli(&[&arguments[..], &["--output", "json"]].concat()).await?;
+    let tests: Value = serde_json::from_str(&tried.stdout)?;
+    for test in tests.as_array().context("no tests")? {
+        ensure!(test["matching_row_count"] == 1, "{tests:#}");
+        ensure!(test["statement"]["plan"].as_str().is_some_and(|it| it.contains("Plan")), "{tests:#}");
     }
     Ok(())
 }

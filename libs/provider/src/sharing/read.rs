@@ -54,18 +54,29 @@ impl Sharing {
         Ok(pb::ReadImagesResponse { images, matches, more })
     }
 
-    pub(super) async fn count(&self, selection: pb::ImageSelection) -> Result<i64, Failure> {
+    pub(super) async fn count(
+        &self,
+        selection: pb::ImageSelection,
+        explain: bool,
+    ) -> Result<pb::CountImagesResponse, Failure> {
         let selected = Selected::of(selection)?;
         let rights = Unrestricted(self.authority());
         let map = Map::compile(&rights, selected.side.clone())?;
         let of = |error| Failure::Provider(Error::of(map.binding.name(), error));
         let grants = rights.grants(&map.binding);
         let (sql, arguments) = plan::count_images(&grants, &map.query(), &selected.which())?;
+        let entity = map.binding.name();
+        let statement = match explain {
+            true => {
+                Some(self.provider().explained(entity, sql.clone(), arguments.clone()).await?)
+            }
+            false => None,
+        };
         let mut reading = Reading::begin(self).await?;
         let query = sqlx::query_scalar_with(AssertSqlSafe(sql), arguments.encode().map_err(of)?);
         let count = query.fetch_one(reading.connection()?).await.map_err(of)?;
         reading.end().await?.finish();
-        Ok(count)
+        Ok(pb::CountImagesResponse { count, statement })
     }
 
     /// Conflicts behind the one that the caller has stored, which are forgotten up to it.

@@ -150,9 +150,9 @@ impl SharingService for Sharing {
     ) -> Result<Response<pb::CountImagesResponse>, Status> {
         let selection = request.get_ref().selection.clone().unwrap_or_default();
         let entity = selection.map_side.as_ref().map(|it| it.entity_name.clone());
-        let count = self.count(selection);
+        let count = self.count(selection, request.get_ref().explain);
         let count = self.timely(&request, &entity.unwrap_or_default(), count).await?;
-        Ok(Response::new(pb::CountImagesResponse { count }))
+        Ok(Response::new(count))
     }
 
     async fn list_touched_rows(

@@ -191,7 +191,7 @@ async fn counts(
             company: company.clone(),
             ..Default::default()
         };
-        let request = query::CountImagesRequest { selection: Some(selection) };
+        let request = query::CountImagesRequest { selection: Some(selection), explain: false };
         let count = || {
             let (mut client, asked) =
                 (work.core.sides.of(source).sharing(), asked(request.clone()));

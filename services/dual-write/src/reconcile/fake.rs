@@ -304,7 +304,7 @@ impl SharingService for FakeSide {
     ) -> Result<Response<pb::CountImagesResponse>, Status> {
         let rows = self.select(&request.into_inner().selection.unwrap_or_default())?;
         let count = i64::try_from(rows.len()).unwrap();
-        Ok(Response::new(pb::CountImagesResponse { count }))
+        Ok(Response::new(pb::CountImagesResponse { count, statement: None }))
     }
 
     async fn list_touched_rows(

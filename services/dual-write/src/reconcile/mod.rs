@@ -62,7 +62,7 @@ pub(crate) async fn total(
             let map_side = Some(map.side(side));
             let company = company.clone();
             let selection = ImageSelection { map_side, company, ..Default::default() };
-            let request = CountImagesRequest { selection: Some(selection) };
+            let request = CountImagesRequest { selection: Some(selection), explain: false };
             let mut sharing = core.sides.of(side).sharing();
             let answer = sharing.count_images(asked(request)).await;
             let answer = answer.map_err(|status| Error::of_side(side, status))?;

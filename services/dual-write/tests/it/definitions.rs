@@ -130,6 +130,7 @@ async fn filters_are_tried(databases: &Databases) {
     let erp = tests.iter().find(|it| it.side() == Side::FinanceAndOperations).unwrap();
     assert_eq!((erp.row_count, erp.matching_row_count), (2, 1));
     assert_eq!(erp.canonical_filter, "CustomerGroupId eq '20'");
+    assert!(tests.iter().all(|it| it.statement.is_some()), "{tests:?}");
     assert_eq!(reason(test("(CustomerGroupId ==").await), ErrorReason::InvalidQuery);
     assert_eq!(reason(test("(Nothing == \"1\")").await), ErrorReason::ColumnNotFound);
 }

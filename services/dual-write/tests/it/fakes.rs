@@ -389,9 +389,14 @@ impl SharingService for FakeSide {
         &self,
         request: Request<pb::CountImagesRequest>,
     ) -> Result<Response<pb::CountImagesResponse>, Status> {
-        let selection = request.into_inner().selection.unwrap_or_default();
+        let request = request.into_inner();
+        let selection = request.selection.unwrap_or_default();
         let count = i64::try_from(self.here()?.images(&selection).len()).unwrap();
-        Ok(Response::new(pb::CountImagesResponse { count }))
+        let statement = request.explain.then(|| pb::ExplainResponse {
+            sql: "SELECT count(*)".to_owned(),
+            ..Default::default()
+        });
+        Ok(Response::new(pb::CountImagesResponse { count, statement }))
     }
 
     async fn list_touched_rows(

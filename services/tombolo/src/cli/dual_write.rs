@@ -84,7 +84,7 @@ pub(crate) enum DualWriteCommand {
         /// The map.
         map: String,
     },
-    /// Counts the rows that filters let through on both sides.
+    /// Counts the rows that filters let through on both sides, and shows the statements.
     TestFilters {
         /// The map.
         map: String,

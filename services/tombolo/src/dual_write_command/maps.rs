@@ -8,7 +8,7 @@ use crate::cli::{ResumeArgs, StartArgs, StopArgs};
 use crate::client::{self, PAGE_SIZE, explain};
 use crate::exit::{Exit, Failure};
 use crate::names::resource;
-use crate::print::{Table, plain, properties, span, when, word};
+use crate::print::{Shown, Table, plain, properties, span, when, word};
 use crate::system::told;
 
 impl DualWrite {
@@ -81,12 +81,14 @@ impl DualWrite {
         };
         let answer = self.system.maps().test_filters(request).await.map_err(explain)?;
         let tests = answer.into_inner().tests;
-        self.output.list(&tests, || {
+        let for_programs = || tests.iter().map(Shown::json).collect();
+        self.output.value(for_programs, || {
             let head = ["SIDE", "ROWS", "MATCHING", "UNDERSTOOD AS"];
-            Table::new(&head).numbers(&[1, 2]).rows(tests.iter().map(|it| {
+            let table = Table::new(&head).numbers(&[1, 2]).rows(tests.iter().map(|it| {
                 let (all, matching) = (it.row_count.to_string(), it.matching_row_count.to_string());
                 vec![word::<pb::Side>(it.side), all, matching, it.canonical_filter.clone()]
-            }))
+            }));
+            table.to_string() + &tests.iter().map(statement).collect::<String>()
         })
     }
 
@@ -222,6 +224,15 @@ fn shown(it: &pb::TableMap, version: &pb::MapVersion) -> String {
         ("heartbeat to the ERP", when(counters.to_finance_and_operations_heartbeat_time.as_ref())),
         ("last error", values::error(it.last_error.as_ref())),
     ])
+}
+
+/// The statement of a filter, with what is bound to it.
+fn statement(test: &pb::FilterTest) -> String {
+    let Some(it) = &test.statement else { return String::new() };
+    let bound = it.arguments.iter().zip(1..).map(|(value, at)| format!("  ${at} = {value}\n"));
+    let notes = it.notes.iter().map(|it| format!("  {it}\n"));
+    let rest: String = bound.chain(notes).collect();
+    format!("\n{}:\n{}\n{rest}", word::<pb::Side>(test.side), it.sql)
 }
 
 /// With the symbols that people know.

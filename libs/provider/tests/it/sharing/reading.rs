@@ -85,11 +85,29 @@ async fn rows_are_found_by_keys_whatever_the_filter_says() {
     images.sort();
     assert_eq!(images, [("DEMF C1|Ann".into(), true), ("USMF C3|Ann".into(), false)]);
     let filtered = pb::ImageSelection { unfiltered: false, ..selection };
-    let count = pb::CountImagesRequest { selection: Some(filtered) };
+    let count = pb::CountImagesRequest { selection: Some(filtered), explain: false };
     let count = world.sharing.count_images(Request::new(count)).await.unwrap();
     assert_eq!(count.into_inner().count, 1);
-    let all = pb::CountImagesRequest { selection: Some(self::selection()) };
+    let all = pb::CountImagesRequest { selection: Some(self::selection()), explain: false };
     assert_eq!(world.sharing.count_images(Request::new(all)).await.unwrap().into_inner().count, 8);
+}
+
+#[tokio::test]
+async fn a_count_shows_its_statement() {
+    let mut world = World::new().await;
+    world.run(MANY).await;
+    let request = pb::CountImagesRequest { selection: Some(selection()), explain: true };
+    let counted = world.sharing.count_images(Request::new(request)).await.unwrap().into_inner();
+    assert_eq!(counted.count, 8);
+    let pb::ExplainResponse { mut sql, arguments, plan, .. } = counted.statement.unwrap();
+    assert!(plan.contains("\"Plan\""), "{plan}");
+    let companies = |it: &String| it.contains("USMF") && it.contains("DEMF");
+    assert!(arguments.iter().any(companies), "{arguments:?}");
+    // It is what counts: with its values in their places, it counts the same.
+    for (at, value) in arguments.iter().enumerate().rev() {
+        sql = sql.replace(&format!("${}", at + 1), value);
+    }
+    assert_eq!(world.one(&format!("SELECT ({sql})::text")).await, "8");
 }
 
 #[tokio::test]

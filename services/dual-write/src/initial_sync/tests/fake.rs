@@ -337,7 +337,7 @@ impl SharingService for FakeSide {
     ) -> Result<Response<pb::CountImagesResponse>, Status> {
         let images = self.state().images(&request.into_inner().selection.unwrap());
         let count = i64::try_from(images.len()).unwrap();
-        Ok(Response::new(pb::CountImagesResponse { count }))
+        Ok(Response::new(pb::CountImagesResponse { count, statement: None }))
     }
 
     async fn list_touched_rows(

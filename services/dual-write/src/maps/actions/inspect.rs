@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use proto::dual_write::v1::{self as pb, MapVersion, Side, TableMap, ValidationIssue};
-use proto::query::v1::{CountImagesRequest, FilterExpression, ImageSelection, MapSide};
+use proto::query::v1::{
+    CountImagesRequest, CountImagesResponse, FilterExpression, ImageSelection, MapSide,
+};
 use rpc::ErrorReason;
 use tonic::Code;
 
@@ -23,7 +25,7 @@ struct Understood {
     canonical: String,
 }
 
-/// Counts what filters let through, on both sides (spec DW-24).
+/// Counts what filters let through, on both sides, and shows how (spec DW-24).
 pub(crate) async fn test_filters(
     core: &Core,
     map: &TableMap,
@@ -100,11 +102,13 @@ async fn test(
     };
     let (all, matching) =
         tokio::join!(count(core, side, &map_side, true), count(core, side, &map_side, false));
+    let (all, matching) = (all?, matching?);
     Ok(pb::FilterTest {
         side: side.into(),
-        row_count: all?,
-        matching_row_count: matching?,
+        row_count: all.count,
+        matching_row_count: matching.count,
         canonical_filter: canonical,
+        statement: matching.statement,
     })
 }
 
@@ -137,10 +141,11 @@ async fn count(
     side: Side,
     map_side: &MapSide,
     unfiltered: bool,
-) -> Result<i64, Error> {
+) -> Result<CountImagesResponse, Error> {
     let selection =
         ImageSelection { map_side: Some(map_side.clone()), unfiltered, ..Default::default() };
-    let request = asked(CountImagesRequest { selection: Some(selection) });
+    let request = CountImagesRequest { selection: Some(selection), explain: !unfiltered };
+    let request = asked(request);
     let mut client = core.sides.of(side).sharing();
     let answer = client.count_images(request).await.map_err(|status| {
         match (status.code(), rpc::reason(&status)) {
@@ -153,7 +158,7 @@ async fn count(
             _ => Error::of_side(side, status),
         }
     })?;
-    Ok(answer.into_inner().count)
+    Ok(answer.into_inner())
 }
 
 fn unknown(table: &str) -> Error {
