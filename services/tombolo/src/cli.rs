@@ -25,7 +25,7 @@ pub(crate) use directory::{
 };
 pub(crate) use dual_write::{
     AlertCommand, AlertFields, DualWriteArgs, DualWriteCommand, ErrorFilter, ExplainArgs,
-    LinkCommand, ReconcileCommand, ResumeArgs, RunCommand, StartArgs, StopArgs,
+    LinkCommand, PauseArgs, ReconcileCommand, ResumeArgs, RunCommand, StartArgs, StopArgs,
 };
 pub(crate) use environment::{
     AgreementArgs, CopyArgs, CreateArgs, CreatePlatformArgs, DatabaseArgs, EnvArgs, EnvCommand,

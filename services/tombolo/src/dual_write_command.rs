@@ -41,8 +41,9 @@ pub(crate) async fn run(args: DualWriteArgs) -> Result<()> {
             it.test_filters(&map, source_filter, reversed_source_filter).await
         }
         It::Activate { version } => it.activate(&version).await,
+        It::Related { map, pause } => it.related(&map, pause).await,
         It::Start(args) => it.start(args).await,
-        It::Pause { maps } => it.pause(&maps).await,
+        It::Pause(args) => it.pause(args).await,
         It::Resume(args) => it.resume(args).await,
         It::Stop(args) => it.stop(args).await,
         It::Run(command) => it.run(command).await,

@@ -11,6 +11,7 @@ mod explain;
 mod live;
 mod pause;
 mod reconcile;
+mod related;
 mod rights;
 mod solutions;
 mod world;
@@ -20,7 +21,7 @@ use tests::runner::Runner;
 use self::world::World;
 
 pub(crate) async fn run(runner: &mut Runner) {
-    let suites: [&[world::Case]; 12] = [
+    let suites: [&[world::Case]; 13] = [
         // Errors of the other cases count as well.
         alerts::CASES,
         live::CASES,
@@ -28,6 +29,7 @@ pub(crate) async fn run(runner: &mut Runner) {
         behind::CASES,
         admin::CASES,
         pause::CASES,
+        related::CASES,
         conflicts::CASES,
         explain::CASES,
         reconcile::CASES,

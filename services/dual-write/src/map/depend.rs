@@ -1,4 +1,4 @@
-//! Which maps have to run for the lookups of others to resolve (spec DW-09).
+//! Which maps have to run for the lookups of others to resolve, and which others those are (spec DW-09).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,11 +10,34 @@ pub(crate) fn required_maps<'m>(
     map: &str,
     all: impl IntoIterator<Item = &'m CompiledMap>,
 ) -> Vec<&'m str> {
-    let needs = needs(all);
+    reached(map, &needs(all))
+}
+
+/// Maps that look up what a map feeds, or whose versions name it among the maps that they require, directly and by way
+/// of others, children first, without the map itself.
+pub(crate) fn dependent_maps<'m>(
+    map: &str,
+    all: impl IntoIterator<Item = (&'m CompiledMap, &'m [String])>,
+) -> Vec<&'m str> {
+    let (all, required): (Vec<_>, Vec<_>) = all.into_iter().unzip();
+    let given = all.iter().zip(required).flat_map(|(map, required)| {
+        required.iter().map(|needed| (map.name.as_str(), needed.as_str()))
+    });
+    let needs = needs(all.iter().copied());
+    let found = needs.iter().flat_map(|(map, them)| them.iter().map(|needed| (*map, *needed)));
+    let mut needed_by = Needs::new();
+    for (map, needed) in given.chain(found).filter(|(map, needed)| map != needed) {
+        needed_by.entry(needed).or_default().insert(map);
+    }
+    reached(map, &needed_by)
+}
+
+/// What a map leads to, directly and by way of others, each behind what it leads to itself.
+fn reached<'m>(map: &str, needs: &Needs<'m>) -> Vec<&'m str> {
     let mut order = Vec::new();
     let mut seen = BTreeSet::new();
     if let Some((name, _)) = needs.get_key_value(map) {
-        visit(name, &needs, &mut seen, &mut order);
+        visit(name, needs, &mut seen, &mut order);
     }
     order.retain(|it| *it != map);
     order

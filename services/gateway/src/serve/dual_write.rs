@@ -23,9 +23,10 @@ const PREFIX: &str = "tombolo_DualWrite";
 const MAX_BODY: usize = 1 << 20;
 
 /// Service, method, and whether it only reads.
-const CALLS: [(&str, &str, bool); 14] = [
+const CALLS: [(&str, &str, bool); 15] = [
     ("MapService", "ListMaps", true),
     ("MapService", "GetMap", true),
+    ("MapService", "ListRelatedMaps", true),
     ("MapService", "StartMaps", false),
     ("MapService", "PauseMaps", false),
     ("MapService", "ResumeMaps", false),

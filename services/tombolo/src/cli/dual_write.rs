@@ -9,8 +9,8 @@ use super::environment::WriteArgs;
 use crate::exit;
 
 pub(crate) use fields::{
-    AlertCommand, AlertFields, ErrorFilter, ExplainArgs, LinkCommand, ReconcileCommand, ResumeArgs,
-    RunCommand, StartArgs, StopArgs,
+    AlertCommand, AlertFields, ErrorFilter, ExplainArgs, LinkCommand, PauseArgs, ReconcileCommand,
+    ResumeArgs, RunCommand, StartArgs, StopArgs,
 };
 
 const EXAMPLES: &str = "\
@@ -100,14 +100,18 @@ pub(crate) enum DualWriteCommand {
         /// `MAP/versions/VERSION`.
         version: String,
     },
+    /// Lists the maps that a map's lookups need, parents first.
+    Related {
+        /// The map.
+        map: String,
+        /// Instead those whose lookups need it, children first: what to pause with it.
+        #[arg(long)]
+        pause: bool,
+    },
     /// Starts maps, copying the rows that are there.
     Start(StartArgs),
     /// Pauses maps: changes wait, users go on working.
-    Pause {
-        /// The maps.
-        #[arg(required = true)]
-        maps: Vec<String>,
-    },
+    Pause(PauseArgs),
     /// Resumes paused maps.
     Resume(ResumeArgs),
     /// Stops maps.

@@ -1,15 +1,19 @@
 //! Maps and their states.
 
 use anyhow::Result;
-use proto::dual_write::v1 as pb;
+use proto::dual_write::v1::{self as pb, MapRelation, MapState};
 
 use super::{DualWrite, map_name, map_names, values};
-use crate::cli::{ResumeArgs, StartArgs, StopArgs};
+use crate::cli::{PauseArgs, ResumeArgs, StartArgs, StopArgs};
 use crate::client::{self, PAGE_SIZE, explain};
 use crate::exit::{Exit, Failure};
 use crate::names::resource;
 use crate::print::{Shown, Table, plain, properties, span, when, word};
 use crate::system::told;
+
+/// What a start takes along, and what a pause.
+const FOR_START: (MapRelation, MapState) = (MapRelation::Needed, MapState::NotRunning);
+const FOR_PAUSE: (MapRelation, MapState) = (MapRelation::Needing, MapState::Running);
 
 impl DualWrite {
     pub(super) async fn list(&self) -> Result<()> {
@@ -105,7 +109,7 @@ impl DualWrite {
     pub(super) async fn start(&self, args: StartArgs) -> Result<()> {
         let mut names = map_names(&args.maps);
         if args.related {
-            names = self.with_related(names).await?;
+            names = self.with_related(names, FOR_START).await?;
         }
         let start = |name| pb::MapStart {
             name,
@@ -123,20 +127,34 @@ impl DualWrite {
         self.follow(answer.initial_syncs).await
     }
 
-    /// The maps and, before each, those that it needs and that do not run.
-    async fn with_related(&self, names: Vec<String>) -> Result<Vec<String>> {
+    pub(super) async fn related(&self, map: &str, pause: bool) -> Result<()> {
+        let (relation, _) = if pause { FOR_PAUSE } else { FOR_START };
+        self.table(&self.related_maps(&map_name(map), relation).await?)
+    }
+
+    async fn related_maps(&self, map: &str, relation: MapRelation) -> Result<Vec<pb::TableMap>> {
+        let mut client = self.system.maps();
+        client::every(async |page_token| {
+            let (parent, page_size, relation) = (map.to_owned(), PAGE_SIZE, relation.into());
+            let request = pb::ListRelatedMapsRequest { parent, page_size, page_token, relation };
+            let page = client.list_related_maps(request).await?.into_inner();
+            Ok((page.maps, page.next_page_token))
+        })
+        .await
+    }
+
+    /// The maps and, before each, those that are related to it and in a state in which they can be taken
+    /// along.
+    async fn with_related(
+        &self,
+        names: Vec<String>,
+        (relation, state): (MapRelation, MapState),
+    ) -> Result<Vec<String>> {
         let mut all: Vec<String> = Vec::new();
         for name in names {
-            let mut client = self.system.maps();
-            let related = client::every(async |page_token| {
-                let (parent, page_size) = (name.clone(), PAGE_SIZE);
-                let request = pb::ListRelatedMapsRequest { parent, page_size, page_token };
-                let page = client.list_related_maps(request).await?.into_inner();
-                Ok((page.maps, page.next_page_token))
-            });
-            let stopped = related.await?.into_iter();
-            let stopped = stopped.filter(|it| it.state() == pb::MapState::NotRunning);
-            for name in stopped.map(|it| it.name).chain([name]) {
+            let related = self.related_maps(&name, relation).await?.into_iter();
+            let related = related.filter(|it| it.state() == state);
+            for name in related.map(|it| it.name).chain([name]) {
                 if !all.contains(&name) {
                     all.push(name);
                 }
@@ -145,8 +163,12 @@ impl DualWrite {
         Ok(all)
     }
 
-    pub(super) async fn pause(&self, maps: &[String]) -> Result<()> {
-        let (names, idempotency_key) = (map_names(maps), self.write.key());
+    pub(super) async fn pause(&self, args: PauseArgs) -> Result<()> {
+        let mut names = map_names(&args.maps);
+        if args.related {
+            names = self.with_related(names, FOR_PAUSE).await?;
+        }
+        let idempotency_key = self.write.key();
         let request = pb::PauseMapsRequest { names, idempotency_key };
         let answer = self.system.maps().pause_maps(request).await.map_err(explain)?;
         self.table(&answer.into_inner().maps)

@@ -62,10 +62,12 @@ pub(super) async fn list_related_maps(
     let actor = Actor::reading_maps(&request)?;
     let request = request.into_inner();
     stored(core, &request.parent).await?;
-    let list = format!("{}/related", request.parent);
+    let relation = pb::MapRelation::try_from(request.relation)
+        .map_err(|_| Error::invalid("relation", "is none"))?;
+    let list = format!("{}/related/{}", request.parent, relation.as_str_name());
     let page = Page::<String>::read(&list, request.page_size, &request.page_token)?;
     core.maps.refresh(&core.store).await?;
-    let related = inspect::related(core, &request.parent)?;
+    let related = inspect::related(core, &request.parent, relation)?;
     let (names, next_page_token) = page.of_all(related, Clone::clone);
     let mut connection = core.store.pool().acquire().await.map_err(Error::from)?;
     let mut maps = Vec::with_capacity(names.len());

@@ -347,6 +347,19 @@ fn maps_need_those_that_feed_their_lookups() {
     assert_eq!(depend::required_maps("maps/a-customers", &all), ["maps/d-groups"]);
     assert_eq!(depend::required_maps("maps/b-lines", &all), ["maps/c-orders"]);
     assert_eq!(depend::required_maps("maps/nothing", &all), Vec::<&str>::new());
+    let required = ["maps/b-lines".to_owned()];
+    let all_with = |of_customers| {
+        all.iter().map(move |it| match it.name.as_str() {
+            "maps/a-customers" => (it, of_customers),
+            _ => (it, &[][..]),
+        })
+    };
+    let dependent = |map, given| depend::dependent_maps(map, all_with(given));
+    assert_eq!(dependent("maps/d-groups", &[]), ["maps/a-customers"]);
+    assert_eq!(dependent("maps/a-customers", &[]), Vec::<&str>::new());
+    assert_eq!(dependent("maps/c-orders", &[]), ["maps/b-lines"]);
+    // Children first, also where a version says that it is one.
+    assert_eq!(dependent("maps/c-orders", &required), ["maps/a-customers", "maps/b-lines"]);
     let order = depend::in_order(&all);
     assert_eq!(order, ["maps/d-groups", "maps/a-customers", "maps/c-orders", "maps/b-lines"]);
 }

@@ -57,9 +57,30 @@ pub(crate) fn refreshed(
     (keys, issues)
 }
 
-/// Names of the maps that have to run for a map's lookups to resolve, parents first: those of the
-/// definition, then those that feed the tables that it looks up.
-pub(crate) fn related(core: &Core, map: &str) -> Result<Vec<String>, Error> {
+/// Names of the maps that a start or a pause of a map is to take along.
+pub(crate) fn related(
+    core: &Core,
+    map: &str,
+    relation: pb::MapRelation,
+) -> Result<Vec<String>, Error> {
+    match relation {
+        pb::MapRelation::Unspecified | pb::MapRelation::Needed => needed(core, map),
+        pb::MapRelation::Needing => Ok(needing(core, map)),
+    }
+}
+
+/// Maps whose lookups need this one, children first.
+fn needing(core: &Core, map: &str) -> Vec<String> {
+    let all = core.maps.all();
+    let compiled = all.iter().filter_map(|it| {
+        it.compiled.as_deref().map(|map| (map, it.version.required_maps.as_slice()))
+    });
+    depend::dependent_maps(map, compiled).into_iter().map(str::to_owned).collect()
+}
+
+/// Maps that have to run for a map's lookups to resolve, parents first: those of the definition, then those
+/// that feed the tables that it looks up.
+fn needed(core: &Core, map: &str) -> Result<Vec<String>, Error> {
     let active = core.maps.get(map).ok_or_else(|| Error::NotFound(map.to_owned()))?;
     let all = core.maps.all();
     let compiled: Vec<_> = all.iter().filter_map(|it| it.compiled.clone()).collect();

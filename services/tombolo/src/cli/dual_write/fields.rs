@@ -43,7 +43,7 @@ pub(crate) struct StartArgs {
     /// The maps, in the order in which they start.
     #[arg(required = true)]
     pub(crate) maps: Vec<String>,
-    /// Also start, before them, the maps that their lookups need.
+    /// Also start, before them, the maps that their lookups need and that do not run.
     #[arg(long)]
     pub(crate) related: bool,
     /// Go live without copying what is there.
@@ -52,6 +52,16 @@ pub(crate) struct StartArgs {
     /// Whose values stay where both sides have the row. [default: platform]
     #[arg(long, value_name = "SIDE", value_parser = Side::parse)]
     pub(crate) master: Option<Side>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PauseArgs {
+    /// The maps, in the order in which they are paused.
+    #[arg(required = true)]
+    pub(crate) maps: Vec<String>,
+    /// Also pause, before them, the maps whose lookups need them and that run.
+    #[arg(long)]
+    pub(crate) related: bool,
 }
 
 #[derive(Debug, Args)]
