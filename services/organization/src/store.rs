@@ -162,9 +162,12 @@ impl Store {
 
     /// External names of tables that dual-write has maps of here.
     pub(crate) async fn mapped_tables(&self) -> Result<Vec<String>, sqlx::Error> {
-        sqlx::query_scalar("SELECT DISTINCT msdyn_entityname FROM msdyn_dualwriteruntimeconfig")
-            .fetch_all(&self.pool)
-            .await
+        sqlx::query_scalar(
+            "SELECT DISTINCT msdyn_internalentityname FROM msdyn_dualwriteruntimeconfig
+             WHERE msdyn_internalentityname IS NOT NULL",
+        )
+        .fetch_all(&self.pool)
+        .await
     }
 
     /// Makes the sample rows that are not there yet.

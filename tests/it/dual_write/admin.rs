@@ -11,6 +11,7 @@ pub(super) const CASES: &[Case] = tests::cases![World:
     the_command_lists_maps_and_checks_health,
     the_commands_exit_codes_say_what_was_wrong,
     filters_are_tried_with_their_sql,
+    each_side_shows_its_row_of_a_map,
 ];
 
 fn has(list: &Value, name: &str, state: &str) -> bool {
@@ -108,5 +109,23 @@ async fn filters_are_tried_with_their_sql(world: &World) -> Result<()> {
         ensure!(test["matching_row_count"] == 1, "{tests:#}");
         ensure!(test["statement"]["plan"].as_str().is_some_and(|it| it.contains("Plan")), "{tests:#}");
     }
+    Ok(())
+}
+
+async fn each_side_shows_its_row_of_a_map(world: &World) -> Result<()> {
+    let rows = "msdyn_dualwriteruntimeconfigs?$filter=msdyn_projectname eq 'maps/customers-v3-accounts'";
+    let rows = world.web.json(rows).await?;
+    let row = &rows["value"][0];
+    ensure!(row["msdyn_internalentityname"] == "account", "{rows}");
+    ensure!(row["msdyn_externalentityname"] == "CustCustomerV3Entity", "{rows}");
+    ensure!(row["msdyn_queryfilterexpression"] == "customertypecode eq 3", "{rows}");
+    let sql = "SELECT concat_ws('|', externalentityname, internalentityname, queryfilterexpression,
+            integrationkey, status)
+        FROM tombolo.dualwriteprojectconfiguration WHERE projectname = $1";
+    let mut connection = world.erp.connect().await?;
+    let row: String = sqlx::query_scalar(sql).bind(MAP).fetch_one(&mut connection).await?;
+    let expected = "account|CustCustomerV3Entity|((PartyType == \"Organization\"))|\
+        CustomerAccount, dataAreaId|1";
+    ensure!(row == expected, "{row}");
     Ok(())
 }

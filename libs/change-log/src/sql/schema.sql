@@ -67,6 +67,30 @@ CREATE TABLE IF NOT EXISTS tombolo.dual_write_map (
 );
 COMMENT ON TABLE tombolo.dual_write_map IS
     'Maps that share rows of this database, and up to where the other side has taken its changes.';
+-- For people: nothing is decided by it.
+ALTER TABLE tombolo.dual_write_map
+    ADD COLUMN IF NOT EXISTS number bigint GENERATED ALWAYS AS IDENTITY,
+    ADD COLUMN IF NOT EXISTS shown jsonb NOT NULL DEFAULT '{}';
+
+CREATE OR REPLACE VIEW tombolo.dualwriteprojectconfiguration AS
+SELECT map AS projectname,
+       shown ->> 'external_entity' AS externalentityname,
+       shown ->> 'entity' AS internalentityname,
+       shown ->> 'external_environment' AS externalenvironmenturl,
+       phase::integer AS status,
+       -- All lookups of a batch are looked up together.
+       1 AS enablebatchlookup,
+       shown ->> 'companies' AS partitionmap,
+       shown ->> 'filter' AS queryfilterexpression,
+       shown ->> 'key' AS integrationkey,
+       NULL::integer AS isdelete,
+       (shown -> 'debug')::boolean::integer AS isdebugmode,
+       epoch AS recversion,
+       NULL::bigint AS partition,
+       number AS recid
+FROM tombolo.dual_write_map;
+COMMENT ON VIEW tombolo.dualwriteprojectconfiguration IS
+    'The maps of dual_write_map, with the columns that dual-write is known for.';
 
 CREATE TABLE IF NOT EXISTS tombolo.dual_write_shared (
     xid xid8 NOT NULL,

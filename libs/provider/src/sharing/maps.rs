@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use change_log::Position;
 use prost::Message as _;
 use proto::query::v1 as pb;
+use serde_json::{Value, json};
 use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{Row as _, postgres::PgQueryResult};
 use uuid::Uuid;
@@ -15,10 +16,11 @@ use crate::provider::Provider;
 
 const STORE: &str = "
     INSERT INTO tombolo.dual_write_map AS known
-        (map, epoch, link, phase, definition, relations)
-    VALUES ($1, $2, $3, $4, $5, $6)
+        (map, epoch, link, phase, definition, relations, shown)
+    VALUES ($1, $2, $3, $4, $5, $6, $7::jsonb)
     ON CONFLICT (map) DO UPDATE SET epoch = excluded.epoch, link = excluded.link,
-        phase = excluded.phase, definition = excluded.definition, relations = excluded.relations
+        phase = excluded.phase, definition = excluded.definition, relations = excluded.relations,
+        shown = excluded.shown
     WHERE known.epoch <= excluded.epoch";
 
 const RELATE: &str = "
@@ -107,7 +109,25 @@ pub(crate) async fn store(
     let query = sqlx::query(STORE).bind(&side.map).bind(side.epoch).bind(&side.link);
     let phase = i16::try_from(side.phase).unwrap_or_default();
     let query = query.bind(phase).bind(side.encode_to_vec()).bind(map.relations());
-    query.execute(connection).await
+    query.bind(shown(side).to_string()).execute(connection).await
+}
+
+/// What `tombolo.dualwriteprojectconfiguration` shows of a map; what there is nothing of is null.
+fn shown(side: &pb::MapSide) -> Value {
+    let description = side.description.clone().unwrap_or_default();
+    let given = |it: String| (!it.is_empty()).then_some(it);
+    let column = |it: &i32| usize::try_from(*it).ok().and_then(|it| side.columns.get(it)).cloned();
+    let company = given(side.company_column.clone());
+    let key: Vec<String> = side.key_columns.iter().filter_map(column).chain(company).collect();
+    json!({
+        "entity": side.entity_name,
+        "external_entity": given(description.external_entity_name),
+        "external_environment": given(description.external_environment),
+        "companies": given(side.companies.join(", ")),
+        "filter": given(description.filter),
+        "key": given(key.join(", ")),
+        "debug": description.debug,
+    })
 }
 
 /// The map's entity is made of these tables now.

@@ -123,6 +123,7 @@ impl CompiledMap {
             filter: half.filter.clone(),
             tracked_columns: positions(&half.tracked_columns),
             link: link.to_owned(),
+            description: None,
         }
     }
 

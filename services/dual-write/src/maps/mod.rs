@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use proto::dual_write::v1::{self as pb, MapState, Side, SyncMode};
-use proto::query::v1::{MapSide, SharePhase};
+use proto::query::v1::{MapDescription, MapSide, SharePhase};
 use tokio::sync::{Mutex, watch};
 
 use crate::core::Core;
@@ -210,7 +210,10 @@ impl ActiveMap {
     pub(crate) fn side(&self, side: Side) -> MapSide {
         let link = self.link_text();
         match &self.compiled {
-            Some(it) => it.side(side, self.epoch, self.phase(), &self.link.companies, &link),
+            Some(it) => {
+                let it = it.side(side, self.epoch, self.phase(), &self.link.companies, &link);
+                MapSide { description: Some(self.description(side)), ..it }
+            }
             None => MapSide {
                 map: self.name.clone(),
                 epoch: self.epoch,
@@ -218,6 +221,27 @@ impl ActiveMap {
                 link,
                 ..MapSide::default()
             },
+        }
+    }
+
+    /// What a side shows of the map to people.
+    fn description(&self, side: Side) -> MapDescription {
+        let (map, link, version) = (&self.table_map, &self.link, &self.version);
+        let (entity, environment, filter) = match side {
+            Side::Platform => (
+                &map.finance_and_operations_entity,
+                &link.finance_and_operations_environment,
+                &version.reversed_source_filter,
+            ),
+            Side::FinanceAndOperations | Side::Unspecified => {
+                (&map.platform_table, &link.platform_environment, &version.source_filter)
+            }
+        };
+        MapDescription {
+            external_entity_name: entity.clone(),
+            external_environment: environment.clone(),
+            filter: filter.clone(),
+            debug: map.debug,
         }
     }
 }

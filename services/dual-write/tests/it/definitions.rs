@@ -5,7 +5,7 @@ use rpc::ErrorReason;
 use tonic::Status;
 
 use crate::cases::{Databases, cases};
-use crate::fakes::text;
+use crate::fakes::{FakeSide, text};
 use crate::world::{GROUPS, Running, UNITS, World, groups, reason, version};
 
 cases! { async |_| () =>
@@ -103,6 +103,14 @@ async fn settings_change_in_any_state(databases: &Databases) {
     let after = world.erp.map(GROUPS).unwrap();
     assert!(after.epoch > before.epoch, "the sides are told");
     assert_eq!(after.phase(), proto::query::v1::SharePhase::Queued);
+    let debug = pb::TableMap { debug: true, ..Default::default() };
+    update(debug, "debug").await.unwrap();
+    let shown = |side: &FakeSide| side.map(GROUPS).unwrap().description.unwrap();
+    world.until(async || shown(&world.erp).debug && shown(&world.platform).debug).await;
+    assert_eq!(shown(&world.erp).external_entity_name, "msdyn_customergroup");
+    assert_eq!(shown(&world.platform).external_entity_name, "CustomerGroupEntity");
+    let environment = shown(&world.platform).external_environment;
+    assert!(environment.starts_with("financeAndOperationsEnvironments/"), "{environment}");
     let stale = pb::TableMap { etag: "1".into(), ..queued };
     assert_eq!(reason(update(stale, "sync_mode").await), ErrorReason::VersionMismatch);
     let refused = update(pb::TableMap::default(), "state").await;

@@ -30,10 +30,16 @@ pub(crate) fn accounts() -> pb::MapSide {
         columns: vec!["accountnumber".into(), "name".into()],
         key_columns: vec![0],
         company_column: "msdyn_company.cdm_companycode".into(),
-        companies: vec!["USMF".into()],
-        filter: Some(pb::FilterExpression::default()),
+        companies: vec!["USMF".into(), "DEMF".into()],
         tracked_columns: vec![0, 1],
         link: "erp|platform".into(),
+        description: Some(pb::MapDescription {
+            external_entity_name: "CustCustomerV3Entity".into(),
+            external_environment: "financeAndOperationsEnvironments/erp".into(),
+            filter: "customertypecode eq 3".into(),
+            debug: true,
+        }),
+        ..Default::default()
     }
 }
 
@@ -89,13 +95,22 @@ async fn the_runtime_configuration_is_what_is_configured_here() {
     configure(&world, accounts()).await;
     for (column, value) in [
         ("msdyn_name", MAP),
-        ("msdyn_entityname", "account"),
-        ("msdyn_columns", "accountnumber, name"),
-        ("msdyn_companycolumn", "msdyn_company.cdm_companycode"),
-        ("msdyn_link", "erp|platform"),
+        ("msdyn_projectname", MAP),
+        ("msdyn_externalentityname", "CustCustomerV3Entity"),
+        ("msdyn_internalentityname", "account"),
+        ("msdyn_externalenvironmenturl", "financeAndOperationsEnvironments/erp"),
+        ("msdyn_partitionmap", "USMF, DEMF"),
+        ("msdyn_queryfilterexpression", "customertypecode eq 3"),
+        ("msdyn_integrationkey", "accountnumber, msdyn_company.cdm_companycode"),
     ] {
-        assert_eq!(world.column(table, column).await, [value]);
+        assert_eq!(world.column(table, column).await, [value], "{column}");
     }
+    let numbers = "SELECT concat_ws(' ', msdyn_status, msdyn_enablebatchlookup, msdyn_isdebugmode,
+            msdyn_recversion, msdyn_isdelete, msdyn_partition, msdyn_recid > 0)
+        FROM organization.msdyn_dualwriteruntimeconfig";
+    let mut store = world.connect("platform").await;
+    let numbers: String = sqlx::query_scalar(numbers).fetch_one(&mut store).await.unwrap();
+    assert_eq!(numbers, "2 1 1 300 t");
     let made = pb::CreateRequest {
         entity_name: table.into(),
         values: vec![crate::transact::text("msdyn_name", "x")],

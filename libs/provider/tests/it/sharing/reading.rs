@@ -1,6 +1,6 @@
 //! Images, and maps.
 
-use pb::SharePhase::Queued;
+use pb::SharePhase::{Live, Queued};
 use proto::query::v1 as pb;
 use proto::query::v1::sharing_service_server::SharingService as _;
 use tonic::Request;
@@ -130,4 +130,36 @@ async fn maps_are_kept_until_they_are_removed() {
     let request = pb::ConfigureMapRequest { map_side: Some(unknown) };
     let refused = world.sharing.configure_map(Request::new(request)).await.unwrap_err();
     assert_eq!(rpc::reason(&refused), Some(rpc::ErrorReason::ColumnNotFound));
+}
+
+#[tokio::test]
+async fn maps_are_shown_with_the_columns_that_they_are_known_for() {
+    const SHOW: &str = "
+        SELECT concat_ws('|', projectname, externalentityname, internalentityname, externalenvironmenturl,
+            status, enablebatchlookup, partitionmap, queryfilterexpression, integrationkey, isdebugmode,
+            recversion, isdelete, partition)
+        FROM tombolo.dualwriteprojectconfiguration";
+    let mut world = World::new().await;
+    let description = pb::MapDescription {
+        external_entity_name: "account".into(),
+        external_environment: "platformEnvironments/platform".into(),
+        filter: "(blocked == No)".into(),
+        debug: true,
+    };
+    let described = pb::MapSide { description: Some(description), ..customers(Queued) };
+    world.configure(described.clone()).await;
+    assert_eq!(
+        world.one(SHOW).await,
+        "maps/customers|account|customers|platformEnvironments/platform|2|1|usmf|(blocked == No)|\
+         account, company|1|1"
+    );
+    let number = "SELECT recid::text FROM tombolo.dualwriteprojectconfiguration";
+    let before = world.one(number).await;
+    world.configure(pb::MapSide { epoch: 2, phase: Live.into(), ..described }).await;
+    assert!(world.one(SHOW).await.contains("|1|1|usmf|"));
+    assert_eq!(world.one(number).await, before, "it is the same row");
+    let request = pb::RemoveMapRequest { map: CUSTOMERS.to_owned() };
+    world.sharing.remove_map(Request::new(request)).await.unwrap();
+    let left = "SELECT count(*)::text FROM tombolo.dualwriteprojectconfiguration";
+    assert_eq!(world.one(left).await, "0");
 }
