@@ -401,7 +401,7 @@ impl FakeSide {
             epoch: 1,
             kind: entry.kind.into(),
             image: Some(entry.image.clone()),
-            previous_key: before.iter().map(|it| value::text(it)).collect(),
+            previous_key: before.into_iter().map(value::text).collect(),
             changed_columns: (0..i32::try_from(entry.image.values.len()).unwrap()).collect(),
             ..Default::default()
         }

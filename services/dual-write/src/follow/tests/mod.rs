@@ -65,6 +65,9 @@ async fn follow(world: &World) {
     look(world, MapState::Running).await.unwrap();
 }
 
+/// What somebody does to a side.
+type Act = fn(&FakeSide);
+
 /// Tries all again that failed, which is so much.
 async fn retry(world: &World, expected: i64) {
     let choice = failures::Choice { map: CUSTOMERS.to_owned(), ..Default::default() };
@@ -144,7 +147,7 @@ async fn a_row_that_is_gone_goes_unless_it_is_created_anew_meanwhile(databases: 
 
 async fn a_row_that_changes_its_key_before_it_is_held_is_listed_again(databases: &Databases) {
     // What was listed, what came before it was held, and what is left of it.
-    let cases: [(fn(&FakeSide), fn(&FakeSide), &[&str]); 3] = [
+    let cases: [(Act, Act, &[&str]); 3] = [
         (|erp| erp.rename(CUSTOMERS, "a", "b"), |erp| erp.remove(CUSTOMERS, "b"), &[]),
         (|erp| erp.rename(CUSTOMERS, "a", "b"), |erp| erp.rename(CUSTOMERS, "b", "c"), &["c=x"]),
         (|erp| erp.write(CUSTOMERS, "a", "y"), |erp| erp.rename(CUSTOMERS, "a", "b"), &["b=y"]),
@@ -167,7 +170,7 @@ async fn a_row_that_changes_its_key_before_it_is_held_is_listed_again(databases:
 
 async fn a_refused_key_goes_over_with_whatever_comes_of_its_row(databases: &Databases) {
     // What comes behind the refusal, whether it is brought over by a retry, and what is left of it.
-    let cases: [(fn(&FakeSide), bool, &[&str]); 5] = [
+    let cases: [(Act, bool, &[&str]); 5] = [
         (|_| {}, true, &["b=x"]),
         (|erp| erp.write(CUSTOMERS, "b", "y"), false, &["b=y"]),
         (|erp| erp.rename(CUSTOMERS, "b", "a"), false, &["a=x"]),

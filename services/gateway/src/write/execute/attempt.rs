@@ -163,7 +163,7 @@ async fn both(
             }
         };
         let outcome = commit::commit(&stores, id, prepare, commit, deadline.into());
-        (outcome.await, refusing)
+        (Box::pin(outcome).await, refusing)
     };
     let (outcome, refusing) = tokio::spawn(ending.in_current_span()).await.map_err(|error| {
         tracing::error!(transaction_id = %id, %error, "a commit was not driven to its end");
