@@ -33,6 +33,11 @@ const SCHEMA: Schema = Schema {
         (9, "tables of dual-write", include_str!("../migrations/0009_dual_write_tables.sql")),
         (10, "runtime configuration", include_str!("../migrations/0010_runtime_configuration.sql")),
         (11, "roles of teams", include_str!("../migrations/0011_team_roles.sql")),
+        (
+            12,
+            "columns of the runtime configuration",
+            include_str!("../migrations/0012_runtime_configuration_columns.sql"),
+        ),
     ],
     statement_timeout: STATEMENT_TIMEOUT,
     lock_timeout: None,
