@@ -73,7 +73,8 @@ async fn what_refers_to_new_rows_of_a_paused_map_is_refused(world: &World) -> Re
     let group = world.web.create("msdyn_customergroups", group).await;
     let mut account = world.new_account("DW-REL");
     if let Ok(group) = &group {
-        account["msdyn_customergroupid@odata.bind"] = json!(format!("msdyn_customergroups({group})"));
+        account["msdyn_customergroupid@odata.bind"] =
+            json!(format!("msdyn_customergroups({group})"));
     }
     let refused = world.web.post("accounts", account).await;
     if let Ok(group) = &group {
@@ -84,7 +85,7 @@ async fn what_refers_to_new_rows_of_a_paused_map_is_refused(world: &World) -> Re
     group?;
     let refused = refused?;
     ensure!(refused.status == 400, "{refused:?}");
-    ensure!(refused.body.contains("Couldn't resolve the guid"), "{refused:?}");
+    ensure!(refused.body.contains("CustomerGroupId"), "{refused:?}");
     ensure!(world.account_id("DW-REL").await?.is_none(), "it is there");
     Ok(())
 }

@@ -67,9 +67,7 @@ impl Sharing {
         let (sql, arguments) = plan::count_images(&grants, &map.query(), &selected.which())?;
         let entity = map.binding.name();
         let statement = match explain {
-            true => {
-                Some(self.provider().explained(entity, sql.clone(), arguments.clone()).await?)
-            }
+            true => Some(self.provider().explained(entity, sql.clone(), arguments.clone()).await?),
             false => None,
         };
         let mut reading = Reading::begin(self).await?;

@@ -107,7 +107,7 @@ pub(crate) async fn retry(
 /// The map begins to initialize. If it does already, it does so anew: whoever is about to end it for the run before
 /// comes too late.
 async fn initialize(conn: &mut PgConnection, map: &TableMap, actor: &str) -> Result<(), Error> {
-    requirements::check(&mut *conn, [map]).await?;
+    requirements::check(&mut *conn, map).await?;
     let activity = Activity::new("MapStarted", "Started; what is there is copied.");
     let from = [MapState::NotRunning, MapState::Initializing];
     change_state(conn, &map.name, &from, MapState::Initializing, actor, &activity).await

@@ -155,10 +155,8 @@ async fn a_solution_says_anew_what_its_maps_need(databases: &Databases) {
         let changed = apply(&world, &running).await.unwrap();
         assert_eq!(changed[0].name, GROUPS);
         let required_solutions = version(&world, &running).await.required_solutions;
-        let expected = pb::SolutionRequirement {
-            solution_name: "ContosoCore".into(),
-            version: needed.into(),
-        };
+        let expected =
+            pb::SolutionRequirement { solution_name: "ContosoCore".into(), version: needed.into() };
         assert_eq!(required_solutions, [expected]);
         assert!(apply(&world, &running).await.unwrap().is_empty(), "nothing is new");
     }

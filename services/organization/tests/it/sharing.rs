@@ -227,7 +227,8 @@ async fn pages_are_of_rows_with_a_whole_key() {
     assert_eq!(rest, ["C000020", "C000028"]);
     let all = world.read_images(pb::ReadImagesRequest { page_size: 0, ..page("", None) }).await;
     assert_eq!(all.len(), 11);
-    let mut request = Request::new(pb::CountImagesRequest { selection: Some(selection("usmf")), explain: false });
+    let mut request =
+        Request::new(pb::CountImagesRequest { selection: Some(selection("usmf")), explain: false });
     request.set_timeout(Duration::from_secs(30));
     let mut client = SharingServiceClient::new(world.channel_of("dual-write"));
     let count = client.count_images(request).await.unwrap().into_inner();

@@ -92,7 +92,8 @@ impl DualWrite {
                 let (all, matching) = (it.row_count.to_string(), it.matching_row_count.to_string());
                 vec![word::<pb::Side>(it.side), all, matching, it.canonical_filter.clone()]
             }));
-            table.to_string() + &tests.iter().map(statement).collect::<String>()
+            let statements: String = tests.iter().map(statement).collect();
+            format!("{table}{statements}")
         })
     }
 

@@ -133,11 +133,8 @@ async fn a_row_that_was_waited_for_is_compared_as_it_is_then() {
         {}
         first.commit().await.unwrap();
     };
-    let patient = pb::Apply {
-        rows: rows(),
-        origin: "other".to_owned(),
-        lock_timeout_milliseconds: 60_000,
-    };
+    let patient =
+        pb::Apply { rows: rows(), origin: "other".to_owned(), lock_timeout_milliseconds: 60_000 };
     let (applied, ()) = tokio::join!(second.apply(&*world.rights, patient), end);
     assert_eq!(kinds(&applied.unwrap().rows), [Unchanged, Unchanged]);
     second.rollback().await;

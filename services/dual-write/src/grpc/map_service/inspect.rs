@@ -37,7 +37,7 @@ pub(super) async fn test_filters(
     let request = request.into_inner();
     let map = stored(core, &request.parent).await?;
     let (source, reversed) = (&request.source_filter, &request.reversed_source_filter);
-    let tests = inspect::test_filters(core, &map, source, reversed).await?;
+    let tests = Box::pin(inspect::test_filters(core, &map, source, reversed)).await?;
     Ok(Response::new(pb::TestFiltersResponse { tests }))
 }
 

@@ -16,17 +16,11 @@ use crate::store::{self};
 #[derive(Debug)]
 pub(crate) struct Installed(BTreeMap<String, String>);
 
-/// Refuses to run maps whose chosen versions need what is not there.
-pub(crate) async fn check<'m>(
-    connection: &mut PgConnection,
-    maps: impl IntoIterator<Item = &'m TableMap>,
-) -> Result<(), Error> {
-    let installed = Installed::read(&mut *connection).await?;
-    for map in maps {
-        let version = store::versions::get(&mut *connection, &map.active_version).await?.version;
-        installed.require(&map.name, &map.display_name, &version.required_solutions)?;
-    }
-    Ok(())
+/// Refuses to run a map whose chosen version needs what is not there.
+pub(crate) async fn check(connection: &mut PgConnection, map: &TableMap) -> Result<(), Error> {
+    let version = store::versions::get(&mut *connection, &map.active_version).await?.version;
+    let installed = Installed::read(connection).await?;
+    installed.require(&map.name, &map.display_name, &version.required_solutions)
 }
 
 /// What keeps a version from running, as findings.

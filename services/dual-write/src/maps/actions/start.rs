@@ -70,7 +70,9 @@ pub(crate) async fn start(
     let names: Vec<_> = order.starts.iter().map(|it| it.name.clone()).collect();
     let maps = store::maps::lock_all(&mut *connection, &names).await?;
     check_states(&maps, &[MapState::NotRunning], "only what is stopped can be started")?;
-    requirements::check(&mut *connection, maps.iter().map(|it| &it.map)).await?;
+    for it in &maps {
+        requirements::check(&mut *connection, &it.map).await?;
+    }
     let mut syncs = Vec::new();
     for start in order.starts {
         let map = start_one(core, &mut *connection, start, order.actor).await?;
