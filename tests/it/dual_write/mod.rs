@@ -8,6 +8,7 @@ mod behind;
 mod conflicts;
 mod down;
 mod explain;
+mod limits;
 mod live;
 mod pause;
 mod reconcile;
@@ -21,7 +22,7 @@ use tests::runner::Runner;
 use self::world::World;
 
 pub(crate) async fn run(runner: &mut Runner) {
-    let suites: [&[world::Case]; 13] = [
+    let suites: [&[world::Case]; 14] = [
         // Errors of the other cases count as well.
         alerts::CASES,
         live::CASES,
@@ -33,6 +34,7 @@ pub(crate) async fn run(runner: &mut Runner) {
         conflicts::CASES,
         explain::CASES,
         reconcile::CASES,
+        limits::CASES,
         down::CASES,
         solutions::CASES,
         reconcile::LAST,

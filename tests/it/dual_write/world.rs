@@ -175,12 +175,19 @@ impl World {
     }
 
     pub(super) async fn set_mode(&self, sync_mode: pb::SyncMode) -> Result<()> {
-        let map = pb::TableMap {
-            name: MAP.to_owned(),
-            sync_mode: sync_mode.into(),
-            ..Default::default()
-        };
-        let paths = vec!["sync_mode".to_owned()];
+        let map = pb::TableMap { sync_mode: sync_mode.into(), ..Default::default() };
+        self.update(map, "sync_mode").await
+    }
+
+    /// How many seconds a save waits for the other side; without a number, as many as without a word.
+    pub(super) async fn set_patience(&self, seconds: Option<i64>) -> Result<()> {
+        let peer_timeout = seconds.map(|seconds| prost_types::Duration { seconds, nanos: 0 });
+        self.update(pb::TableMap { peer_timeout, ..Default::default() }, "peer_timeout").await
+    }
+
+    async fn update(&self, map: pb::TableMap, path: &str) -> Result<()> {
+        let map = pb::TableMap { name: MAP.to_owned(), ..map };
+        let paths = vec![path.to_owned()];
         let request = pb::UpdateMapRequest {
             map: Some(map),
             update_mask: Some(prost_types::FieldMask { paths }),
