@@ -396,6 +396,5 @@ fn unite_all(into: &mut Grants, more: &Grants) {
 }
 
 mod readers;
-
 #[cfg(test)]
 mod tests;
