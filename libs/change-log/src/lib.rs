@@ -7,7 +7,8 @@
 //! nothing comes twice.
 //!
 //! [`install`] creates Tombolo's own tables, [`reconcile`] puts triggers where they are wanted,
-//! [`Window`] reads, [`gaps`] says what escapes, [`retain`] forgets. Each takes a connection: whose it is is the caller's matter.
+//! [`Window`] reads, [`gaps`] says what escapes, [`retain`] forgets. Each takes a connection: whose it is is
+//! the caller's matter.
 
 mod error;
 mod gaps;
@@ -21,7 +22,7 @@ mod window;
 pub use error::Error;
 pub use gaps::{Gap, gaps};
 pub use install::{install, is_installed};
-pub use position::{InvalidPosition, Position, sees};
+pub use position::{InvalidPosition, Position};
 pub use reconcile::{Reconciled, reconcile};
 pub use relation::Relation;
 pub use retention::{Retention, retain};

@@ -113,19 +113,6 @@ impl Position {
     }
 }
 
-/// Whether a snapshot, as PostgreSQL writes it, shows what this transaction has written, if it was ever committed. Of
-/// its id the system column `xmin` has the lower half. False where the snapshot is none.
-#[must_use]
-pub fn sees(snapshot: &str, xmin: u32) -> bool {
-    let Some(of) = Position::of_snapshot(Uuid::nil(), DateTime::UNIX_EPOCH, snapshot) else {
-        return false;
-    };
-    // What is further away than half of the ids that there are is ahead of it.
-    let back = (of.xmax as u32).wrapping_sub(xmin);
-    let xid = of.xmax.checked_sub(back.into()).filter(|_| back <= u32::MAX / 2);
-    xid.is_some_and(|it| of.sees(it))
-}
-
 fn read(mut bytes: &[u8]) -> Option<Position> {
     let input = &mut bytes;
     let (format, rest) = input.split_first()?;
@@ -192,22 +179,6 @@ mod tests {
         }
         let at = DateTime::from_timestamp_micros(1_700_000_000_123_456).unwrap();
         Position { log: Uuid::from_u128(7), at, xmin, xmax: last + beyond, in_progress }
-    }
-
-    #[test]
-    fn half_an_id_is_told_from_the_present() {
-        let later = 3 << 32;
-        let snapshot =
-            |xmin: u64, xmax: u64, rest: &str| format!("{}:{}:{rest}", later + xmin, later + xmax);
-        let open = snapshot(100, 104, &format!("{},{}", later + 100, later + 102));
-        let seen = [98, 99, 101, 103].map(|it| sees(&open, it));
-        assert_eq!(seen, [true; 4]);
-        assert_eq!([100, 102, 104, 105, 1_000].map(|it| sees(&open, it)), [false; 5]);
-        // Before the half was full, and so long before that it could be ahead as well.
-        assert!(sees(&snapshot(5, 5, ""), u32::MAX));
-        assert!(!sees(&snapshot(5, 5, ""), 1 << 31));
-        assert!(!sees("5:5:", u32::MAX), "there was none before");
-        assert!(!sees("nothing", 3));
     }
 
     proptest! {

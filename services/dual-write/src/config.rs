@@ -16,6 +16,9 @@ pub struct Config {
     /// Each side's log is looked at once in this many milliseconds (200).
     #[serde(default = "Config::default_poll_milliseconds")]
     pub poll_milliseconds: u64,
+    /// Most companies of a link (250; spec DW-03).
+    #[serde(default = "Config::default_link_companies")]
+    pub link_companies: usize,
     /// Most rows of one live transaction (1,000; spec DW-15).
     #[serde(default = "Config::default_transaction_rows")]
     pub transaction_rows: usize,
@@ -53,6 +56,7 @@ impl Config {
             database_url,
             web_api_url: String::new(),
             poll_milliseconds: Self::default_poll_milliseconds(),
+            link_companies: Self::default_link_companies(),
             transaction_rows: Self::default_transaction_rows(),
             transaction_bytes: Self::default_transaction_bytes(),
             completed_error_days: Self::default_completed_error_days(),
@@ -68,6 +72,10 @@ impl Config {
 
     fn default_poll_milliseconds() -> u64 {
         200
+    }
+
+    fn default_link_companies() -> usize {
+        250
     }
 
     fn default_transaction_rows() -> usize {

@@ -3,7 +3,7 @@
 //! | name | what |
 //! |---|---|
 //! | `tombolo.dual_write.lag` | seconds since the oldest change that has not reached the other side |
-//! | `tombolo.dual_write.heartbeat.age` | seconds since the moment up to which all changes have reached the other side, of maps that run |
+//! | `tombolo.dual_write.heartbeat.age` | seconds since the moment up to which all changes are on the other side, of maps that run |
 //! | `tombolo.dual_write.rows` | rows that reached the other side since the map was started |
 //! | `tombolo.dual_write.queue.length` | changes that wait in the queue |
 //! | `tombolo.dual_write.skipped` | changes since the map was started that were written with events skipped |

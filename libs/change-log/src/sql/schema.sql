@@ -1,4 +1,6 @@
 SELECT pg_advisory_xact_lock(hashtext('tombolo'), hashtext('schema'));
+-- Whoever writes in the ERP waits behind whoever waits for a lock on the log.
+SET LOCAL lock_timeout = '250ms';
 
 -- `CREATE SCHEMA IF NOT EXISTS` wants the right to create one even when it is there.
 DO $$

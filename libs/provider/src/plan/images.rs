@@ -123,23 +123,21 @@ pub(crate) fn count_images<'q>(
     Ok((format!("SELECT count(*) FROM {from}{filter}"), images.planner.arguments))
 }
 
-/// Images of rows whose part in the entity's root is locked until the transaction ends. Behind their flags are that
-/// part's `xmin` and the statement's snapshot, which does not show what was waited for; both null where there is
-/// nothing to lock.
+/// Images of rows whose part in the entity's root is locked until the transaction ends. Behind their flags is the
+/// statement's snapshot, of which they are: what was waited for is not in it.
 pub(crate) fn lock_images<'q>(
     grants: &'q Grants<'q>,
     query: &ImageQuery<'q>,
     which: &Which<'q>,
 ) -> Result<ImageStatement, Error> {
+    let mut statement = statement(grants, query, which, None, ", pg_current_snapshot()::text")?;
     let binding = grants.root().shared_binding();
-    let Some(root) = binding.sources.first().filter(|it| it.has_version) else {
-        return statement(grants, query, which, None, ", NULL::text, NULL::text");
-    };
-    let version = format!(", {}.xmin::text, pg_current_snapshot()::text", root.alias);
-    let mut statement = statement(grants, query, which, None, &version)?;
-    // In the order of ids, so that no two wait for each other.
-    let place = statement.flags + 3;
-    statement.sql = format!("{} ORDER BY 1, {place} FOR UPDATE OF {}", statement.sql, root.alias);
+    if let Some(root) = binding.sources.first().filter(|it| it.has_version) {
+        // In the order of ids, so that no two wait for each other.
+        let place = statement.flags + 3;
+        statement.sql =
+            format!("{} ORDER BY 1, {place} FOR UPDATE OF {}", statement.sql, root.alias);
+    }
     Ok(statement)
 }
 

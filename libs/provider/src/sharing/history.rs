@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::Sharing;
 use super::entries::{Columns, Entries, Moment, Touched};
 use super::images::{self, Seen};
-use super::log::{Reading, Waiting, configured, waiting, window};
+use super::log::{Reading, configured, skipped, waiting, window};
 use super::map::Map;
 use super::rights::Unrestricted;
 use super::rows;
@@ -61,10 +61,14 @@ impl Sharing {
             None => (until, (0, Uuid::nil())),
         };
         let window = window(connection, &map, Some(after), until).await?;
-        let Waiting { entries, any, skipped } = waiting(connection, &map, &window).await?;
+        let entries = waiting(&map, &window);
+        let skipped = match wanted.token {
+            None => skipped(connection, &map, &window).await?,
+            Some(_) => 0,
+        };
         let (changes, until) = (Vec::new(), window.until().clone());
         let mut history = History { changes, until, next: None, total: 0, skipped };
-        if any {
+        if entries.any(connection).await? {
             let columns = Columns::of(connection, &map).await?;
             let rights = Unrestricted(self.authority());
             let reader =

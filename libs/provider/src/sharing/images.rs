@@ -93,25 +93,18 @@ pub(crate) async fn lock(
     Ok(seen.into_iter().map(|it| (it.id, it.place)).collect())
 }
 
-/// Locks rows, and reads what they hold; of each, whether that is what it holds now. It need not be where somebody
-/// else's change was waited for.
+/// Locks rows, and reads what they hold; with each, as of which snapshot. What is seen after that may be more: somebody
+/// else's change that was waited for, in the row or in one that it is joined with.
 pub(crate) async fn lock_and_read(
     connection: &mut PgConnection,
     rights: &Unrestricted<'_>,
     map: &Map,
     which: &Which<'_>,
-) -> Result<Vec<(Seen, bool)>, Error> {
+) -> Result<Vec<(Seen, String)>, Error> {
     let grants = rights.grants(&map.binding);
     let statement = plan::lock_images(&grants, &map.query(), which)?;
     let rows = rows(connection, map, &statement).await?;
-    let read = |row: &PgRow| {
-        let version: Option<String> = row.try_get(statement.flags + 3)?;
-        let snapshot: Option<String> = row.try_get(statement.flags + 4)?;
-        let version = version.and_then(|it| it.parse().ok());
-        let is_current =
-            version.zip(snapshot).is_some_and(|(version, it)| change_log::sees(&it, version));
-        Ok((seen(row, &statement)?, is_current))
-    };
+    let read = |row: &PgRow| Ok((seen(row, &statement)?, row.try_get(statement.flags + 3)?));
     rows.iter().map(|row| read(row).map_err(Error::Row)).collect()
 }
 

@@ -76,36 +76,29 @@ pub(super) async fn window(
     Window::open(connection, after, until, map.relations()).await
 }
 
-/// What a window holds for the other side.
-pub(super) struct Waiting {
-    /// Entries that nobody has told it of.
-    pub(super) entries: Entries,
-    /// There are some.
-    pub(super) any: bool,
-    /// How many it is not told of because whoever wrote said so.
-    pub(super) skipped: i64,
-}
+/// More changes than this are not counted.
+const MOST_COUNTED: i64 = 100_000;
 
-pub(super) async fn waiting(
+/// How many changes of a window the other side is not told of because whoever wrote said so.
+pub(super) async fn skipped(
     connection: &mut PgConnection,
     map: &Map,
     window: &Window,
-) -> Result<Waiting, Error> {
-    let entries = untold(map, window);
+) -> Result<i64, Error> {
     let sql = format!(
-        "SELECT EXISTS (SELECT FROM tombolo.change_log WHERE {}),
-             (SELECT count(*) FROM tombolo.change_log
-              WHERE relation = ANY($3::text[]) AND origin = '{SKIPPED}' AND {IN_WINDOW})",
-        entries.condition
+        "SELECT count(*) FROM (
+             SELECT FROM tombolo.change_log
+             WHERE relation = ANY($3::text[]) AND origin = '{SKIPPED}' AND {IN_WINDOW} LIMIT $4
+         ) AS some"
     );
-    let arguments = entries.arguments.clone().encode().map_err(Error::database)?;
-    let query = sqlx::query_as_with(sqlx::AssertSqlSafe(sql), arguments);
-    let (any, skipped) = query.fetch_one(connection).await.map_err(Error::database)?;
-    Ok(Waiting { entries, any, skipped })
+    let query = sqlx::query_scalar(sqlx::AssertSqlSafe(sql));
+    let query = query.bind(window.after().snapshot()).bind(window.until().snapshot());
+    let query = query.bind(map.relations()).bind(MOST_COUNTED);
+    query.fetch_one(connection).await.map_err(Error::database)
 }
 
 /// The entries of a window that nobody has told the other side of.
-fn untold(map: &Map, window: &Window) -> Entries {
+pub(super) fn waiting(map: &Map, window: &Window) -> Entries {
     let mut arguments = Arguments::default();
     arguments.push(Argument::Text(window.after().snapshot()));
     arguments.push(Argument::Text(window.until().snapshot()));
@@ -118,4 +111,15 @@ fn untold(map: &Map, window: &Window) -> Entries {
         IN_WINDOW
     );
     Entries { condition, arguments }
+}
+
+impl Entries {
+    /// Whether there are any.
+    pub(super) async fn any(&self, connection: &mut PgConnection) -> Result<bool, Error> {
+        let sql =
+            format!("SELECT EXISTS (SELECT FROM tombolo.change_log WHERE {})", self.condition);
+        let arguments = self.arguments.clone().encode().map_err(Error::database)?;
+        let query = sqlx::query_scalar_with(sqlx::AssertSqlSafe(sql), arguments);
+        query.fetch_one(connection).await.map_err(Error::database)
+    }
 }

@@ -124,7 +124,8 @@ fn shown(side: &pb::MapSide) -> Value {
         "external_entity": given(description.external_entity_name),
         "external_environment": given(description.external_environment),
         "companies": given(side.companies.join(", ")),
-        "filter": given(description.filter),
+        // JSON of the database takes no NUL.
+        "filter": given(description.filter.replace('\0', "")),
         "key": given(key.join(", ")),
         "debug": description.debug,
     })

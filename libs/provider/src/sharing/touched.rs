@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::Sharing;
 use super::entries::{Columns, Pages, Touched};
-use super::log::{Reading, Waiting, configured, waiting, window};
+use super::log::{Reading, configured, skipped, waiting, window};
 use super::maps;
 use super::rights::Unrestricted;
 use super::rows::{self, Changed};
@@ -64,11 +64,14 @@ impl Sharing {
             None => (until, (0, Uuid::nil())),
         };
         let window = window(connection, &map, Some(after.clone()), until).await?;
-        let Waiting { entries, any, skipped } = waiting(connection, &map, &window).await?;
-        let skipped = if acknowledges { skipped } else { 0 };
+        let entries = waiting(&map, &window);
+        let skipped = match acknowledges {
+            true => skipped(connection, &map, &window).await?,
+            false => 0,
+        };
         let mut page =
             Page { rows: Vec::new(), until: window.until().clone(), next: None, skipped };
-        if any {
+        if entries.any(connection).await? {
             let columns = Columns::of(connection, &map).await?;
             let pages = Pages { among: &among, after: cursor, limit: size + 1 };
             let mut touched = entries.touched(connection, &map, &columns, Some(pages)).await?;

@@ -95,10 +95,11 @@ impl Owned<'_> {
             let tables: Vec<_> = tables.map(|it| it.0).collect();
             if let Some(finding) = gap.finding(&tables).filter(|_| !tables.is_empty()) {
                 subjects.push(gap.team.clone());
-                findings.push(finding);
+                if !findings.contains(&finding) {
+                    findings.push(finding);
+                }
             }
         }
-        findings.dedup();
         (subjects, findings)
     }
 }

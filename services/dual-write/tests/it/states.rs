@@ -16,6 +16,7 @@ cases! { async |_| () =>
     all_maps_change_or_none,
     force_stops_what_cannot_be_reached,
     a_map_pauses_although_a_side_is_away,
+    what_was_done_is_listed_page_by_page,
 }
 
 const STATES: [MapState; 7] = [
@@ -179,4 +180,39 @@ async fn a_map_pauses_although_a_side_is_away(databases: &Databases) {
     assert_eq!(world.erp.map(GROUPS).unwrap().phase(), SharePhase::Queued);
     world.platform.set_away(false);
     world.until(async || world.state(&running, GROUPS).await == MapState::Paused).await;
+}
+
+async fn what_was_done_is_listed_page_by_page(databases: &Databases) {
+    let world = World::new(databases).await;
+    let running = world.linked().await;
+    world.go_live(&running, &[GROUPS]).await.unwrap();
+    world.pause(&running, &[GROUPS]).await.unwrap();
+    let (mut all, mut page_token) = (Vec::new(), String::new());
+    loop {
+        let request =
+            pb::ListActivitiesRequest { parent: GROUPS.to_owned(), page_size: 1, page_token };
+        let page = running.errors().list_activities(world.admin(request)).await.unwrap();
+        let page = page.into_inner();
+        assert!(page.activities.len() <= 1);
+        all.extend(page.activities);
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            break;
+        }
+    }
+    let place = |kind: &str| {
+        all.iter().position(|it| it.kind == kind).unwrap_or_else(|| panic!("{kind}: {all:#?}"))
+    };
+    // The latest first.
+    assert!(place("MapPausing") < place("MapStarted"));
+    let started = &all[place("MapStarted")];
+    assert!(started.actor.starts_with("users/") && started.occur_time.is_some(), "{started:?}");
+    for it in &all {
+        assert!(it.name.starts_with(&format!("{GROUPS}/activities/")), "{it:?}");
+        let detail: serde_json::Value = serde_json::from_str(&it.detail_json).unwrap();
+        assert!(detail.is_object(), "{it:?}");
+    }
+    let times: Vec<_> =
+        all.iter().map(|it| it.occur_time.map(|at| (at.seconds, at.nanos))).collect();
+    assert!(times.is_sorted_by(|one, other| one >= other), "{times:?}");
 }

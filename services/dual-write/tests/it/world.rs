@@ -8,6 +8,7 @@ use proto::catalog::v1::catalog_service_server::CatalogServiceServer;
 use proto::dual_write::v1 as pb;
 use proto::dual_write::v1::link_service_client::LinkServiceClient;
 use proto::dual_write::v1::map_service_client::MapServiceClient;
+use proto::dual_write::v1::sync_error_service_client::SyncErrorServiceClient;
 use proto::dual_write::v1::{MapState, MapType};
 use proto::organization::v1::organization_service_server::OrganizationServiceServer;
 use proto::query::v1::metadata_provider_service_server::MetadataProviderServiceServer;
@@ -246,6 +247,10 @@ impl Running {
 
     pub(crate) fn links(&self) -> LinkServiceClient<Channel> {
         LinkServiceClient::new(self.gateway.clone())
+    }
+
+    pub(crate) fn errors(&self) -> SyncErrorServiceClient<Channel> {
+        SyncErrorServiceClient::new(self.gateway.clone())
     }
 }
 

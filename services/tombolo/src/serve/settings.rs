@@ -128,7 +128,11 @@ impl GatewaySettings {
         let secret = secret(&self.page_token_key_file)?;
         let config =
             gateway::Config::new(self.authorization_uri.clone(), self.public_url.clone(), secret);
-        let timeout = self.request_timeout_seconds.map(Duration::from_secs);
+        let timeout = self.request_timeout_seconds;
+        // What a store's stream lasts at most leaves no more beside the longest wait for the other side.
+        let fits = timeout.is_none_or(|it| (1..=60).contains(&it));
+        ensure!(fits, "[gateway] request_timeout_seconds is 1 to 60");
+        let timeout = timeout.map(Duration::from_secs);
         Ok(gateway::Config {
             request_timeout: timeout.unwrap_or(config.request_timeout),
             join_rows: self.join_rows.unwrap_or(config.join_rows),

@@ -140,6 +140,11 @@ impl Waiting {
         Ok(keys.iter().map(row).collect())
     }
 
+    /// As of which snapshot it was looked at last.
+    pub(super) fn seen(&self, map: &str) -> Option<&str> {
+        self.maps.get(map)?.as_ref()?.seen.as_deref()
+    }
+
     fn known(&mut self, map: &str) -> Option<&mut Known> {
         self.maps.get_mut(map).and_then(Option::as_mut)
     }

@@ -115,30 +115,48 @@ async fn references_find_rows_by_their_keys() {
     transaction.rollback().await;
 }
 
+fn patiently(rows: Vec<pb::ApplyRow>) -> pb::Apply {
+    pb::Apply { rows, origin: "other".to_owned(), lock_timeout_milliseconds: 60_000 }
+}
+
 #[tokio::test]
 async fn a_row_that_was_waited_for_is_compared_as_it_is_then() {
     let world = World::new().await;
     world.applied(vec![account("A", name("one")), account("B", name("one"))]).await;
     let rows = || vec![account("A", name("two")), account("B", name("one"))];
-    let [mut first, mut second, mut watcher] =
-        [world.begin().await, world.begin().await, world.begin().await];
+    let (mut first, mut second) = (world.begin().await, world.begin().await);
     world.apply(&mut first, rows()).await.unwrap();
     let end = async {
-        let waits = "SELECT count(*) FROM pg_locks WHERE NOT granted";
-        while sqlx::query_scalar::<_, i64>(waits)
-            .fetch_one(watcher.connection().unwrap())
-            .await
-            .unwrap()
-            == 0
-        {}
+        world.somebody_waits().await;
         first.commit().await.unwrap();
     };
-    let patient =
-        pb::Apply { rows: rows(), origin: "other".to_owned(), lock_timeout_milliseconds: 60_000 };
-    let (applied, ()) = tokio::join!(second.apply(&*world.rights, patient), end);
+    let (applied, ()) = tokio::join!(second.apply(&*world.rights, patiently(rows())), end);
     assert_eq!(kinds(&applied.unwrap().rows), [Unchanged, Unchanged]);
     second.rollback().await;
-    watcher.rollback().await;
+}
+
+/// What is applied elsewhere waits for nobody, and the customer itself stays as it is.
+#[tokio::test]
+async fn what_a_row_is_joined_with_is_compared_as_it_is_then() {
+    let mut world = World::new().await;
+    world.applied(vec![customer("C1", name("one"))]).await;
+    let (mut first, mut second) = (world.begin().await, world.begin().await);
+    world.within(&mut first, "SELECT FROM customers WHERE account = 'C1' FOR UPDATE").await;
+    let end = async {
+        world.somebody_waits().await;
+        let mut third = world.begin().await;
+        let sql = "SET LOCAL tombolo.origin = 'x'; UPDATE parties SET name = 'two'
+            WHERE id = (SELECT party FROM customers WHERE account = 'C1')";
+        world.within(&mut third, sql).await;
+        third.commit().await.unwrap();
+        first.rollback().await;
+    };
+    let apply = patiently(vec![customer("C1", name("one"))]);
+    let (applied, ()) = tokio::join!(second.apply(&*world.rights, apply), end);
+    assert_eq!(kinds(&applied.unwrap().rows), [Updated]);
+    second.commit().await.unwrap();
+    let held = "SELECT name FROM parties JOIN customers ON party = parties.id WHERE account = 'C1'";
+    assert_eq!(world.one(held).await, "one");
 }
 
 #[tokio::test]

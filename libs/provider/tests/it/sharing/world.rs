@@ -125,6 +125,18 @@ impl World {
         sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection).await.unwrap();
     }
 
+    /// Returns once somebody waits for a lock.
+    pub(crate) async fn somebody_waits(&self) {
+        const WAITING: &str = "SELECT count(*) FROM pg_locks WHERE NOT granted";
+        let mut watcher = self.begin().await;
+        let mut count = 0_i64;
+        while count == 0 {
+            let connection = watcher.connection().unwrap();
+            count = sqlx::query_scalar(WAITING).fetch_one(connection).await.unwrap();
+        }
+        watcher.rollback().await;
+    }
+
     pub(crate) async fn share(&self, transaction: &mut Transaction) -> Vec<String> {
         let share = pb::Share { link: LINK.to_owned() };
         let shared = transaction.share(&*self.rights, share).await.unwrap();

@@ -61,13 +61,21 @@ pub(super) async fn skipped(
     side: Side,
     row: &Row,
 ) -> Result<Option<DateTime<Utc>>, Error> {
-    let (map, record_id) = (map.name.clone(), row.image.record_id.clone());
-    let request = wire::FindSkippedChangeRequest { map, record_id };
+    let request_map = &map.name;
+    let record_id = row.image.record_id.clone();
+    let request = wire::FindSkippedChangeRequest { map: map.name.clone(), record_id };
     let answer = core.sides.of(side).sharing().find_skipped_change(asked(request)).await;
     match answer {
         Ok(answer) => Ok(answer.into_inner().change_time.as_ref().map(|it| time_of(Some(it)))),
         // A map that does not run is not known there.
         Err(status) if status.code() == Code::NotFound => Ok(None),
+        // All else that is known of the row is worth telling, however many changes were skipped.
+        Err(status)
+            if matches!(status.code(), Code::DeadlineExceeded | Code::ResourceExhausted) =>
+        {
+            tracing::warn!(map = request_map, %status, "skipped changes are too many to look through");
+            Ok(None)
+        }
         Err(status) => Err(Error::of_side(side, status)),
     }
 }

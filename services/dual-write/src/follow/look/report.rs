@@ -3,7 +3,7 @@
 //! The latter is the heartbeat. A row that is written for it on each side would go the same way as any change: into the
 //! log, and out of it behind a position. The position says the same without one: whoever has taken everything up to
 //! it has taken whatever was committed before it was asked for, and nobody's log or WAL grows by that. It stands still
-//! when this process does, when either side is away, and when the log cannot be read.
+//! when this process does, when the log cannot be read or its side is away, and when the other side is while something waits.
 
 use std::collections::HashSet;
 use std::sync::Arc;

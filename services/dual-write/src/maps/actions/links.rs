@@ -16,8 +16,7 @@ use crate::names;
 use crate::store::activity::Activity;
 use crate::store::{self, links::Teams};
 
-/// Legal entities of a link, at most; and how many make an initial sync long (spec DW-03).
-const MOST_COMPANIES: usize = 250;
+/// So many legal entities make an initial sync long (spec DW-03).
 const MANY_COMPANIES: usize = 40;
 const LONGEST_NAME: usize = 300;
 /// What the original says of companies that are blank or come twice.
@@ -38,7 +37,7 @@ pub(crate) async fn check(
     consent: bool,
     actor: &str,
 ) -> Result<Checked, Error> {
-    check_companies(&given.companies)?;
+    check_companies(core, &given.companies)?;
     if !consent {
         let message = "linking copies data between both apps; accept the privacy notice first";
         return Err(Error::Confirmation { field: "consent", message: message.to_owned() });
@@ -109,7 +108,7 @@ pub(crate) async fn check_update(
     if paths != ["companies"] {
         return Err(Error::invalid("update_mask", "`companies` is the one path that may change"));
     }
-    check_companies(&given.companies)?;
+    check_companies(core, &given.companies)?;
     let mut connection = core.store.pool().acquire().await?;
     let link = store::links::get(&mut connection).await?;
     drop(connection);
@@ -179,7 +178,7 @@ pub(crate) async fn check_reset(
     request: &pb::ResetLinkRequest,
     actor: &str,
 ) -> Result<Checked, Error> {
-    check_companies(&request.companies)?;
+    check_companies(core, &request.companies)?;
     if !request.acknowledged {
         let message =
             "maps, keys, companies, alerts and history will be forgotten; say that they may";
@@ -223,7 +222,11 @@ pub(crate) async fn reset(
     store::links::get(connection).await
 }
 
-fn check_companies(companies: &[String]) -> Result<(), Error> {
+fn check_companies(core: &Core, companies: &[String]) -> Result<(), Error> {
+    check_fit(companies, core.config.link_companies)
+}
+
+fn check_fit(companies: &[String], most: usize) -> Result<(), Error> {
     let repeated = || Error::InvalidText { field: "companies", message: REPEATED.to_owned() };
     let mut seen = BTreeSet::new();
     for company in companies {
@@ -231,15 +234,12 @@ fn check_companies(companies: &[String]) -> Result<(), Error> {
             return Err(repeated());
         }
     }
-    if companies.len() > MOST_COMPANIES {
+    if companies.len() > most {
         return Err(Error::Limit {
             limit: "companies",
-            allowed: MOST_COMPANIES,
+            allowed: most,
             actual: companies.len(),
-            message: format!(
-                "{} companies are more than the {MOST_COMPANIES} of a link",
-                companies.len()
-            ),
+            message: format!("{} companies are more than the {most} of a link", companies.len()),
         });
     }
     Ok(())
@@ -269,15 +269,15 @@ mod tests {
 
     #[test]
     fn companies_have_rules() {
-        assert!(check_companies(&companies(&["USMF", "DEMF"])).is_ok());
+        assert!(check_fit(&companies(&["USMF", "DEMF"]), 250).is_ok());
         for bad in [&["USMF", "usmf"][..], &["USMF", ""], &[" "]] {
-            let error = check_companies(&companies(bad)).unwrap_err().to_string();
+            let error = check_fit(&companies(bad), 250).unwrap_err().to_string();
             assert_eq!(error, REPEATED, "{bad:?}");
         }
-        let many: Vec<_> = (0..=MOST_COMPANIES).map(|it| format!("C{it}")).collect();
-        assert!(matches!(check_companies(&many), Err(Error::Limit { actual: 251, .. })));
-        assert!(check_companies(&many[..MOST_COMPANIES]).is_ok());
-        assert!(check_companies(&[]).is_ok(), "an ERP may have none");
+        let many: Vec<_> = (0..251).map(|it| format!("C{it}")).collect();
+        assert!(matches!(check_fit(&many, 250), Err(Error::Limit { actual: 251, .. })));
+        assert!(check_fit(&many[..250], 250).is_ok());
+        assert!(check_fit(&[], 250).is_ok(), "an ERP may have none");
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! The version guard: a map does not run where a solution is missing, or older, that its version's own
-//! solution needs (spec DW-27, A11).
+//! The version guard: a map is not started where a solution is missing, or older, that its version's own
+//! solution needs (spec DW-27, A11). One that was paused resumes: it has run with what is there.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use super::solutions::{FIRST_VERSION, SHIPPED};
 use crate::error::Error;
 use crate::map::issue;
 use crate::map::text::version_mismatch;
-use crate::store::{self};
+use crate::store;
 
 /// Versions of the solutions that are there, by name: those that were imported, and the one that ships.
 #[derive(Debug)]

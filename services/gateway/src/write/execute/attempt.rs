@@ -102,6 +102,10 @@ impl Stores {
         }
     }
 
+    pub(super) fn are_both(&self) -> bool {
+        self.erp.is_some() && self.organization.is_some()
+    }
+
     /// What is asked of those that are open is to be done by then.
     pub(super) fn wait_until(&mut self, deadline: Instant) {
         for store in [&mut self.erp, &mut self.organization].into_iter().flatten() {

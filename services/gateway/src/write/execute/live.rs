@@ -78,6 +78,10 @@ pub(super) async fn spread<'a>(
         let corrections = spread.turn(stores, (source, rows), turn, turn < most).await?;
         left.of(source.other()).extend(corrections);
     }
+    if !stores.are_both() {
+        // Nothing is waited for that is the other side's.
+        stores.wait_until(context.deadline.at().max(spread.over));
+    }
     Ok(Some(spread))
 }
 

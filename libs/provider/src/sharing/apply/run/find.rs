@@ -56,10 +56,10 @@ impl Run {
         applying.referred.prepare(session, &run.given(rows)).await?;
         let ids: Vec<Uuid> = run.found.iter().flatten().copied().collect();
         run.pending = applying.waiting.of(session, &first.map, &ids).await?;
-        // What somebody else has changed meanwhile outside of the rows that are locked waits.
-        let waits = |it: &Uuid| run.pending.as_ref().is_none_or(|pending| pending.contains_key(it));
-        run.seen = locked;
-        run.seen.retain(|id, _| !waits(id));
+        // Nothing was committed since: what was read with the lock is what there is.
+        let now = applying.waiting.seen(&first.map);
+        let current = locked.into_iter().filter(|it| now.is_some_and(|now| it.1 == now));
+        run.seen = current.map(|(it, _)| (it.id, it)).collect();
         let rest: Vec<Uuid> = ids.into_iter().filter(|it| !run.seen.contains_key(it)).collect();
         let rights = Unrestricted(session.authority);
         run.seen.extend(images::now(session.connection, &rights, &run.map, &rest).await?);
@@ -83,9 +83,9 @@ impl Run {
         session: &mut Session<'_>,
         applying: &mut Applying,
         rows: &[pb::ApplyRow],
-    ) -> Result<HashMap<Uuid, Seen>, Error> {
+    ) -> Result<Vec<(Seen, String)>, Error> {
         self.found = vec![None; rows.len()];
-        let mut seen = HashMap::with_capacity(rows.len());
+        let mut seen = Vec::with_capacity(rows.len());
         for previous in [false, true] {
             let (mut places, mut keys) = (Vec::new(), Vec::new());
             for (at, row) in rows.iter().enumerate() {
@@ -99,11 +99,11 @@ impl Run {
                     keys.push(values);
                 }
             }
-            for (place, id, held) in self.lock(session, &keys).await? {
+            for (place, held) in self.lock(session, &keys).await? {
                 if let Some(found) = places.get(place).and_then(|it| self.found.get_mut(*it)) {
-                    *found = Some(id);
+                    *found = Some(held.0.id);
                 }
-                seen.extend(held.map(|it| (id, it)));
+                seen.push(held);
             }
         }
         Ok(seen)
@@ -174,12 +174,12 @@ impl Run {
         Ok(pb::ImageKey { company: String::new(), values })
     }
 
-    /// Of each key that a row has: its place, the row, and what that holds, unless it was waited for.
+    /// Of each key that a row has: its place, and what the row holds as of a snapshot.
     async fn lock(
         &self,
         session: &mut Session<'_>,
         keys: &[pb::ImageKey],
-    ) -> Result<Vec<(usize, Uuid, Option<Seen>)>, Error> {
+    ) -> Result<Vec<(usize, (Seen, String))>, Error> {
         if keys.is_empty() {
             return Ok(Vec::new());
         }
@@ -189,10 +189,10 @@ impl Run {
         let locked = images::lock_and_read(session.connection, &rights, &self.map, &which).await?;
         let mut found = Vec::with_capacity(locked.len());
         let mut ids: HashMap<usize, Uuid> = HashMap::with_capacity(locked.len());
-        for (seen, is_current) in locked {
+        for (seen, snapshot) in locked {
             let (Some(place), id) = (seen.place, seen.id) else { continue };
             match ids.insert(place, id) {
-                None => found.push((place, id, is_current.then_some(seen))),
+                None => found.push((place, (seen, snapshot))),
                 Some(other) if other == id => {}
                 Some(_) => return Err(self.map.not_unique()),
             }
@@ -215,7 +215,7 @@ impl Run {
             let before = id.take().filter(|it| !self.written.contains(it));
             for key in [&row.key, &row.previous_key].into_iter().filter(|it| !it.is_empty()) {
                 let key = self.key(session, applying, key).await?;
-                id = self.lock(session, &[key]).await?.first().map(|it| it.1);
+                id = self.lock(session, &[key]).await?.first().map(|(_, held)| held.0.id);
                 if id.is_some() {
                     break;
                 }
