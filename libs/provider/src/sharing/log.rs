@@ -89,7 +89,7 @@ pub(super) async fn skipped(
         "SELECT count(*) FROM (
              SELECT FROM tombolo.change_log
              WHERE relation = ANY($3::text[]) AND origin = '{SKIPPED}' AND {IN_WINDOW} LIMIT $4
-         ) AS some"
+         ) AS counted"
     );
     let query = sqlx::query_scalar(sqlx::AssertSqlSafe(sql));
     let query = query.bind(window.after().snapshot()).bind(window.until().snapshot());
