@@ -18,6 +18,7 @@ mod error;
 mod follow;
 mod grpc;
 mod health;
+mod image;
 mod initial_sync;
 mod live;
 mod map;

@@ -9,6 +9,7 @@ use proto::dual_write::v1::Side;
 use proto::query::v1::{self as wire, SharedKind};
 use sha2::{Digest as _, Sha256};
 
+use crate::image;
 use crate::map::CompiledMap;
 use crate::maps::ActiveMap;
 
@@ -83,7 +84,7 @@ impl Change {
     /// Company and key of its row.
     pub(super) fn key(&self, source: Side) -> wire::ImageKey {
         let image = self.row.image.clone().unwrap_or_default();
-        image_key(&self.map.side(source), &image)
+        image::key(&self.map.side(source), &image)
     }
 
     /// As it is shown.
@@ -137,16 +138,6 @@ pub(crate) fn pending_of_change(
     }
 }
 
-/// Key of an image's row.
-pub(super) fn image_key(map_side: &wire::MapSide, image: &wire::Image) -> wire::ImageKey {
-    let value = |index: &i32| {
-        let value = usize::try_from(*index).ok().and_then(|it| image.values.get(it));
-        value.cloned().unwrap_or_default()
-    };
-    let values = map_side.key_columns.iter().map(value).collect();
-    wire::ImageKey { company: image.company.clone(), values }
-}
-
 /// What is stored of a key to find it again.
 pub(crate) fn key_digest(key: &wire::ImageKey) -> Vec<u8> {
     Sha256::digest(key.encode_to_vec()).to_vec()
@@ -192,7 +183,7 @@ impl FieldNames {
             side: self.side.into(),
             entity_name: self.map_side.entity_name.clone(),
             record_id: image.record_id.clone(),
-            key: self.of_key(&image_key(&self.map_side, image).values),
+            key: self.of_key(&image::key(&self.map_side, image).values),
             company: image.company.clone(),
         }
     }
@@ -216,8 +207,7 @@ impl FieldNames {
     }
 
     fn key_columns(&self) -> impl Iterator<Item = &String> {
-        let columns = self.map_side.key_columns.iter();
-        columns.filter_map(|it| self.map_side.columns.get(usize::try_from(*it).ok()?))
+        image::columns(&self.map_side, &self.map_side.key_columns)
     }
 
     /// The image that [`Self::values`] and [`Self::record`] were made of, as far as they tell.

@@ -16,6 +16,7 @@ use super::failures::{self, Stored};
 use super::{change, refusal};
 use crate::core::Core;
 use crate::error::Error;
+use crate::image;
 use crate::map::CompiledMap;
 use crate::map::value;
 use crate::maps::ActiveMap;
@@ -235,10 +236,7 @@ impl Subject<'_> {
 
     fn tracking(&self, explained: bool) -> Finding {
         let map_side = self.map.side(self.side);
-        let tracked = map_side
-            .tracked_columns
-            .iter()
-            .filter_map(|it| usize::try_from(*it).ok().and_then(|it| map_side.columns.get(it)));
+        let tracked = image::columns(&map_side, &map_side.tracked_columns);
         let tracked: Vec<&str> = tracked.map(String::as_str).collect();
         let kind = FindingKind::Tracking;
         if tracked.is_empty() {
@@ -279,7 +277,7 @@ impl Subject<'_> {
             map: self.map.name.clone(),
             after_position: after.position,
             page_size: 1,
-            key: Some(change::image_key(&self.map.side(self.side), &row.image)),
+            key: Some(image::key(&self.map.side(self.side), &row.image)),
             ..Default::default()
         };
         let mut sharing = self.core.sides.of(self.side).sharing();
@@ -304,7 +302,7 @@ impl Subject<'_> {
 
     /// Failed changes and conflicts of the row, on either side.
     async fn failed(&self, row: &Row, compiled: &CompiledMap) -> Result<Vec<Finding>, Status> {
-        let key = change::image_key(&self.map.side(self.side), &row.image);
+        let key = image::key(&self.map.side(self.side), &row.image);
         let theirs = compiled.counterpart_key(self.side, &row.image).ok();
         let keys: Vec<_> = std::iter::once(&key).chain(&theirs).map(change::key_digest).collect();
         let ids = [row.image.record_id.to_vec()];

@@ -8,6 +8,7 @@ use proto::query::v1::value::Kind;
 
 use super::queue::BOTH;
 use crate::error::Error;
+use crate::image;
 use crate::maps::ActiveMap;
 use crate::peers::other;
 
@@ -26,7 +27,7 @@ pub(crate) fn on_both_sides(
     for side in BOTH {
         let map_side = map.side(side);
         let Some(own) = on_side(&map_side, values) else { continue };
-        let image = image_of(&map_side, &own);
+        let image = image::of_key(&map_side, &own);
         let theirs = compiled.counterpart_key(side, &image);
         let theirs = theirs.map_err(|it| wrong(&it.to_string()))?;
         return Ok([(side, own), (other(side), theirs)]);
@@ -59,25 +60,10 @@ pub(crate) fn on_side(
     Some(wire::ImageKey { company, values: found.into() })
 }
 
-/// An image that holds the key and nothing else.
-fn image_of(map_side: &wire::MapSide, key: &wire::ImageKey) -> wire::Image {
-    let mut values = vec![wire::Value::default(); map_side.columns.len()];
-    for (column, value) in map_side.key_columns.iter().zip(&key.values) {
-        let place = usize::try_from(*column).ok().and_then(|it| values.get_mut(it));
-        if let Some(place) = place {
-            value.clone_into(place);
-        }
-    }
-    wire::Image { company: key.company.clone(), values, ..Default::default() }
-}
-
 /// Company first, where rows have one.
 fn names(map_side: &wire::MapSide) -> Vec<String> {
     let company = Some(&map_side.company_column).filter(|it| !it.is_empty());
-    let key = map_side
-        .key_columns
-        .iter()
-        .filter_map(|it| usize::try_from(*it).ok().and_then(|it| map_side.columns.get(it)));
+    let key = image::columns(map_side, &map_side.key_columns);
     company.into_iter().chain(key).cloned().collect()
 }
 
@@ -105,8 +91,8 @@ mod tests {
         let key = on_side(&customers(), &given).unwrap();
         assert_eq!(key.company, "usmf");
         assert_eq!(key.values, [text("", "C1").value.unwrap()]);
-        let image = image_of(&customers(), &key);
-        assert_eq!(image.values, [wire::Value::default(), text("", "C1").value.unwrap()]);
+        let image = image::of_key(&customers(), &key);
+        assert_eq!(image.values, [crate::map::value::null(), text("", "C1").value.unwrap()]);
     }
 
     #[test]

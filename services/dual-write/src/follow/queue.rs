@@ -7,11 +7,12 @@ use proto::dual_write::v1::{FailedChangeOrigin, MapState, Side, SyncErrorKind};
 use proto::query::v1 as wire;
 use sqlx::PgConnection;
 
-use super::change::{FieldNames, RowIdentity, image_key, key_digest, pending_of_change};
+use super::change::{FieldNames, RowIdentity, key_digest, pending_of_change};
 use super::failures::{self, Failed};
 use super::{refusal, replay};
 use crate::core::Core;
 use crate::error::Error;
+use crate::image;
 use crate::maps::ActiveMap;
 use crate::peers::asked;
 use crate::store::{positions, reports};
@@ -246,7 +247,7 @@ fn preserved(map: &ActiveMap, side: Side, change: &wire::RowChangeImage) -> Fail
     Failed {
         row: RowIdentity {
             map: map.name.clone(),
-            key_digest: key_digest(&image_key(&map.side(side), &image)),
+            key_digest: key_digest(&image::key(&map.side(side), &image)),
             record_id: image.record_id.to_vec(),
         },
         side,

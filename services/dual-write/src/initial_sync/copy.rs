@@ -10,10 +10,10 @@ use super::apply::{self, Refusals};
 use super::failure::{Stop, lookup_error};
 use super::gone::fingerprint;
 use super::model::{Counts, Leg, OpenLookup, RowError};
-use super::source::key;
 use super::store::Plan;
 use super::work::Work;
 use crate::follow::refusal::own_error;
+use crate::image;
 use crate::map::{Owner, TranslateContext, TranslateError};
 use crate::peers::other;
 
@@ -151,11 +151,8 @@ impl Work {
     ) -> RowError {
         let side = self.side(source);
         error.correlation_id = self.run.name.clone();
-        let names = side.key_columns.iter().map(|at| {
-            let at = usize::try_from(*at).unwrap_or(usize::MAX);
-            side.columns.get(at).cloned().unwrap_or_default()
-        });
-        let key = names.zip(key(side, image).values);
+        let names = image::columns(side, &side.key_columns).cloned();
+        let key = names.zip(image::key(side, image).values);
         let record = pb::Record {
             side: source.into(),
             entity_name: side.entity_name.clone(),
@@ -201,7 +198,7 @@ impl Work {
         let found = self.select(target, selection).await?;
         let mut peers = HashMap::with_capacity(found.len());
         for image in found {
-            peers.entry(fingerprint(&key(self.side(target), &image))).or_insert(image);
+            peers.entry(fingerprint(&image::key(self.side(target), &image))).or_insert(image);
         }
         Ok(peers)
     }

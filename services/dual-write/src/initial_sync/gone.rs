@@ -8,8 +8,9 @@ use proto::query::v1::{self as query, SharedKind};
 use sha2::{Digest as _, Sha256};
 
 use super::failure::Stop;
-use super::source::{PAGE, key};
+use super::source::PAGE;
 use super::work::Work;
+use crate::image;
 
 /// As much of a key as tells it from every other.
 type Fingerprint = [u8; 16];
@@ -59,7 +60,7 @@ impl Gone {
 
     fn note(&mut self, side: &query::MapSide, row: &query::SharedRow) {
         let Some(image) = &row.image else { return };
-        let fingerprint = fingerprint(&key(side, image));
+        let fingerprint = fingerprint(&image::key(side, image));
         match row.kind() {
             SharedKind::Deleted => self.keys.insert(fingerprint),
             SharedKind::Created

@@ -12,6 +12,7 @@ use super::failure::Stop;
 use super::model::Leg;
 use super::store::{self, Cursor};
 use super::work::Work;
+use crate::image;
 
 /// Rows of a range.
 pub(super) const PAGE: i32 = 1_000;
@@ -64,7 +65,7 @@ impl<'w> Source<'w> {
         };
         let read = self.read(request).await?;
         let side = self.work.side(self.leg.source);
-        let end = read.images.last().map(|it| key_cursor(&key(side, it)));
+        let end = read.images.last().map(|it| key_cursor(&image::key(side, it)));
         Ok(Page { images: read.images, end, more: read.more })
     }
 
@@ -174,18 +175,6 @@ fn is_there(row: &query::SharedRow) -> bool {
     matches!(row.kind(), SharedKind::Created | SharedKind::Changed)
 }
 
-/// The key of an image, as its side knows it.
-pub(super) fn key(side: &query::MapSide, image: &query::Image) -> query::ImageKey {
-    let value = |at: &i32| {
-        let at = usize::try_from(*at).unwrap_or(usize::MAX);
-        image.values.get(at).cloned().unwrap_or_default()
-    };
-    query::ImageKey {
-        company: image.company.clone(),
-        values: side.key_columns.iter().map(value).collect(),
-    }
-}
-
 fn key_cursor(key: &query::ImageKey) -> Cursor {
     cursor(KEY, &key.encode_to_vec())
 }
@@ -220,7 +209,7 @@ mod tests {
             values: vec![value(1), value(2)],
             ..Default::default()
         };
-        let key = key(&side, &image);
+        let key = image::key(&side, &image);
         assert_eq!(key.values, [value(2)]);
         assert_eq!(key_of(&key_cursor(&key)), Some(key));
         assert_eq!(key_of(&cursor(TOUCHED, b"x")), None);

@@ -17,6 +17,7 @@ use super::model::{Positions, Run};
 use super::store;
 use crate::core::Core;
 use crate::follow::refusal::own_error;
+use crate::image;
 use crate::map::CompiledMap;
 use crate::maps::ActiveMap;
 use crate::peers::asked;
@@ -156,7 +157,7 @@ impl Work {
         loop {
             let read = self.patiently(side, || self.read_images(side, request.clone())).await?;
             images.extend(read.images);
-            let last = images.last().map(|it| super::source::key(self.side(side), it));
+            let last = images.last().map(|it| image::key(self.side(side), it));
             if !read.more || last.is_none() || last == request.after {
                 return Ok(images);
             }

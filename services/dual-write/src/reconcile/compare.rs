@@ -8,6 +8,7 @@ use proto::query::v1::{Image, ImageKey, MapSide};
 use sha2::{Digest as _, Sha256};
 
 use crate::follow::FieldNames;
+use crate::image;
 use crate::map::transform::Direction;
 use crate::map::translate::direction_from;
 use crate::map::{CompiledMap, TranslateError, value};
@@ -149,7 +150,7 @@ impl<'a> Judge<'a> {
     }
 
     fn row(&self, side: Side, image: &Image) -> SideRow {
-        SideRow { key: Some(key_of(self.side(side), image)), hash: Some(hash(image)) }
+        SideRow { key: Some(image::key(self.side(side), image)), hash: Some(hash(image)) }
     }
 }
 
@@ -159,7 +160,7 @@ impl<'a> ByKey<'a> {
     pub(super) fn new(side: &'a MapSide, peers: Vec<Peer>) -> Self {
         let mut rows: HashMap<String, Vec<Peer>> = HashMap::with_capacity(peers.len());
         for peer in peers {
-            let key = folded(&key_of(side, &peer.image));
+            let key = folded(&image::key(side, &peer.image));
             rows.entry(key).or_default().push(peer);
         }
         Self { side, rows }
@@ -168,7 +169,7 @@ impl<'a> ByKey<'a> {
     /// The row with this key: a side that does not regard the case of letters may have it in another.
     pub(super) fn find(&self, key: &ImageKey) -> Option<&Peer> {
         let rows = self.rows.get(&folded(key))?;
-        let exactly = |it: &&Peer| text(&key_of(self.side, &it.image)) == text(key);
+        let exactly = |it: &&Peer| text(&image::key(self.side, &it.image)) == text(key);
         rows.iter().find(exactly).or_else(|| rows.first())
     }
 }
@@ -176,27 +177,6 @@ impl<'a> ByKey<'a> {
 /// Of a row as it is seen under the map: equal as long as nothing that the map names changes.
 pub(super) fn hash(image: &Image) -> Vec<u8> {
     Sha256::digest(image.encode_to_vec()).to_vec()
-}
-
-/// Company and key of an image's row.
-pub(super) fn key_of(side: &MapSide, image: &Image) -> ImageKey {
-    let value = |index: &i32| {
-        let found = usize::try_from(*index).ok().and_then(|it| image.values.get(it));
-        found.cloned().unwrap_or_default()
-    };
-    let values = side.key_columns.iter().map(value).collect();
-    ImageKey { company: image.company.clone(), values }
-}
-
-/// An image of which nothing is known but the key: of a row that is gone.
-pub(super) fn image_of(side: &MapSide, key: &ImageKey) -> Image {
-    let mut values = vec![value::null(); side.columns.len()];
-    for (index, value) in side.key_columns.iter().zip(&key.values) {
-        if let Some(place) = usize::try_from(*index).ok().and_then(|it| values.get_mut(it)) {
-            place.clone_from(value);
-        }
-    }
-    Image { company: key.company.clone(), values, ..Image::default() }
 }
 
 /// What a key reads like, beside the company.
@@ -255,8 +235,8 @@ mod tests {
     #[test]
     fn a_row_that_is_gone_is_known_by_its_key() {
         let side = side();
-        let gone = image_of(&side, &key("usmf", "7"));
-        assert_eq!(key_of(&side, &gone), key("usmf", "7"));
+        let gone = image::of_key(&side, &key("usmf", "7"));
+        assert_eq!(image::key(&side, &gone), key("usmf", "7"));
         assert!(value::is_none(&gone.values[0]));
     }
 }

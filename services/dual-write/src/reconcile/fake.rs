@@ -18,6 +18,7 @@ use tonic::{Request, Response, Status, Streaming};
 use crate::cases::Databases;
 use crate::config::Config;
 use crate::core::Core;
+use crate::image;
 use crate::map::{fixture, value};
 use crate::maps::{ActiveMap, Maps};
 use crate::peers::{Clients, Sides};
@@ -197,7 +198,7 @@ impl FakeSide {
         let inner = self.here()?;
         let side = selection.map_side.clone().unwrap_or_default();
         let chosen = |row: &&Row| {
-            let key = key_of(&side, &row.image);
+            let key = image::key(&side, &row.image);
             let company = &selection.company;
             (selection.unfiltered || row.matches)
                 && (company.is_empty() || row.image.company.eq_ignore_ascii_case(company))
@@ -207,7 +208,7 @@ impl FakeSide {
                     || selection.record_ids.contains(&row.image.record_id))
         };
         let mut rows: Vec<Row> = inner.rows.iter().filter(chosen).cloned().collect();
-        rows.sort_by_key(|it| order(&key_of(&side, &it.image)));
+        rows.sort_by_key(|it| order(&image::key(&side, &it.image)));
         Ok(rows)
     }
 
@@ -225,10 +226,6 @@ impl FakeSide {
 fn order(key: &pb::ImageKey) -> (String, Vec<String>) {
     let values = key.values.iter().map(|it| value::display(it).to_lowercase());
     (key.company.to_lowercase(), values.collect())
-}
-
-fn key_of(side: &pb::MapSide, image: &pb::Image) -> pb::ImageKey {
-    super::compare::key_of(side, image)
 }
 
 /// What a value to be written reads like: of a reference, its key.
@@ -288,7 +285,7 @@ impl SharingService for FakeSide {
         let mut rows = self.select(&selection)?;
         self.lock().reads += 1;
         if let Some(after) = after {
-            rows.retain(|it| order(&key_of(&side, &it.image)) > order(&after));
+            rows.retain(|it| order(&image::key(&side, &it.image)) > order(&after));
         }
         let size = usize::try_from(page_size).unwrap();
         let more = rows.len() > size;

@@ -10,9 +10,10 @@ use proto::query::v1::{
     Image, ImageKey, ImageSelection, ListTouchedRowsRequest, ReadImagesRequest,
 };
 
-use super::compare::{ByKey, Found, Judge, Peer, key_of};
+use super::compare::{ByKey, Found, Judge, Peer};
 use crate::core::Core;
 use crate::error::Error;
+use crate::image;
 use crate::maps::ActiveMap;
 use crate::peers::{asked, other};
 
@@ -60,7 +61,7 @@ impl<'a> Pages<'a> {
         let mut sharing = self.core.sides.of(source).sharing();
         let answer = sharing.read_images(asked(request)).await;
         let answer = answer.map_err(|status| Error::of_side(source, status))?.into_inner();
-        let last = answer.images.last().map(|it| key_of(self.judge.side(source), it));
+        let last = answer.images.last().map(|it| image::key(self.judge.side(source), it));
         let pairs = self.paired(source, answer.images).await?;
         Ok(Page { pairs, last, more: answer.more })
     }
@@ -165,7 +166,7 @@ impl<'a> Pages<'a> {
             let mut sharing = self.core.sides.of(side).sharing();
             let answer = sharing.read_images(asked(request)).await;
             let answer = answer.map_err(|status| Error::of_side(side, status))?.into_inner();
-            after = answer.images.last().map(|it| key_of(self.judge.side(side), it));
+            after = answer.images.last().map(|it| image::key(self.judge.side(side), it));
             let matches = answer.matches.into_iter().chain(std::iter::repeat(true));
             let peers = answer.images.into_iter().zip(matches);
             found.extend(peers.map(|(image, matches)| Peer { image, matches }));

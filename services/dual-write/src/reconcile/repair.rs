@@ -8,12 +8,13 @@ use proto::query::v1::{Image, ImageSelection, SharedKind, SharedRow};
 use sqlx::PgConnection;
 use tonic::Status;
 
-use super::compare::{Judge, hash, image_of, key_of};
+use super::compare::{Judge, hash};
 use super::store::{self, Comparison, Stored};
 use crate::core::Core;
 use crate::error::Error;
 use crate::follow::refusal::{self, Fault};
 use crate::follow::{Images, translate};
+use crate::image;
 use crate::map::CompiledMap;
 use crate::maps::ActiveMap;
 use crate::peers::{SideTransaction, other};
@@ -160,7 +161,7 @@ impl Repair<'_> {
             (Some(image), Some(_)) => (SharedKind::Changed, image),
             (Some(image), None) => (SharedKind::Created, image),
             (None, Some(_)) if self.order.delete_missing => {
-                (SharedKind::Deleted, image_of(side, &stored.key(source)?))
+                (SharedKind::Deleted, image::of_key(side, &stored.key(source)?))
             }
             (None, _) => return None,
         };
@@ -194,7 +195,7 @@ impl Repair<'_> {
             ..Default::default()
         };
         let images = transaction.hold(selection).await.map_err(failed)?;
-        let exact = |it: &&Image| key_of(map_side, it) == key;
+        let exact = |it: &&Image| image::key(map_side, it) == key;
         let image: Option<Image> = images.iter().find(exact).or_else(|| images.first()).cloned();
         Ok((transaction, image))
     }

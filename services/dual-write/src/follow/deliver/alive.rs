@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use proto::query::v1 as wire;
 
 use super::{Delivery, Failure};
-use crate::follow::change::{Change, Images, image_key, is_upsert, key_digest};
+use crate::follow::change::{Change, Images, is_upsert, key_digest};
+use crate::image;
 use crate::maps::ActiveMap;
 use crate::peers::asked;
 
@@ -52,7 +53,7 @@ impl Delivery<'_> {
         let found = sharing.read_images(asked(request)).await;
         let found = found.map_err(|status| Failure::Status { side: self.source, status })?;
         let row = |it: wire::Image| {
-            let digest = key_digest(&image_key(&map_side, &it));
+            let digest = key_digest(&image::key(&map_side, &it));
             (it.record_id.to_vec(), digest)
         };
         Ok(found.into_inner().images.into_iter().map(row).collect())

@@ -8,7 +8,8 @@ use proto::query::v1 as wire;
 use tonic::Status;
 
 use super::{Delivery, Failure};
-use crate::follow::change::{Change, Images, image_key};
+use crate::follow::change::{Change, Images};
+use crate::image;
 use crate::maps::ActiveMap;
 use crate::peers::{SideTransaction, asked};
 
@@ -67,7 +68,7 @@ impl Held {
             return if had_another_key { Going::Otherwise } else { Going::Nothing };
         };
         let side = self.sides.get(&change.map.name);
-        let key = |it| side.map(|side| image_key(side, it));
+        let key = |it| side.map(|side| image::key(side, it));
         if change.row.image.as_ref().and_then(key) != key(image) {
             return Going::Otherwise;
         }

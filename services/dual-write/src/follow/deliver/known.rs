@@ -8,8 +8,9 @@ use proto::query::v1 as wire;
 
 use super::Delivery;
 use crate::error::Error;
-use crate::follow::change::{Change, FieldNames, Images, image_key};
+use crate::follow::change::{Change, FieldNames, Images};
 use crate::follow::failures;
+use crate::image;
 
 // === impl Delivery ===
 
@@ -45,10 +46,10 @@ impl Delivery<'_> {
         let mut known = change.clone();
         let is_delete = change.is_delete();
         let Some(image) = known.row.image.as_mut() else { return unchanged };
-        if image_key(&map_side, image).values == key {
+        if image::key(&map_side, image).values == key {
             known.row.previous_key.clear();
         } else if is_delete {
-            set_key(&map_side, image, key);
+            image::set_key(&map_side, image, &key);
         } else {
             known.row.previous_key = key;
         }
@@ -64,13 +65,4 @@ fn key_before(names: &FieldNames, change: &PendingChange) -> Option<Vec<wire::Va
     // Nothing is told of a key that stayed.
     let is_made = change.operation() == ChangeOperation::Create;
     change.record.as_ref().filter(|_| !is_made).and_then(|it| names.key_among(&it.key))
-}
-
-fn set_key(map_side: &wire::MapSide, image: &mut wire::Image, key: Vec<wire::Value>) {
-    for (column, value) in map_side.key_columns.iter().zip(key) {
-        let place = usize::try_from(*column).ok().and_then(|it| image.values.get_mut(it));
-        if let Some(place) = place {
-            *place = value;
-        }
-    }
 }

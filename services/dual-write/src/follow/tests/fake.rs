@@ -375,7 +375,7 @@ impl FakeSide {
     fn select(&self, selection: &pb::ImageSelection) -> Vec<pb::Image> {
         let map_side = selection.map_side.clone().unwrap_or_default();
         let own = self.compiled.half(self.side).columns.len();
-        let key = |it: &pb::Image| super::change::image_key(&map_side, it);
+        let key = |it: &pb::Image| crate::image::key(&map_side, it);
         // Columns that the map does not have are the company's.
         let wide = |it: &pb::Image| {
             let more = map_side.columns.len().saturating_sub(own);

@@ -182,13 +182,13 @@ impl State {
         let mut images: Vec<pb::Image> = rows.map(|it| self.image(side, it)).collect();
         let keys: HashSet<String> = selection.keys.iter().map(text).collect();
         let wanted = |it: &pb::Image| {
-            let by_key = keys.is_empty() || keys.contains(&text(&key_of(side, it)));
+            let by_key = keys.is_empty() || keys.contains(&text(&crate::image::key(side, it)));
             let by_id =
                 selection.record_ids.is_empty() || selection.record_ids.contains(&it.record_id);
             by_key && by_id
         };
         images.retain(wanted);
-        images.sort_by_cached_key(|it| text(&key_of(side, it)));
+        images.sort_by_cached_key(|it| text(&crate::image::key(side, it)));
         images
     }
 
@@ -255,10 +255,6 @@ impl State {
     }
 }
 
-fn key_of(side: &pb::MapSide, image: &pb::Image) -> pb::ImageKey {
-    super::super::source::key(side, image)
-}
-
 fn text(key: &pb::ImageKey) -> String {
     key.values.iter().map(value::display).collect::<Vec<_>>().join("/")
 }
@@ -321,7 +317,7 @@ impl SharingService for FakeSide {
         let side = selection.map_side.clone().unwrap();
         let mut images = state.images(&selection);
         images.retain(|it| {
-            let key = text(&key_of(&side, it));
+            let key = text(&crate::image::key(&side, it));
             request.after.as_ref().is_none_or(|after| key > text(after))
                 && request.until.as_ref().is_none_or(|until| key <= text(until))
         });
