@@ -52,6 +52,8 @@ const LOOK: &str = "
 pub(super) struct Change {
     /// Changed columns, by their tables.
     pub(super) columns: HashSet<(String, String)>,
+    /// It made the row, perhaps again: then all of it is new, whatever it held before.
+    pub(super) is_made: bool,
     /// This side's rules did it, to what was applied.
     pub(super) is_correction: bool,
 }
@@ -140,6 +142,34 @@ impl Waiting {
         Ok(keys.iter().map(row).collect())
     }
 
+    /// What the row holds in the columns of the map that somebody changed here, where that is in the way of its end.
+    /// What rules made of it is not.
+    pub(super) async fn in_the_way(
+        &self,
+        session: &mut Session<'_>,
+        map: &str,
+        (id, change): (Uuid, &Change),
+    ) -> Result<Vec<pb::FieldValue>, Error> {
+        let known = self.maps.get(map).and_then(Option::as_ref);
+        let Some(known) = known.filter(|_| !change.is_correction) else { return Ok(Vec::new()) };
+        let changed = match change.is_made {
+            true => known.map.all(),
+            false => known.map.changed(&change.columns),
+        };
+        if changed.is_empty() {
+            return Ok(Vec::new());
+        }
+        let rights = Unrestricted(session.authority);
+        let now = images::now(session.connection, &rights, &known.map, &[id]).await?;
+        let values = now.get(&id).map(|it| it.image.values.as_slice()).unwrap_or_default();
+        let value = |at: &i32| values.get(usize::try_from(*at).ok()?).cloned();
+        let held = changed.iter().filter_map(|at| {
+            let [field] = known.map.names(&[*at]).try_into().ok()?;
+            Some(pb::FieldValue { field, value: value(at) })
+        });
+        Ok(held.collect())
+    }
+
     /// As of which snapshot it was looked at last.
     pub(super) fn seen(&self, map: &str) -> Option<&str> {
         self.maps.get(map)?.as_ref()?.seen.as_deref()
@@ -192,6 +222,7 @@ impl Known {
         let nothing = || Change { is_correction: true, ..Change::default() };
         let known = self.pending.entry(id).or_insert_with(nothing);
         known.columns.extend(change.columns);
+        known.is_made |= change.is_made;
         known.is_correction &= change.is_correction;
     }
 
@@ -204,8 +235,10 @@ impl Known {
         let entries = self.entries(behind);
         let columns = Columns::of(session.connection, &self.map).await?;
         let touched = entries.touched(session.connection, &self.map, &columns, None).await?;
-        let change =
-            |it: Touched| (it.id, Change { columns: it.columns, is_correction: it.is_correction });
+        let change = |it: Touched| {
+            let Touched { id, columns, is_made, is_correction, .. } = it;
+            (id, Change { columns, is_made, is_correction })
+        };
         Ok(touched.into_iter().map(change).collect())
     }
 

@@ -259,28 +259,32 @@ impl Run {
             key: Some(by_id(id)),
             ..Default::default()
         };
-        let pending = match self.seen.contains_key(&id) {
-            true => self.pending_columns(id),
-            false => Vec::new(),
-        };
-        if !pending.is_empty() {
-            let held = self.held(id).filter(|it| pending.contains(&it.field)).collect();
-            // Of a row that is deleted all values lose; of one that stays, nothing was given that could.
-            let conflict = match row.wins {
-                true => Conflict { winner: Vec::new(), loser: held },
-                false => Conflict { winner: held, loser: Vec::new() },
-            };
-            keep(session, &row.map, id, conflict, row.wins).await?;
-            if !row.wins {
-                let done = told(pb::AppliedKind::Unchanged, Some(id));
-                return Ok(pb::AppliedRow { conflicting_columns: pending, ..done });
+        let mut conflicting = Vec::new();
+        if let Some(change) = self.pending.as_ref().and_then(|it| it.get(&id)) {
+            let held = applying.waiting.in_the_way(session, &row.map, (id, change)).await?;
+            if self.is_correction && !held.is_empty() {
+                // What somebody wrote here goes over first.
+                return Err(Error::Conflict);
+            }
+            conflicting = held.iter().map(|it| it.field.clone()).collect();
+            if !held.is_empty() {
+                // Of a row that is deleted all values lose; of one that stays, nothing was given that could.
+                let conflict = match row.wins {
+                    true => Conflict { winner: Vec::new(), loser: held },
+                    false => Conflict { winner: held, loser: Vec::new() },
+                };
+                keep(session, &row.map, id, conflict, row.wins).await?;
+                if !row.wins {
+                    let done = told(pb::AppliedKind::Unchanged, Some(id));
+                    return Ok(pb::AppliedRow { conflicting_columns: conflicting, ..done });
+                }
             }
         }
         write(session, Kind::Delete(request)).await?;
         applying.referred.forget(&row.entity_name);
         self.written.insert(id);
         let done = told(pb::AppliedKind::Deleted, Some(id));
-        Ok(pb::AppliedRow { conflicting_columns: pending, ..done })
+        Ok(pb::AppliedRow { conflicting_columns: conflicting, ..done })
     }
 
     /// What the row held when it was looked for.

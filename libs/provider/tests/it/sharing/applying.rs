@@ -278,8 +278,7 @@ async fn what_both_sides_changed_is_decided_column_by_column() {
     // What the other side has taken waits no more.
     let taken = world.touched(ACCOUNTS, &start).await.position;
     world.touched(ACCOUNTS, &taken).await;
-    let gone = pb::ApplyRow { kind: pb::ApplyKind::Delete.into(), ..account("A", Vec::new()) };
-    assert_eq!(kinds(&world.applied(vec![gone]).await), [Deleted]);
+    assert_eq!(kinds(&world.applied(vec![deleted("A")]).await), [Deleted]);
 }
 
 /// One account that the other side knows, with a log that is read from there on.
@@ -322,16 +321,61 @@ async fn a_row_that_was_deleted_here_is_no_new_one() {
     assert_eq!((again.kind(), again.conflicting_columns.len()), (Created, 0));
 }
 
+fn deleted(number: &str) -> pb::ApplyRow {
+    pb::ApplyRow { kind: pb::ApplyKind::Delete.into(), ..account(number, Vec::new()) }
+}
+
+#[tokio::test]
+async fn what_was_written_here_is_in_the_way_of_an_end() {
+    const AGAIN: &str = "WITH gone AS (DELETE FROM accounts RETURNING *) SELECT id::text FROM gone";
+    let mut world = known_account().await;
+    let all: Vec<String> = ["number", "name", "town"].map(String::from).to_vec();
+    world.run("UPDATE accounts SET name = 'own'").await;
+    let applied = world.applied(vec![deleted("A")]).await.remove(0);
+    assert_eq!((applied.kind(), applied.conflicting_columns), (Unchanged, vec!["name".into()]));
+    let id = world.one(AGAIN).await;
+    // As it was when the other side heard of it last.
+    let again = format!(
+        "INSERT INTO accounts (id, number, name, company)
+        SELECT '{id}', 'A', 'old', id FROM companies WHERE code = 'USMF'"
+    );
+    world.run(&again).await;
+    let applied = world.applied(vec![deleted("A")]).await.remove(0);
+    assert_eq!((applied.kind(), applied.conflicting_columns), (Unchanged, all.clone()));
+    let correction =
+        |rows| pb::Apply { rows, origin: "correction:other".to_owned(), ..Default::default() };
+    let mut transaction = world.begin().await;
+    let gone = correction(vec![pb::ApplyRow { wins: true, ..deleted("A") }]);
+    let refused = transaction.apply(&*world.rights, gone).await.unwrap_err();
+    assert_eq!(rpc::reason(&refused), Some(ErrorReason::WriteConflict));
+    transaction.rollback().await;
+    assert_eq!(world.one(ALL).await, "A=old");
+    let won = world.applied(vec![pb::ApplyRow { wins: true, ..deleted("A") }]).await.remove(0);
+    assert_eq!((won.kind(), won.conflicting_columns), (Deleted, all));
+    let request = pb::TakeConflictsRequest { after_id: 0, page_size: 0 };
+    let taken = world.sharing.take_conflicts(Request::new(request)).await.unwrap().into_inner();
+    let told: Vec<_> = taken.conflicts.iter().map(|it| (it.winner.len(), it.loser.len())).collect();
+    assert_eq!(told, [(1, 0), (3, 0), (0, 3)]);
+}
+
+#[tokio::test]
+async fn what_rules_made_of_a_row_is_not_in_the_way_of_its_end() {
+    let mut world = known_account().await;
+    world.applied(vec![account("A", vec![given("town", string("Lyon"))])]).await;
+    assert_eq!(world.one("SELECT town FROM accounts").await, "LYON");
+    let applied = world.applied(vec![deleted("A")]).await.remove(0);
+    assert_eq!((applied.kind(), applied.conflicting_columns.len()), (Deleted, 0));
+}
+
 #[tokio::test]
 async fn a_row_is_found_by_the_key_that_it_had() {
     let mut world = known_account().await;
     world.run("UPDATE accounts SET number = 'B'").await;
     assert_eq!(kinds(&world.applied(vec![account("a", name("new"))]).await), [Updated]);
     assert_eq!(world.one(ALL).await, "B=new");
-    let gone = pb::ApplyRow { kind: pb::ApplyKind::Delete.into(), ..account("A", Vec::new()) };
-    let applied = world.applied(vec![gone.clone()]).await.remove(0);
+    let applied = world.applied(vec![deleted("A")]).await.remove(0);
     assert_eq!((applied.kind(), applied.conflicting_columns), (Unchanged, vec!["number".into()]));
-    let gone = pb::ApplyRow { wins: true, ..gone };
+    let gone = pb::ApplyRow { wins: true, ..deleted("A") };
     assert_eq!(kinds(&world.applied(vec![gone]).await), [Deleted]);
 }
 
