@@ -47,7 +47,7 @@ pub(crate) use order::{PositionKind, SortKey};
 pub(crate) use past::Past;
 pub(crate) use retrieve::{check_sole, retrieve};
 pub(crate) use row::{RowParts, references, row_parts, seen, stored, target};
-pub(crate) use select::Output;
+pub(crate) use select::{Output, declared};
 
 use crate::binding::Binding;
 use crate::error::Error;

@@ -118,6 +118,7 @@ impl Transaction {
             deadline: self.deadline,
             patience: self.provider.pool().lock_timeout(),
             origin: Arc::default(),
+            known: None,
         })
     }
 

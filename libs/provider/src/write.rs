@@ -15,6 +15,7 @@ mod delete;
 mod digits;
 mod entity;
 mod given;
+mod known;
 mod memory;
 mod order;
 mod references;
@@ -38,6 +39,7 @@ use uuid::Uuid;
 
 pub(crate) use create_many::create_many;
 pub(crate) use digits::Digits;
+pub(crate) use known::Known;
 pub(crate) use memory::Tables;
 pub(crate) use statement::run;
 
@@ -63,6 +65,8 @@ pub(crate) struct Session<'a> {
     pub(crate) patience: Duration,
     /// Of whose changes are applied; empty for the caller's own.
     pub(crate) origin: Arc<str>,
+    /// The row that is changed, where the caller has locked it.
+    pub(crate) known: Option<Known>,
 }
 
 /// What a row is after it was written.

@@ -6,6 +6,7 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 use rhai::{AST, Dynamic, Map, Scope};
 
+use crate::CONTEXT;
 use crate::check::{Names, names};
 use crate::engine::ENGINE;
 use crate::value::Value;
@@ -96,6 +97,13 @@ impl Expression {
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    /// The fields that it names, of the row as it will be or as it is stored; some perhaps twice.
+    pub fn fields(&self) -> impl Iterator<Item = &str> {
+        let variables = self.names.variables.iter().map(String::as_str);
+        let fields = variables.filter(|it| !CONTEXT.contains(it));
+        fields.chain(self.names.old.iter().map(String::as_str))
     }
 
     /// The value of the expression for a row.

@@ -6,7 +6,8 @@
 
 mod captures;
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -33,6 +34,8 @@ pub(crate) struct DualWrite {
     current: ArcSwap<Captures>,
     heard: watch::Sender<bool>,
     started: Instant,
+    /// Maps of which the ERP has made more than it was told, since the maps were heard of last.
+    made_more: Mutex<HashSet<String>>,
 }
 
 impl DualWrite {
@@ -45,6 +48,7 @@ impl DualWrite {
             client: channel.map(client),
             current: ArcSwap::default(),
             started: Instant::now(),
+            made_more: Mutex::default(),
         }
     }
 
@@ -91,6 +95,21 @@ impl DualWrite {
         Ok(within(deadline, answer).await?.into_inner().queued)
     }
 
+    /// The ERP has made more of what these maps shared than it was told.
+    pub(crate) fn made_more<'a>(&self, maps: impl Iterator<Item = &'a String>) {
+        self.of_which_more_was_made().extend(maps.cloned());
+    }
+
+    /// It may be expected to do so again.
+    pub(crate) fn makes_more<'a>(&self, mut maps: impl Iterator<Item = &'a String>) -> bool {
+        let known = self.of_which_more_was_made();
+        maps.any(|it| known.contains(it))
+    }
+
+    fn of_which_more_was_made(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.made_more.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Hears what is shared, until the task is aborted.
     pub(crate) async fn follow(self: Arc<Self>) {
         let mut pause = FIRST_PAUSE;
@@ -125,6 +144,7 @@ impl DualWrite {
                 Ok(Some(captures)) => {
                     *pause = FIRST_PAUSE;
                     self.current.store(Arc::new(Captures::new(captures)));
+                    self.of_which_more_was_made().clear();
                     self.heard.send_replace(true);
                 }
                 Ok(None) => return Status::unavailable("the stream ended"),

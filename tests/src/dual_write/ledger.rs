@@ -42,6 +42,12 @@ pub(super) enum Answered {
 }
 
 impl Ledger {
+    /// How many writes ended in which way.
+    pub(super) fn counts(&self) -> String {
+        let Self { acknowledged, refused, unknown, .. } = self;
+        format!("{acknowledged} acknowledged, {refused} refused, {unknown} without an answer")
+    }
+
     /// The next number to be written.
     pub(super) fn next(&mut self, key: &str, column: &'static str) -> u64 {
         let cell = self.cells.entry((key.to_owned(), column)).or_default();

@@ -219,11 +219,15 @@ impl Run {
             });
         let clients: Vec<_> = clients.collect();
         let seed = self.random.bits();
-        let (world, outcome) = (&self.world, &mut self.outcome);
+        let before = self.ledger().counts();
+        let (world, outcome, ledger) = (&self.world, &mut self.outcome, &self.ledger);
         let breaking = async {
             let mut random = Random::new(seed);
             let broken = match step {
-                Some(step) => killed(&mut system, &maps, step).await,
+                Some(step) => killed(&mut system, &maps, step).await.with_context(|| {
+                    let ledger = ledger.lock().unwrap_or_else(PoisonError::into_inner);
+                    format!("answers before it and since: {before}; {}", ledger.counts())
+                }),
                 None => broken(world, &maps, &mut random, &faults, outcome).await,
             };
             if step.is_some() {

@@ -307,7 +307,7 @@ pub(super) fn output(reader: Reader, column: &pb::OutputColumn) -> Output {
 }
 
 /// A field, at its own level.
-pub(super) fn declared(field: &Field, binding: &crate::binding::Binding) -> Column {
+pub(crate) fn declared(field: &Field, binding: &crate::binding::Binding) -> Column {
     Column {
         name: field.name.clone(),
         sql: field.sql.clone(),

@@ -79,6 +79,7 @@ impl Provider {
             deadline: context.deadline,
             patience: self.pool.lock_timeout(),
             origin: Arc::default(),
+            known: None,
         };
         if write::is_one_statement(&mut session, &operation).await? {
             let done = write::execute(&mut session, operation).await;

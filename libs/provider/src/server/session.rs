@@ -82,7 +82,13 @@ impl Session {
             let answer = Some(Answer::Shared(self.next_part()));
             return Ok(Some((pb::TransactResponse { answer }, self)));
         }
-        let Some(request) = self.receive().await? else { return Ok(None) };
+        let Some(request) = self.receive().await? else {
+            if let State::Open(open) = self.state {
+                // Left in peace: the connection is as good as before.
+                open.transaction.rollback().await;
+            }
+            return Ok(None);
+        };
         let (server, context) = (self.server.clone(), self.context.clone());
         let answer = server.within(&context, Box::pin(self.answer(request.step))).await?;
         Ok(Some((pb::TransactResponse { answer: Some(answer) }, self)))

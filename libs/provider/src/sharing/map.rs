@@ -106,6 +106,24 @@ impl Map {
         )
     }
 
+    /// The map, with more fields of the entity behind its columns; `None` where it has them all.
+    pub(crate) fn with<'f>(
+        &self,
+        rights: &Unrestricted<'_>,
+        fields: impl Iterator<Item = &'f str>,
+    ) -> Result<Option<Self>, Error> {
+        let mut columns = self.side.columns.clone();
+        for field in fields {
+            if !columns.iter().any(|it| it == field) {
+                columns.push(field.to_owned());
+            }
+        }
+        if columns.len() == self.side.columns.len() {
+            return Ok(None);
+        }
+        Self::compile(rights, pb::MapSide { columns, ..self.side.clone() }).map(Some)
+    }
+
     pub(crate) fn query(&self) -> ImageQuery<'_> {
         ImageQuery {
             links: &self.links,

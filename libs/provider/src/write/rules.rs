@@ -8,14 +8,16 @@ use proto::query::v1::value::Kind as Given;
 use rules::{Actor, EvaluationError, Row, Value};
 use uuid::Uuid;
 
-use super::Session;
 use super::entity::Entity;
 use super::given::{GivenValue, refused};
+use super::{Known, Session};
 use crate::binding::{Binding, Field, Kind, Stored};
 use crate::error::Error;
 
 /// Stored values of fields, as text.
 pub(super) type StoredTexts = HashMap<usize, Option<String>>;
+/// What a row holds before it is changed, as rules see it.
+pub(super) type Before = HashMap<String, Value>;
 
 /// Gives fields that were not given a value the one of their expression, in the order of the fields.
 pub(super) fn add_defaults(
@@ -42,26 +44,23 @@ pub(super) fn add_defaults(
     Ok(())
 }
 
-/// Refuses a row that does not meet a rule. `stored` is the row as it is, where it is changed.
+/// Refuses a row that does not meet a rule. `before` is the row as it is, where it is changed.
 pub(super) fn check(
     session: &Session<'_>,
     entity: &Entity,
     given: &super::given::Given,
-    stored: Option<&StoredTexts>,
+    before: Option<Before>,
 ) -> Result<(), Error> {
-    let applies = |it: &&crate::binding::Rule| match stored {
-        Some(_) => it.on_update,
-        None => it.on_create,
-    };
+    let is_there = before.is_some();
+    let applies = |it: &&crate::binding::Rule| if is_there { it.on_update } else { it.on_create };
     let mut rules = entity.binding.rules.iter().filter(applies).peekable();
     if rules.peek().is_none() {
         return Ok(());
     }
     let given = values(&entity.binding, given);
-    let row = match stored {
+    let row = match before {
         None => Row { fields: given, old: None },
-        Some(texts) => {
-            let old = stored_values(&entity.binding, texts);
+        Some(old) => {
             let mut fields = old.clone();
             fields.extend(given);
             Row { fields, old: Some(old) }
@@ -135,13 +134,24 @@ fn rule_value(field: &Field, value: &pb::Value) -> Value {
     }
 }
 
-fn stored_values(binding: &Binding, texts: &StoredTexts) -> HashMap<String, Value> {
+/// A row that was read as text.
+pub(super) fn stored(binding: &Binding, texts: &StoredTexts) -> Before {
     let values = binding.fields.iter().enumerate().map(|(index, field)| {
         let text = texts.get(&index).and_then(Option::as_deref);
         let value = text.and_then(|it| stored_value(binding, field, it));
         (field.name.clone(), value.unwrap_or_default())
     });
     values.collect()
+}
+
+/// A row of which the caller knows all that the rules of changes name; `None` where it does not.
+pub(super) fn known(binding: &Binding, known: &Known) -> Option<Before> {
+    let names = binding.rules.iter().filter(|it| it.on_update).flat_map(|it| it.check.fields());
+    let value = |name: &str| {
+        let value = rule_value(binding.field(name)?, known.held(name)?);
+        Some((name.to_owned(), value))
+    };
+    names.map(value).collect()
 }
 
 /// What the database writes as text, as rules see it; `None` for what means no value.

@@ -140,12 +140,19 @@ pub(super) async fn update(
         changes.push(format!("{} = {value}", Ident(&column.name)));
     }
     let changes = changes.join(", ");
+    let asked = session.known.as_ref().map(|it| it.asked(&entity.binding, source));
+    let asked = asked.unwrap_or_default();
+    let told: String = asked.iter().map(|it| format!(", {}", it.sql)).collect();
     let sql = format!(
         "{with} UPDATE {name} AS {alias} SET {changes} FROM {ACTING} WHERE {condition} RETURNING \
-         {returning}"
+         {returning}{told}"
     );
     let row = fetch(session.connection, &sql, arguments).await;
-    row.map_err(|error| violation::told(session, entity, error, false))
+    let row = row.map_err(|error| violation::told(session, entity, error, false))?;
+    if let (Some(row), Some(known)) = (&row, &mut session.known) {
+        known.tell(&entity.binding, &asked, row)?;
+    }
+    Ok(row)
 }
 
 /// Deletes the rows of a source that a condition finds. Whether there were any.

@@ -58,7 +58,12 @@ pub(super) async fn update(
     };
     given.check_company(entity, session.caller)?;
     let cells = given.cells(entity)?;
-    let by_rules = entity.rules_on_update();
+    let mut by_rules = entity.rules_on_update();
+    let known = session.known.as_ref().and_then(|it| rules::known(&entity.binding, it));
+    if let Some(known) = known.filter(|_| by_rules) {
+        rules::check(session, entity, &given, Some(known))?;
+        by_rules = false;
+    }
     let veiled = veiled(session, entity, &values);
     let is_judged_later = by_rules || entity.is_judged_later() || !veiled.is_empty();
     if entity.is_one_table() && !is_judged_later && !cells.is_empty() {
@@ -75,7 +80,10 @@ pub(super) async fn update(
     let Some(mut locked) = lock(session, entity, key, etag, purpose).await? else {
         return Ok(None);
     };
-    rules::check(session, entity, &given, Some(&locked.fields))?;
+    if by_rules {
+        let before = rules::stored(&entity.binding, &locked.fields);
+        rules::check(session, entity, &given, Some(before))?;
+    }
     if cells.is_empty() {
         return Ok(locked.written);
     }

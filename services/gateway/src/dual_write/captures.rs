@@ -72,6 +72,16 @@ impl Captures {
         all.map(wait).max().unwrap_or_default()
     }
 
+    /// The maps that share a table of these names.
+    pub(crate) fn maps_of<'a>(
+        &'a self,
+        store: Store,
+        names: &HashSet<&str>,
+    ) -> impl Iterator<Item = &'a String> {
+        let maps = self.of(store).by_map.iter();
+        maps.filter(|it| names.contains(it.1.entity_name.as_str())).map(|it| it.0)
+    }
+
     /// All of these maps would rather queue than refuse.
     pub(crate) fn queue_when_away<'a>(&self, maps: impl Iterator<Item = &'a String>) -> bool {
         let mut known = maps.map(|it| self.either(it).is_some_and(|it| it.queue_when_away));

@@ -6,6 +6,8 @@
 //! of is made again.
 
 mod attempt;
+mod both;
+mod early;
 mod found;
 mod live;
 mod lookups;
@@ -55,6 +57,8 @@ enum Again {
     Yes,
     /// One that leaves the other store to whoever reads this one's log.
     Unshared,
+    /// One that prepares nothing before the other store has said what it makes of it.
+    Unhurried,
 }
 
 /// The ways to whatever takes part in a write.
@@ -78,6 +82,8 @@ struct Context<'a> {
     deadline: &'a Deadline,
     /// For the other store, in attempts before this one.
     waited: Duration,
+    /// The organization may prepare while the ERP is told.
+    hurries: bool,
 }
 
 /// Executes all steps, or none of them. One outcome for each step, in order.
@@ -91,7 +97,7 @@ pub(crate) async fn execute(
     check(&changes.steps)?;
     let (nothing, steps) = (Captures::default(), &changes.steps);
     let waited_before = deadline.waited();
-    let mut unshared = false;
+    let (mut unshared, mut hurries) = (false, true);
     let mut pause = FIRST_PAUSE;
     let mut attempts = 1;
     loop {
@@ -101,7 +107,8 @@ pub(crate) async fn execute(
         let known = ways.dual_write.captures(call.deadline).await;
         let captures = if unshared { &nothing } else { &*known };
         let once = once.as_ref();
-        let context = Context { ways, call, snapshot, steps, once, captures, deadline, waited };
+        let context =
+            Context { ways, call, snapshot, steps, once, captures, deadline, waited, hurries };
         let refusal = match Box::pin(context.run()).await {
             Ok(outcomes) => return Ok(outcomes),
             Err(refusal) => refusal,
@@ -111,6 +118,11 @@ pub(crate) async fn execute(
             return Err(Failed { step: refusal.step, error: refusal.error });
         }
         unshared |= refusal.again == Again::Unshared;
+        if refusal.again == Again::Unhurried {
+            // Nobody is in the way.
+            hurries = false;
+            continue;
+        }
         tokio::time::sleep(jittered(pause)).await;
         pause *= 2;
         attempts += 1;

@@ -242,7 +242,9 @@ async fn dw_10_what_changes_nothing_shared_is_one_commit() {
     let world = world(&live, Ledger::default(), Ledger::default()).await;
     assert_eq!(save_platform(&world).await.status, 204);
     assert_eq!(told(&world.organization.ledger), "begin operations share commit");
-    assert_eq!(told(&world.query.ledger), "");
+    // It was there in case.
+    world.query.ledger.told(|it| *it == Event::RolledBack).await;
+    assert_eq!(told(&world.query.ledger), "begin rolled-back");
     assert_eq!(live.translated.load(Ordering::Relaxed), 0);
     assert!(world.organization.ledger.events().contains(&Event::Share(LINK.into())));
 }
@@ -288,36 +290,42 @@ async fn dw_10_an_action_of_the_erp_may_touch_anything() {
 #[tokio::test]
 async fn what_the_other_side_has_already_takes_no_second_commit() {
     let live = Live::new(false);
-    let platform = sharing(vec![vec![changed(COMPANY, "same")]]);
+    let erp = sharing(vec![vec![changed(5, "same")]]);
     let same = pb::AppliedRow { kind: pb::AppliedKind::Unchanged.into(), ..Default::default() };
-    let erp = Ledger { applies: Mutex::new([Ok(vec![same])].into()), ..Ledger::default() };
+    let platform = Ledger { applies: Mutex::new([Ok(vec![same])].into()), ..Ledger::default() };
     let world = world(&live, erp, platform).await;
-    assert_eq!(save_platform(&world).await.status, 204);
-    assert_eq!(told(&world.organization.ledger), "begin operations share commit");
-    world.query.ledger.told(|it| *it == Event::RolledBack).await;
+    assert_eq!(save_erp(&world).await.status, 204);
+    assert_eq!(told(&world.query.ledger), "begin operations share commit");
+    world.organization.ledger.told(|it| *it == Event::RolledBack).await;
 }
 
 #[tokio::test]
 async fn what_the_other_side_s_rules_made_of_it_comes_back() {
+    const TURN_BY_TURN: &str = "begin operations share apply share prepare settle";
     let live = Live::new(false);
-    let platform = sharing(vec![vec![changed(COMPANY, "new")]]);
-    let erp = sharing(vec![vec![changed(5, "NEW")]]);
+    // The organization has prepared when the ERP makes more of it: that is done again, and from then on in turns.
+    let platform = || vec![changed(COMPANY, "new")];
+    let platform = sharing(vec![platform(), platform(), vec![], platform(), vec![]]);
+    let erp = sharing(vec![vec![changed(5, "NEW")]; 3]);
     let world = world(&live, erp, platform).await;
     assert_eq!(save_platform(&world).await.status, 204);
-    let expected = "begin operations share apply share prepare settle";
-    assert_eq!(told(&world.organization.ledger), expected);
+    let organization = || told(&world.organization.ledger);
+    let done_again = format!("begin operations share prepare abort {TURN_BY_TURN}");
+    assert_eq!(organization(), done_again);
     let [apply] = &applied(&world.organization.ledger)[..] else { panic!("one apply") };
     assert_eq!(apply.rows[0].values[1], given("cdm_name", text("NEW"), true));
+    assert_eq!(save_platform(&world).await.status, 204);
+    assert_eq!(organization(), format!("{done_again} {TURN_BY_TURN}"));
 }
 
 #[tokio::test]
 async fn sides_that_never_agree_are_left_to_the_log() {
     let live = Live::new(false);
-    let rows = || vec![vec![changed(COMPANY, "x")]; 20];
+    let rows = || vec![vec![changed(5, "x")]; 20];
     let world = world(&live, sharing(rows()), sharing(rows())).await;
-    assert_eq!(save_platform(&world).await.status, 204);
+    assert_eq!(save_erp(&world).await.status, 204);
     // There, back, and there again; and what came of that is not marked as shared.
-    assert_eq!(told(&world.query.ledger), "begin apply share apply decide");
+    assert_eq!(told(&world.organization.ledger), "begin apply share apply prepare settle");
     assert_eq!(live.translated.load(Ordering::Relaxed), 3);
 }
 
@@ -421,9 +429,7 @@ async fn dw_46_a_peer_that_refuses_fails_the_save_with_its_text() {
     let expected = "Write failed for entity Customers V3 with unknown exception - The credit limit \
                     is exceeded. Correlation id: ";
     assert!(text.starts_with(expected), "{text}");
-    for ledger in [&world.query.ledger, &world.organization.ledger] {
-        ledger.told(|it| *it == Event::RolledBack).await;
-    }
+    nothing_is_left(&world).await;
     let [failure] = &live.failures()[..] else { panic!("one failure") };
     assert_eq!((failure.source(), &failure.maps[..]), (dw::Side::Platform, &[MAP.to_owned()][..]));
     let error = failure.error.as_ref().unwrap();
@@ -537,11 +543,19 @@ async fn dw_15_a_peer_that_says_nothing_is_waited_for_as_long_as_the_map_says() 
         let map = Duration::from_millis(u64::try_from(map).unwrap());
         assert!(took >= map * 9 / 10 && took < map + LIMIT, "{map:?} of the map: {took:?}");
         assert_eq!(live.failures()[0].error.as_ref().unwrap().kind(), dw::SyncErrorKind::Timeout);
-        for ledger in [&world.query.ledger, &world.organization.ledger] {
-            ledger.told(|it| *it == Event::RolledBack).await;
-            let ended = |it: &Event| matches!(it, Event::Commit(_) | Event::Prepare(_));
-            assert!(!ledger.events().iter().any(ended));
-        }
+        nothing_is_left(&world).await;
+    }
+}
+
+/// The ERP has nothing, and what the organization has prepared meanwhile is taken back.
+async fn nothing_is_left(world: &World) {
+    world.query.ledger.told(|it| *it == Event::RolledBack).await;
+    let is_taken_back = |it: &Event| matches!(it, Event::Settle(_, pb::Decision::Abort));
+    world.organization.ledger.told(is_taken_back).await;
+    for ledger in [&world.query.ledger, &world.organization.ledger] {
+        let is_kept =
+            |it: &Event| matches!(it, Event::Commit(_) | Event::Settle(_, pb::Decision::Commit));
+        assert!(!ledger.events().iter().any(is_kept));
     }
 }
 
@@ -681,11 +695,7 @@ async fn a_client_that_hangs_up_leaves_nothing_or_all() {
     let saving = tokio::spawn(async move { save_platform(&saving).await.status });
     world.query.ledger.told(|it| matches!(it, Event::Apply(_))).await;
     saving.abort();
-    for ledger in [&world.query.ledger, &world.organization.ledger] {
-        ledger.told(|it| *it == Event::RolledBack).await;
-        let ended = |it: &Event| matches!(it, Event::Commit(_) | Event::Prepare(_));
-        assert!(!ledger.events().iter().any(ended));
-    }
+    nothing_is_left(&world).await;
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! Rows of one map and one shape.
 
+mod became;
 mod find;
 mod make;
 
@@ -12,17 +13,16 @@ use proto::query::v1::operation_result::Result as Outcome;
 use uuid::Uuid;
 
 use super::Applying;
-use super::correct::correct;
 use super::differ::{Difference, Wanted, difference};
 use super::pending::{Conflict, Pending, keep};
 use super::refer::Resolved;
 use crate::error::Error;
 use crate::sharing::Refused;
-use crate::sharing::images::{self, Seen};
+use crate::sharing::images::Seen;
 use crate::sharing::map::Map;
 use crate::sharing::rights::Unrestricted;
-use crate::sharing::value::{fitting, is_same};
-use crate::write::{self, Session};
+use crate::sharing::value::fitting;
+use crate::write::{self, Known, Session};
 use make::{Made, add};
 
 /// A run, and what is known of its rows.
@@ -31,6 +31,10 @@ struct Run {
     /// Of each row, the row that its key found.
     found: Vec<Option<Uuid>>,
     seen: HashMap<Uuid, Seen>,
+    /// The map, and what else the entity's rules name of a row: where that is something.
+    judged: Option<Map>,
+    /// What else: of rows that nobody has written to since they were locked.
+    beyond: HashMap<Uuid, Vec<pb::Value>>,
     /// Of rows that this side has deleted, and the other has not heard of it: which they were.
     gone: HashMap<usize, Uuid>,
     /// What is applied is what rules made of a row that is there: it never makes one.
@@ -45,9 +49,14 @@ struct Run {
     keys_moved: bool,
     /// Rows that were written since.
     written: HashSet<Uuid>,
-    /// What they were to hold.
-    applied: Vec<(Uuid, Vec<(String, pb::Value)>)>,
+    /// What they were to hold, of those that were not looked at since.
+    applied: Vec<Expected>,
+    /// What they were to hold and do not.
+    corrected: Vec<Expected>,
 }
+
+/// A row, and what columns were to hold.
+type Expected = (Uuid, Vec<(String, pb::Value)>);
 
 /// Applies the rows, and tells what became of each.
 pub(super) async fn apply(
@@ -169,6 +178,7 @@ impl Run {
             true => pb::AppliedKind::Unchanged,
             false => pb::AppliedKind::Updated,
         };
+        let mut known = self.known(id);
         if !values.is_empty() {
             let moves = values.iter().any(is_key);
             let request = pb::UpdateRequest {
@@ -177,7 +187,7 @@ impl Run {
                 values: values.clone(),
                 ..Default::default()
             };
-            write(session, Kind::Update(request)).await?;
+            known = write(session, Kind::Update(request), Some(known)).await?.1.unwrap_or_default();
             if moves {
                 self.keys_moved = true;
                 applying.referred.forget(&row.entity_name);
@@ -194,10 +204,10 @@ impl Run {
             let own = self.pending_columns(id);
             let is_others = |it: &pb::FieldValue| !own.contains(&it.field);
             let mut expected: Vec<_> = unsaid.into_iter().filter(is_others).collect();
-            add(&mut expected, values);
+            add(&mut expected, values.iter().cloned());
             // Rules change what nobody wrote, too.
             add(&mut expected, self.held(id).filter(is_others));
-            self.note(id, expected);
+            self.changed(id, &values, expected, &known)?;
         }
         Ok(pb::AppliedRow {
             conflicting_columns: conflicting,
@@ -280,7 +290,7 @@ impl Run {
                 }
             }
         }
-        write(session, Kind::Delete(request)).await?;
+        write(session, Kind::Delete(request), None).await?;
         applying.referred.forget(&row.entity_name);
         self.written.insert(id);
         let done = told(pb::AppliedKind::Deleted, Some(id));
@@ -314,52 +324,32 @@ impl Run {
         }
         Ok(given)
     }
-
-    fn note(&mut self, id: Uuid, values: Vec<pb::FieldValue>) {
-        self.written.insert(id);
-        let values = values.into_iter().filter_map(|it| Some((it.field, it.value?)));
-        self.applied.push((id, values.collect()));
-    }
-
-    /// Looks at what the rows became, and leaves an entry where that is something else.
-    async fn correct(&self, session: &mut Session<'_>) -> Result<(), Error> {
-        let ids: Vec<Uuid> = self.applied.iter().map(|it| it.0).collect();
-        let rights = Unrestricted(session.authority);
-        let now = images::now(session.connection, &rights, &self.map, &ids).await?;
-        for (id, values) in &self.applied {
-            let Some(seen) = now.get(id) else { continue };
-            let mut differing = Vec::new();
-            for (name, value) in values {
-                let at = self.map.side.columns.iter().position(|it| it == name);
-                let held = at.and_then(|it| seen.image.values.get(it));
-                let field = self.map.field(name)?;
-                if held.is_some_and(|it| !is_same(field, it, value)) {
-                    differing.push((field, value));
-                }
-            }
-            if !differing.is_empty() {
-                correct(session, &self.map, *id, &differing).await?;
-            }
-        }
-        Ok(())
-    }
 }
 
-/// Does one operation, with leave to do it.
-async fn write(session: &mut Session<'_>, kind: Kind) -> Result<Outcome, Error> {
+/// Does one operation, with leave to do it. Of a row that is known, what is known then.
+async fn write(
+    session: &mut Session<'_>,
+    kind: Kind,
+    known: Option<Known>,
+) -> Result<(Outcome, Option<Known>), Error> {
     let rights = Unrestricted(session.authority);
-    let mut unrestricted = Session {
+    let mut unrestricted = Session { known, ..unrestricted(session, &rights) };
+    let operation = pb::Operation { operation: Some(kind) };
+    let done = Box::pin(write::execute(&mut unrestricted, operation)).await?;
+    Ok((done.result.ok_or(Error::Missing("operation"))?, unrestricted.known))
+}
+
+fn unrestricted<'s>(session: &'s mut Session<'_>, rights: &'s Unrestricted<'_>) -> Session<'s> {
+    Session {
         connection: &mut *session.connection,
         provider: session.provider,
-        authority: &rights,
+        authority: rights,
         caller: session.caller,
         deadline: session.deadline,
         patience: session.patience,
         origin: Arc::clone(&session.origin),
-    };
-    let operation = pb::Operation { operation: Some(kind) };
-    let done = Box::pin(write::execute(&mut unrestricted, operation)).await?;
-    done.result.ok_or(Error::Missing("operation"))
+        known: None,
+    }
 }
 
 /// Whoever wrote the row said nothing of the column.

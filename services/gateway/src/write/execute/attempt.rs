@@ -7,11 +7,11 @@ use commit::{TransactionId, step};
 use prost::Message as _;
 use proto::query::v1 as pb;
 use sha2::{Digest as _, Sha256};
-use tokio::sync::Mutex;
 use tonic::Status;
-use tracing::Instrument as _;
 
 use super::super::change_set::{Once, Outcome};
+use super::both::both;
+use super::early::Early;
 use super::live::Spread;
 use super::messages::{self, Sent};
 use super::run::Run;
@@ -62,10 +62,12 @@ pub(super) async fn run(context: Context<'_>) -> Result<Vec<Outcome>, Refusal> {
         return outcomes(context, recorded);
     }
     step("begun");
-    let (outcomes, mut stores, shared) = Run::new(context, stores).all().await?;
     let id = TransactionId::new();
-    let spread = live::spread(context, &mut stores, shared, id).await?;
-    stores.commit(context, id, spread.as_ref()).await?;
+    let mut early = Early::of(context, id);
+    let (outcomes, mut stores, shared) = early.beside(Run::new(context, stores).all()).await?;
+    let spread = live::spread(context, &mut stores, (shared, &mut early), id).await;
+    early.leave();
+    stores.commit(context, id, spread?).await?;
     Ok(outcomes)
 }
 
@@ -117,7 +119,7 @@ impl Stores {
         self,
         context: Context<'_>,
         id: TransactionId,
-        spread: Option<&Spread<'_>>,
+        spread: Option<Spread<'_>>,
     ) -> Result<(), Refusal> {
         let (store, transaction) = match (self.erp, self.organization) {
             (Some(erp), Some(organization)) => {
@@ -132,58 +134,6 @@ impl Stores {
             true => Refusal::of_all(refusal::pending()),
             false => of_store(context, store, &status),
         })
-    }
-}
-
-/// The last-resource commit. Once begun it goes to its end, also when the client hangs up: what is
-/// prepared would otherwise wait for recovery, and its rows with it.
-async fn both(
-    context: Context<'_>,
-    id: TransactionId,
-    (erp, organization): (Transaction, Transaction),
-    spread: Option<&Spread<'_>>,
-) -> Result<(), Refusal> {
-    let stores = context.ways.both_stores.clone();
-    let deadline = spread.map_or(context.call.deadline, Spread::over);
-    let ending = async move {
-        let mut refusing = Store::Organization;
-        let waiting = Mutex::new(None);
-        let prepare = async {
-            let mut erp = erp;
-            let name = id.to_string();
-            let prepared = erp.enlist_with(&name, organization.prepare(name.clone())).await;
-            if prepared.is_err() {
-                refusing = Store::Erp;
-            }
-            prepared??;
-            refusing = Store::Erp;
-            *waiting.lock().await = Some(erp);
-            Ok(())
-        };
-        let commit = async {
-            match waiting.lock().await.take() {
-                Some(erp) => erp.commit(id.to_string()).await,
-                None => Err(Status::internal("nothing was prepared")),
-            }
-        };
-        let outcome = commit::commit(&stores, id, prepare, commit, deadline.into());
-        (Box::pin(outcome).await, refusing)
-    };
-    let (outcome, refusing) = tokio::spawn(ending.in_current_span()).await.map_err(|error| {
-        tracing::error!(transaction_id = %id, %error, "a commit was not driven to its end");
-        Refusal::of_all(refusal::pending())
-    })?;
-    match outcome {
-        commit::Outcome::Committed => Ok(()),
-        commit::Outcome::Aborted(status) => match spread.filter(|it| it.is_peer(refusing)) {
-            Some(spread) => Err(spread.refused(refusing.other(), &status, None).await),
-            None => Err(of_store(context, refusing, &status)),
-        },
-        commit::Outcome::Pending(obstacle) => {
-            let obstacle = obstacle.map(|it| it.to_string()).unwrap_or_default();
-            tracing::warn!(transaction_id = %id, obstacle, "a transaction is left to recovery");
-            Err(Refusal::of_all(refusal::pending()))
-        }
     }
 }
 

@@ -7,15 +7,17 @@
 //! nothing is left to say, or [`MOST_TURNS`] were taken: the rest is left to the log's reader. Then both
 //! end as all transactions over two stores do. Where nothing was shared, nothing of this happens.
 //!
-//! A mapped write of one row costs: `Begin` (1), operations with `Share` (1), translation beside the other side's
-//! `Begin` (1), `Apply` with `Share` beside `Enlist` (1), prepare beside the ERP's `Enlist`, commit, settle (3):
-//! seven round trips, of which a write that is not mapped, and that one call is not enough for, takes three. A
-//! change that the other side has already ends with one commit, after five.
+//! A mapped write of one row costs: `Begin` (1), operations with `Share` beside the other side's `Begin` and `Enlist`
+//! ([`Early`]) (1), translation (1), `Apply` with `Share` beside `Enlist` (1), prepare, commit, settle (3): seven round
+//! trips, of which a write that is not mapped, and that one call is not enough for, takes three. Where the organization
+//! was written, it prepares while the ERP applies (`late`): six. A change that the other side has already ends with
+//! one commit, after five.
 //!
 //! The peer has no idempotency key: what the client asks is recorded where its own operations are, and the other side
 //! follows the decision. Dropping the streams leaves nothing on either side.
 
 mod both_changed;
+mod late;
 mod refused;
 
 use std::collections::BTreeSet;
@@ -26,10 +28,11 @@ use proto::query::v1 as pb;
 use tonic::Status;
 
 use super::attempt::{self, Stores};
+use super::early::Early;
 use super::stream::{Opened, Transaction};
 use super::{Context, Refusal, reads_only, refusal};
-use crate::error::GatewayError;
 use crate::providers::{Call, Store, within};
+pub(super) use late::{Late, Untold};
 
 /// How often one side is told what the other made of what it was told.
 const MOST_TURNS: usize = 3;
@@ -58,24 +61,26 @@ pub(super) struct Spread<'a> {
     over: Instant,
     /// What was changed on both sides, where it was.
     mixed: Option<Shared>,
+    /// What the ERP is to be told while the organization prepares.
+    late: Option<Late>,
 }
 
 /// Brings both stores to the same; `None` where nothing is shared.
 pub(super) async fn spread<'a>(
     context: Context<'a>,
     stores: &mut Stores,
-    shared: Shared,
+    (shared, early): (Shared, &mut Early<'_>),
     id: TransactionId,
 ) -> Result<Option<Spread<'a>>, Refusal> {
     let Some(source) = shared.first() else { return Ok(None) };
-    let spread = Spread::new(context, source, &shared, id);
+    let mut spread = Spread::new(context, source, &shared, id);
     stores.wait_until(spread.until);
     let most = if spread.mixed.is_some() { MOST_TURNS + 1 } else { MOST_TURNS };
     let mut left = shared;
     for turn in 1..=most {
         let Some(source) = left.first() else { break };
         let rows = std::mem::take(left.of(source));
-        let corrections = spread.turn(stores, (source, rows), turn, turn < most).await?;
+        let corrections = spread.turn((stores, &mut *early), (source, rows), (turn, most)).await?;
         left.of(source.other()).extend(corrections);
     }
     if !stores.are_both() {
@@ -121,7 +126,7 @@ impl<'a> Spread<'a> {
         let over = since + patience;
         let until = over - LAST_WORD.min(patience / 10);
         let mixed = mixed.then(|| shared.clone());
-        Self { context, source, maps, id, since, until, over, mixed }
+        Self { context, source, maps, id, since, until, over, mixed, late: None }
     }
 
     pub(super) fn over(&self) -> Instant {
@@ -136,34 +141,17 @@ impl<'a> Spread<'a> {
 
     /// Tells the other side, and returns what its rules made of it, if that is wanted.
     async fn turn(
-        &self,
-        stores: &mut Stores,
+        &mut self,
+        (stores, early): (&mut Stores, &mut Early<'_>),
         (source, rows): (Store, Vec<pb::SharedRow>),
-        turn: usize,
-        wants_corrections: bool,
+        (turn, most): (usize, usize),
     ) -> Result<Vec<pb::SharedRow>, Refusal> {
-        let Context { ways, captures, .. } = self.context;
+        let captures = self.context.captures;
         let (Some(own), peer) = stores.sides(source) else {
             return Err(Refusal::of_all(refusal::senseless()));
         };
-        let waits = |status: Status| attempt::of_store(self.context, source, &status);
-        let (translated, opened) = own
-            .meanwhile(async {
-                let translated = ways.dual_write.translate(source, rows, self.until);
-                tokio::join!(translated, self.open(source.other(), peer.is_none()))
-            })
-            .await
-            .map_err(waits)?;
-        let mut rows = match translated {
-            Ok(rows) if rows.is_empty() => return Ok(Vec::new()),
-            Ok(rows) => rows,
-            Err(status) => return Err(self.refused(source, &status, None).await),
-        };
-        step("translated");
-        let opened = match opened {
-            Ok(opened) => opened,
-            Err(status) => return Err(self.refused(source, &status, None).await),
-        };
+        let translated = self.translated(own, (early, peer.is_none()), (source, rows));
+        let Some((mut rows, opened)) = translated.await? else { return Ok(Vec::new()) };
         let is_new = opened.is_some();
         let Some(transaction) = opened.or_else(|| peer.take()) else {
             return Err(Refusal::of_all(refusal::senseless()));
@@ -172,24 +160,29 @@ impl<'a> Spread<'a> {
         if let Some(mixed) = &self.mixed {
             both_changed::keep_to_what_was_changed(&mut rows, mixed.rows(source.other()));
         }
-        let link = wants_corrections.then_some(captures.link.as_str());
+        let link = (turn < most).then_some(captures.link.as_str());
         let how = pb::Apply {
             rows: Vec::new(),
             origin: self.id.to_string(),
             lock_timeout_milliseconds: patience(source),
         };
-        let applying = within(self.until, transaction.apply(&rows, how, link));
-        let applied = own.enlist_with(&self.id.to_string(), applying).await.map_err(waits)?;
-        let (applied, corrections) = match applied {
-            Ok(answer) => answer,
-            Err(status) if refusal::is_in_the_way(&status) => {
-                return Err(Refusal::of_transaction(&status, None, GatewayError::conflict()));
-            }
-            Err(status) => {
-                let row = refusal::operation(&status).and_then(|at| rows.get(at));
-                return Err(self.refused(source, &status, row).await);
-            }
+        let rows = match is_new {
+            true => match self.hurry(source, turn, (rows, &how)) {
+                Some(rows) => rows,
+                None => return Ok(Vec::new()),
+            },
+            false => rows,
         };
+        let applying = within(self.until, transaction.apply(&rows, how, link));
+        let applied = own.enlist_with(&self.id.to_string(), applying).await;
+        let (applied, corrections) =
+            match applied.map_err(|status| attempt::of_store(self.context, source, &status))? {
+                Ok(answer) => answer,
+                Err(status) => {
+                    let row = refusal::operation(&status).and_then(|at| rows.get(at));
+                    return Err(self.not_taken(source, &status, row).await);
+                }
+            };
         step("applied");
         if let Some(mixed) = &self.mixed {
             let written = rows.iter().zip(&applied);
@@ -197,15 +190,54 @@ impl<'a> Spread<'a> {
                 .map_err(Refusal::of_all)?;
         }
         if is_new && corrections.is_empty() && applied.iter().all(changed_nothing) {
-            *peer = None;
+            peer.take().into_iter().for_each(Transaction::leave);
         }
         Ok(corrections)
     }
 
+    /// What the other side is to write, and a transaction for it, where there is none yet; `None` where it is nothing.
+    async fn translated(
+        &self,
+        own: &mut Transaction,
+        (early, is_wanted): (&mut Early<'_>, bool),
+        (source, rows): (Store, Vec<pb::SharedRow>),
+    ) -> Result<Option<(Vec<pb::ApplyRow>, Option<Transaction>)>, Refusal> {
+        let translating = async {
+            let translated = self.context.ways.dual_write.translate(source, rows, self.until);
+            tokio::join!(translated, self.open(early, source.other(), is_wanted))
+        };
+        let waited = own.meanwhile(translating).await;
+        let (translated, opened) =
+            waited.map_err(|status| attempt::of_store(self.context, source, &status))?;
+        let rows = match translated {
+            Ok(rows) => rows,
+            Err(status) => return Err(self.refused(source, &status, None).await),
+        };
+        if rows.is_empty() {
+            opened.ok().flatten().into_iter().for_each(Transaction::leave);
+            return Ok(None);
+        }
+        step("translated");
+        match opened {
+            Ok(opened) => Ok(Some((rows, opened))),
+            Err(status) => Err(self.refused(source, &status, None).await),
+        }
+    }
+
     /// A transaction of the store, where there is none yet.
-    async fn open(&self, store: Store, is_wanted: bool) -> Result<Option<Transaction>, Status> {
+    async fn open(
+        &self,
+        early: &mut Early<'_>,
+        store: Store,
+        is_wanted: bool,
+    ) -> Result<Option<Transaction>, Status> {
         if !is_wanted {
             return Ok(None);
+        }
+        let opening = async { early.take().await.transpose() };
+        if let Some(mut transaction) = within(self.until, opening).await? {
+            transaction.wait_until(self.until);
+            return Ok(Some(transaction));
         }
         let Context { ways, call, .. } = self.context;
         let time = (Call { deadline: self.until, ..call }, self.until + LAST_WORD);

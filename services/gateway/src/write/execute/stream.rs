@@ -202,6 +202,13 @@ impl Transaction {
         }
     }
 
+    /// Undoes it. Its store is left to end it in peace, and keeps the connection.
+    pub(super) fn leave(self) {
+        let Self { requests, mut answers, .. } = self;
+        drop(requests);
+        tokio::spawn(tokio::time::timeout(WORD_EVERY, async move { answers.message().await }));
+    }
+
     async fn shared(&mut self) -> Result<Vec<pb::SharedRow>, Status> {
         let (mut shared, mut bytes) = (Vec::new(), 0_usize);
         loop {

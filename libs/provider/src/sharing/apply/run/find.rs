@@ -34,12 +34,17 @@ impl Run {
         let keys = rows.iter().flat_map(|it| it.key.iter().chain(&it.previous_key));
         applying.referred.prepare(session, &keys.collect::<Vec<_>>()).await?;
         let made = applying.referred.made(&first.entity_name);
-        let (found, seen, gone, written, applied, keys_made) = Default::default();
+        let rules = map.binding.rules.iter().filter(|it| it.on_update);
+        let judged = map.with(&rights, rules.flat_map(|it| it.check.fields()))?;
+        let (found, seen, beyond, gone, keys_made) = Default::default();
+        let (written, applied, corrected) = Default::default();
         let is_correction = applying.is_correction;
         let mut run = Self {
             map,
             found,
             seen,
+            judged,
+            beyond,
             gone,
             is_correction,
             pending: None,
@@ -48,6 +53,7 @@ impl Run {
             keys_moved: false,
             written,
             applied,
+            corrected,
         };
         let locked = run.find_all(session, applying, rows).await?;
         // Behind the locks: a row that is waited for may be changed by whoever held it.
@@ -58,8 +64,11 @@ impl Run {
         run.pending = applying.waiting.of(session, &first.map, &ids).await?;
         // Nothing was committed since: what was read with the lock is what there is.
         let now = applying.waiting.seen(&first.map);
-        let current = locked.into_iter().filter(|it| now.is_some_and(|now| it.1 == now));
-        run.seen = current.map(|(it, _)| (it.id, it)).collect();
+        for (mut seen, _) in locked.into_iter().filter(|it| now.is_some_and(|now| it.1 == now)) {
+            let own = run.map.side.columns.len().min(seen.image.values.len());
+            run.beyond.insert(seen.id, seen.image.values.split_off(own));
+            run.seen.insert(seen.id, seen);
+        }
         let rest: Vec<Uuid> = ids.into_iter().filter(|it| !run.seen.contains_key(it)).collect();
         let rights = Unrestricted(session.authority);
         run.seen.extend(images::now(session.connection, &rights, &run.map, &rest).await?);
@@ -186,7 +195,8 @@ impl Run {
         let rights = Unrestricted(session.authority);
         let patience = Some(session.patience);
         let which = Which { keys: Some(keys), patience, ..Which::default() };
-        let locked = images::lock_and_read(session.connection, &rights, &self.map, &which).await?;
+        let map = self.judged.as_ref().unwrap_or(&self.map);
+        let locked = images::lock_and_read(session.connection, &rights, map, &which).await?;
         let mut found = Vec::with_capacity(locked.len());
         let mut ids: HashMap<usize, Uuid> = HashMap::with_capacity(locked.len());
         for (seen, snapshot) in locked {
@@ -232,6 +242,7 @@ impl Run {
             let rights = Unrestricted(session.authority);
             let now = images::now(session.connection, &rights, &self.map, &[known]).await?;
             self.seen.remove(&known);
+            self.beyond.remove(&known);
             id = now.contains_key(&known).then_some(known);
             self.seen.extend(now);
         }

@@ -1,7 +1,6 @@
 //! New rows: many at once where it makes no difference, otherwise one by one.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 
 use proto::query::v1 as pb;
 use proto::query::v1::apply_value::Content;
@@ -9,7 +8,7 @@ use proto::query::v1::operation::Operation as Kind;
 use proto::query::v1::operation_result::Result as Outcome;
 use uuid::Uuid;
 
-use super::{Run, told, unsaid, write};
+use super::{Run, told, unrestricted, unsaid, write};
 use crate::error::Error;
 use crate::sharing::apply::Applying;
 use crate::sharing::apply::key::given_bytes;
@@ -75,15 +74,7 @@ impl Run {
         let values: Vec<Vec<pb::FieldValue>> = new.iter().map(|it| it.values.clone()).collect();
         run_sql(session, "SAVEPOINT together").await?;
         let rights = Unrestricted(session.authority);
-        let mut unrestricted = Session {
-            connection: &mut *session.connection,
-            provider: session.provider,
-            authority: &rights,
-            caller: session.caller,
-            deadline: session.deadline,
-            patience: session.patience,
-            origin: Arc::clone(&session.origin),
-        };
+        let mut unrestricted = unrestricted(session, &rights);
         let made = create_many(&mut unrestricted, &first.entity_name, &values).await;
         let ids = match made {
             Ok(Some(ids)) => ids,
@@ -121,7 +112,7 @@ impl Run {
         let New { values, applied, unresolved } = self.new_row(session, applying, row).await?;
         let entity_name = row.entity_name.clone();
         let request = pb::CreateRequest { entity_name, values, ..Default::default() };
-        let id = match write(session, Kind::Create(request)).await? {
+        let id = match write(session, Kind::Create(request), None).await?.0 {
             Outcome::Create(it) => Uuid::from_slice(&it.record_id).unwrap_or_default(),
             _ => return Err(Error::RecordNotFound),
         };

@@ -46,6 +46,19 @@ impl Spread<'_> {
         Refusal { step, error, again }
     }
 
+    /// [`Self::refused`], unless it was another transaction that stood in the way.
+    pub(super) async fn not_taken(
+        &self,
+        source: Store,
+        status: &Status,
+        row: Option<&pb::ApplyRow>,
+    ) -> Refusal {
+        match refusal::is_in_the_way(status) {
+            true => Refusal::of_transaction(status, None, GatewayError::conflict()),
+            false => self.refused(source, status, row).await,
+        }
+    }
+
     async fn report(&self, source: Store, refused: &PeerRefusal<'_>) -> Again {
         let kind = refused.kind();
         let failure = dw::ReportFailureRequest {

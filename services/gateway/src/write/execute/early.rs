@@ -1,0 +1,85 @@
+//! The other store's transaction, opened beside the user's own writes where these are of tables that are shared: most
+//! of them have something to say to it.
+
+use commit::TransactionId;
+use futures::future::BoxFuture;
+use tonic::Status;
+
+use super::stream::{Opened, Transaction};
+use super::{Context, reads_only};
+use crate::providers::Store;
+
+/// A transaction that may be needed, and knows already what it would be a part of.
+pub(super) enum Early<'a> {
+    Opening(BoxFuture<'a, Result<Transaction, Status>>),
+    Open(Result<Transaction, Status>),
+    None,
+}
+
+impl<'a> Early<'a> {
+    /// Of the store that is not written to, where the steps write to one only. Not before it is polled.
+    pub(super) fn of(context: Context<'a>, id: TransactionId) -> Self {
+        let writes = || context.steps.iter().filter(|it| !reads_only(it));
+        let stores = || writes().filter_map(|it| Store::of(it.table.source));
+        let (Some(own), true) = (stores().next(), writes().any(|it| context.is_shared(it))) else {
+            return Self::None;
+        };
+        match stores().all(|it| it == own) {
+            true => Self::Opening(Box::pin(open(context, own.other(), id))),
+            false => Self::None,
+        }
+    }
+
+    /// Does the work, and opens the transaction meanwhile.
+    pub(super) async fn beside<T>(&mut self, work: impl Future<Output = T>) -> T {
+        let mut work = std::pin::pin!(work);
+        if let Self::Opening(opening) = self {
+            tokio::select! {
+                biased;
+                done = &mut work => return done,
+                opened = opening => *self = Self::Open(opened),
+            }
+        }
+        if let Self::Open(Ok(transaction)) = self {
+            match transaction.meanwhile(work.as_mut()).await {
+                Ok(done) => return done,
+                Err(status) => *self = Self::Open(Err(status)),
+            }
+        }
+        work.await
+    }
+
+    /// The transaction, if there is to be one.
+    pub(super) async fn take(&mut self) -> Option<Result<Transaction, Status>> {
+        match std::mem::replace(self, Self::None) {
+            Self::Opening(opening) => Some(opening.await),
+            Self::Open(opened) => Some(opened),
+            Self::None => None,
+        }
+    }
+
+    /// Nobody needs it.
+    pub(super) fn leave(self) {
+        if let Self::Open(Ok(transaction)) = self {
+            transaction.leave();
+        }
+    }
+}
+
+async fn open(
+    context: Context<'_>,
+    store: Store,
+    id: TransactionId,
+) -> Result<Transaction, Status> {
+    let Context { ways, call, captures, .. } = context;
+    let names = context.steps.iter().map(|it| it.table.external_name.as_str()).collect();
+    // Nobody waits for it longer than for the user's own writes, and then as long as the maps let it.
+    let latest = call.deadline + captures.patience(captures.maps_of(store.other(), &names));
+    match Transaction::open(&ways.providers, (call, latest), store, None).await? {
+        Opened::Fresh(mut transaction) => {
+            transaction.enlist(&id.to_string()).await?;
+            Ok(*transaction)
+        }
+        Opened::Recorded(_) => Err(Status::internal("a transaction without a key was known")),
+    }
+}
