@@ -34,7 +34,7 @@ pub(crate) struct DualWrite {
     current: ArcSwap<Captures>,
     heard: watch::Sender<bool>,
     started: Instant,
-    /// Maps of which the ERP has made more than it was told, since the maps were heard of last.
+    /// Maps of whose rows a side has made more than it was told, since the maps were heard of last.
     made_more: Mutex<HashSet<String>>,
 }
 
@@ -95,7 +95,7 @@ impl DualWrite {
         Ok(within(deadline, answer).await?.into_inner().queued)
     }
 
-    /// The ERP has made more of what these maps shared than it was told.
+    /// A side has made more of what these maps shared than it was told.
     pub(crate) fn made_more<'a>(&self, maps: impl Iterator<Item = &'a String>) {
         self.of_which_more_was_made().extend(maps.cloned());
     }

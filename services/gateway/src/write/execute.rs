@@ -82,7 +82,7 @@ struct Context<'a> {
     deadline: &'a Deadline,
     /// For the other store, in attempts before this one.
     waited: Duration,
-    /// The organization may prepare while the ERP is told.
+    /// The organization may prepare before the other side has said what it makes of it.
     hurries: bool,
 }
 

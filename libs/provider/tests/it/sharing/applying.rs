@@ -209,6 +209,50 @@ async fn what_rules_make_of_it_goes_back_once() {
 }
 
 #[tokio::test]
+async fn what_rules_make_of_what_nobody_wrote_goes_back() {
+    const RAISE: &str = "
+        CREATE FUNCTION raise() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            NEW.credit := 5; RETURN NEW; END $$;
+        CREATE TRIGGER raise BEFORE UPDATE OF memo ON customers FOR EACH ROW EXECUTE FUNCTION raise()";
+    let mut world = World::new().await;
+    world.configure(customers(Live)).await;
+    let row = |memo: &str| {
+        let credit = pb::value::Kind::DecimalValue("3".to_owned());
+        let credit = given("credit", pb::Value { kind: Some(credit) });
+        customer("C1", vec![credit, given("memo", string(memo))])
+    };
+    world.applied(vec![row("old")]).await;
+    world.run(RAISE).await;
+    let mut transaction = world.begin().await;
+    let applied = world.apply(&mut transaction, vec![row("new")]).await.unwrap();
+    assert_eq!(kinds(&applied), [Updated]);
+    let share = pb::Share { link: LINK.to_owned() };
+    let shared = transaction.share(&*world.rights, share).await.unwrap();
+    let shared: Vec<String> = shared.rows.iter().map(brief).collect();
+    assert_eq!(shared, ["CHANGED USMF C1|-|5.00|- [2] !"]);
+    transaction.commit().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_model_s_rules_know_what_the_row_holds_beside_what_is_applied() {
+    let mut world = World::new().await;
+    let memo = |account: &str, it: &str| customer(account, vec![given("memo", string(it))]);
+    let rows = vec![memo("C1", "open"), memo("C2", "open"), memo("C3", "open")];
+    world.applied(rows).await;
+    world.run("UPDATE customers SET blocked = true WHERE account = 'C2'").await;
+    assert_eq!(kinds(&world.applied(vec![memo("C1", "frozen")]).await), [Updated]);
+    let blocked = pb::Value { kind: Some(pb::value::Kind::BoolValue(true)) };
+    let blocked = customer("C3", vec![given("blocked", blocked)]);
+    // Also what the same step has written before.
+    for rows in [vec![memo("C2", "frozen")], vec![blocked, memo("C3", "frozen")]] {
+        let mut transaction = world.begin().await;
+        let refused = world.apply(&mut transaction, rows).await.unwrap_err();
+        assert_eq!(rpc::reason(&refused), Some(ErrorReason::BusinessRule));
+        transaction.rollback().await;
+    }
+}
+
+#[tokio::test]
 async fn what_a_row_that_is_there_holds_beside_a_new_one_goes_back() {
     let world = World::new().await;
     world.applied(vec![account("A", vec![given("town", string("LYON"))])]).await;

@@ -339,6 +339,13 @@ fn entities() -> Entities {
     );
     customers.company_field = "company".into();
     customers.relations = vec![group];
+    customers.rules = vec![catalog::EntityRule {
+        name: "Frozen".into(),
+        check: "memo != \"frozen\" || !blocked".into(),
+        message: "A blocked customer is not frozen.".into(),
+        on_update: true,
+        ..Default::default()
+    }];
     let mut groups = entity(
         ("groups", 2, Identity::Integer),
         vec![source("t", "groups", None)],

@@ -79,7 +79,8 @@ pub(super) async fn both(
     }
 }
 
-/// The organization prepares, and the ERP knows what it is a part of. What it is still to be told, it is told meanwhile.
+/// The organization prepares, and the ERP knows what it is a part of. What one of them is still to be told, it is told
+/// meanwhile.
 async fn prepare(
     id: TransactionId,
     (erp, organization): (&mut Transaction, Transaction),
@@ -91,17 +92,26 @@ async fn prepare(
         let prepared = erp.enlist_with(&name, organization.prepare(name.clone())).await;
         return prepared.map_err(of(Store::Erp))?.map_err(of(Store::Organization));
     };
-    // From here on whoever asks for the decision waits for it.
-    erp.enlist(&name).await.map_err(of(Store::Erp))?;
-    let telling = async {
-        tokio::select! {
-            told = late.tell(erp) => told,
-            _ = hung_up => Err(Untold::HungUp),
+    let ready = async {
+        match late.source() {
+            Store::Organization => {
+                // From here on whoever asks for the decision waits for it, however long the ERP takes.
+                erp.enlist(&name).await.map_err(of(Store::Erp))?;
+                let (prepared, told) = tokio::join!(organization.prepare(name), late.tell(erp));
+                told.map_err(Obstacle::Untold)?;
+                prepared.map_err(of(Store::Organization))
+            }
+            Store::Erp => {
+                let telling = late.tell_and_prepare(organization, name.clone());
+                let told = erp.enlist_with(&name, telling).await;
+                told.map_err(of(Store::Erp))?.map_err(Obstacle::Untold)
+            }
         }
     };
-    let (prepared, told) = tokio::join!(organization.prepare(name), telling);
-    told.map_err(Obstacle::Untold)?;
-    prepared.map_err(of(Store::Organization))
+    tokio::select! {
+        ready = ready => ready,
+        _ = hung_up => Err(Obstacle::Untold(Untold::HungUp)),
+    }
 }
 
 // === impl Obstacle ===

@@ -145,11 +145,12 @@ impl<'a> Run<'a> {
         }
         let request = values::request(table.external_name.clone(), key, columns);
         let transaction = Store::of(table.source).and_then(|it| self.stores.of(it).as_mut());
-        let within = transaction.is_some();
+        let mut began = None;
         let batch = match transaction {
             Some(transaction) => {
                 let operation = Some(Operation::Retrieve(request));
                 let results = transaction.operate(vec![pb::Operation { operation }]).await;
+                began = Some(!transaction.never_began());
                 results.map(|it| match it.into_iter().next().and_then(|it| it.result) {
                     Some(pb::operation_result::Result::Retrieve(it)) => it.batch,
                     _ => None,
@@ -162,9 +163,10 @@ impl<'a> Run<'a> {
         };
         let batch = batch.map_err(|status| {
             let error = refusal::of_row(&status, table, Some(key));
-            match within {
-                true => Refusal::of_transaction(&status, Some(at), error),
-                false => Refusal::of_status(&status, at, error),
+            match (began, Store::of(table.source)) {
+                (Some(false), Some(store)) => attempt::of_store(self.context, store, &status),
+                (Some(_), _) => Refusal::of_transaction(&status, Some(at), error),
+                (None, _) => Refusal::of_status(&status, at, error),
             }
         })?;
         let values = batch.and_then(|it| values::read(it, columns.len()));
@@ -228,7 +230,11 @@ impl<'a> Run<'a> {
             Some(link) => transaction.operate_and_share(operations, link).await,
             None => transaction.operate(operations).await.map(|it| (it, Ok(Vec::new()))),
         };
-        let (results, shared) = answered.map_err(|status| self.refused(&status, &sent))?;
+        let never_began = transaction.never_began();
+        let (results, shared) = answered.map_err(|status| match never_began {
+            true => attempt::of_store(self.context, store, &status),
+            false => self.refused(&status, &sent),
+        })?;
         *self.shared.of(store) = shared.map_err(|it| self.unshared(store, &it))?;
         commit::step(match store {
             Store::Organization => "platform-written",

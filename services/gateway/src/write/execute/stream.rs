@@ -14,8 +14,9 @@ use tonic::{Code, Status, Streaming};
 use super::super::change_set::Once;
 use crate::providers::{Call, Providers, Store, within};
 
-/// Messages that travel without waiting for the answers of those before.
-const MOST_ON_THE_WAY: usize = 2;
+/// Messages that travel without waiting for the answers of those before: the beginning, operations, and what they
+/// share; or rows, what they share, and the end. Within a process nobody takes them before an answer is waited for.
+const MOST_ON_THE_WAY: usize = 3;
 
 const WORD_EVERY: Duration = Duration::from_secs(5);
 
@@ -30,6 +31,8 @@ pub(super) struct Transaction {
     deadline: Instant,
     /// Its store knows what it is a part of.
     enlisted: bool,
+    /// Nobody has heard yet that it was begun.
+    beginning: bool,
 }
 
 /// What opening one came to.
@@ -62,8 +65,14 @@ impl Transaction {
         let mut client = providers.transactions(store);
         let answers = within(call.deadline, client.transact(request)).await?.into_inner();
         let deadline = call.deadline;
-        let mut transaction = Self { requests, answers, deadline, enlisted: false };
-        match transaction.answer().await? {
+        let (enlisted, beginning) = (false, false);
+        let mut transaction = Self { requests, answers, deadline, enlisted, beginning };
+        if once.is_none() {
+            // It is not known by any key: what is asked may travel behind.
+            transaction.beginning = true;
+            return Ok(Opened::Fresh(Box::new(transaction)));
+        }
+        match transaction.next_answer().await? {
             Answer::Begun(pb::Begun { recorded: Some(it) }) => Ok(Opened::Recorded(it.results)),
             Answer::Begun(pb::Begun { recorded: None }) => Ok(Opened::Fresh(Box::new(transaction))),
             _ => Err(unexpected()),
@@ -73,6 +82,11 @@ impl Transaction {
     /// From here on, what is asked is to be done by then.
     pub(super) fn wait_until(&mut self, deadline: Instant) {
         self.deadline = deadline;
+    }
+
+    /// It was refused as such, and not what was asked in it.
+    pub(super) fn never_began(&self) -> bool {
+        self.beginning
     }
 
     pub(super) async fn operate(
@@ -112,9 +126,19 @@ impl Transaction {
     /// what the store's own rules made of it. `how` is the step without its rows.
     pub(super) async fn apply(
         &mut self,
-        mut rows: &[pb::ApplyRow],
+        rows: &[pb::ApplyRow],
         how: pb::Apply,
         link: Option<&str>,
+    ) -> Result<(Vec<pb::AppliedRow>, Vec<pb::SharedRow>), Status> {
+        self.apply_before(rows, how, (link, None)).await
+    }
+
+    /// [`Self::apply`], with a step right behind it whose answer is not waited for.
+    async fn apply_before(
+        &mut self,
+        mut rows: &[pb::ApplyRow],
+        how: pb::Apply,
+        (link, mut behind): (Option<&str>, Option<Step>),
     ) -> Result<(Vec<pb::AppliedRow>, Vec<pb::SharedRow>), Status> {
         let mut applied = Vec::with_capacity(rows.len());
         while !rows.is_empty() {
@@ -122,6 +146,9 @@ impl Transaction {
             self.send(Step::Apply(pb::Apply { rows: part.to_vec(), ..how.clone() })).await;
             if let Some(link) = link.filter(|_| rest.is_empty()) {
                 self.send(Step::Share(pb::Share { link: link.to_owned() })).await;
+            }
+            if let Some(behind) = behind.take_if(|_| rest.is_empty()) {
+                self.send(behind).await;
             }
             let answer = self.answer().await;
             match answer.map_err(|it| rpc::counted_from(applied.len(), it))? {
@@ -187,6 +214,22 @@ impl Transaction {
         }
     }
 
+    /// [`Self::apply`] with [`Self::prepare`] right behind it: where the store's rules made more of the rows, what is prepared
+    /// is for nothing.
+    pub(super) async fn apply_and_prepare(
+        mut self,
+        rows: &[pb::ApplyRow],
+        how: pb::Apply,
+        (link, transaction_id): (&str, String),
+    ) -> Result<Vec<pb::SharedRow>, Status> {
+        let prepare = Step::Prepare(pb::Prepare { transaction_id });
+        let (_, shared) = self.apply_before(rows, how, (Some(link), Some(prepare))).await?;
+        match self.answer().await? {
+            Answer::Prepared(_) => Ok(shared),
+            _ => Err(unexpected()),
+        }
+    }
+
     pub(super) async fn prepare(mut self, transaction_id: String) -> Result<(), Status> {
         match self.ask(Step::Prepare(pb::Prepare { transaction_id })).await? {
             Answer::Prepared(_) => Ok(()),
@@ -237,6 +280,16 @@ impl Transaction {
     }
 
     async fn answer(&mut self) -> Result<Answer, Status> {
+        if self.beginning {
+            match self.next_answer().await? {
+                Answer::Begun(pb::Begun { recorded: None }) => self.beginning = false,
+                _ => return Err(unexpected()),
+            }
+        }
+        self.next_answer().await
+    }
+
+    async fn next_answer(&mut self) -> Result<Answer, Status> {
         let message = within(self.deadline, self.answers.message()).await?;
         message.and_then(|it| it.answer).ok_or_else(unexpected)
     }

@@ -1,9 +1,10 @@
-//! What the ERP is told while the organization prepares already.
+//! What the other side is told while, or right before, the organization prepares.
 //!
-//! That is as safe as one after the other: the ERP has the record that decides, so that recovery waits for it, and
-//! nothing is decided before it has taken the change. It is quicker by what preparing takes. Where the ERP's own rules
-//! make more of the change, the organization can no longer be told: all of it is undone and done again, one after the
-//! other, and so is what these maps share from then on.
+//! The ERP applies while the organization prepares; the organization prepares right behind what it applies, without being
+//! asked again. That is as safe as one after the other: the ERP has the record that decides, so that recovery waits for it,
+//! and nothing is decided before the other side has taken the change. Where that side's own rules make more of the
+//! change, the organization can no longer be told, or is prepared without it: all of it is undone and done again, turn by
+//! turn, and so is what these maps share from then on.
 
 use std::time::Instant;
 
@@ -17,15 +18,16 @@ use super::Spread;
 use crate::error::GatewayError;
 use crate::providers::{Store, within};
 
-/// Rows for the ERP.
+/// Rows for the other side.
 pub(in super::super) struct Late {
+    source: Store,
     rows: Vec<pb::ApplyRow>,
     how: pb::Apply,
     link: String,
     until: Instant,
 }
 
-/// Why the ERP does not have them.
+/// Why it does not have them.
 pub(in super::super) enum Untold {
     /// With the row at fault, where it is one.
     Refused(Status, Option<pb::ApplyRow>),
@@ -36,26 +38,49 @@ pub(in super::super) enum Untold {
 }
 
 impl Late {
-    pub(in super::super) async fn tell(self, erp: &mut Transaction) -> Result<(), Untold> {
-        let Self { rows, how, link, until } = self;
-        match within(until, erp.apply(&rows, how, Some(&link))).await {
-            Ok((_, corrections)) if corrections.is_empty() => {
-                step("applied");
-                Ok(())
-            }
-            Ok(_) => Err(Untold::Corrected),
-            Err(status) => {
-                let row = refusal::operation(&status).and_then(|at| rows.get(at));
-                let row = row.cloned();
-                Err(Untold::Refused(status, row))
-            }
+    /// Where the change comes from.
+    pub(in super::super) fn source(&self) -> Store {
+        self.source
+    }
+
+    pub(in super::super) async fn tell(self, peer: &mut Transaction) -> Result<(), Untold> {
+        let Self { rows, how, link, until, .. } = self;
+        let told = within(until, peer.apply(&rows, how, Some(&link))).await;
+        taken(&rows, told.map(|it| it.1))
+    }
+
+    pub(in super::super) async fn tell_and_prepare(
+        self,
+        peer: Transaction,
+        transaction_id: String,
+    ) -> Result<(), Untold> {
+        let Self { rows, how, link, until, .. } = self;
+        let told = peer.apply_and_prepare(&rows, how, (&link, transaction_id));
+        taken(&rows, within(until, told).await)
+    }
+}
+
+fn taken(
+    rows: &[pb::ApplyRow],
+    corrections: Result<Vec<pb::SharedRow>, Status>,
+) -> Result<(), Untold> {
+    match corrections {
+        Ok(corrections) if corrections.is_empty() => {
+            step("applied");
+            Ok(())
+        }
+        Ok(_) => Err(Untold::Corrected),
+        Err(status) => {
+            let row = refusal::operation(&status).and_then(|at| rows.get(at));
+            let row = row.cloned();
+            Err(Untold::Refused(status, row))
         }
     }
 }
 
 impl Spread<'_> {
-    /// Keeps rows for when the organization prepares. Returns those that cannot wait: new ones, of which the ERP fills in
-    /// what was left empty, and what maps share whose rows it has made more of before.
+    /// Keeps rows for when the organization prepares. Returns those that cannot wait: new ones, of which the other side fills
+    /// in what was left empty, and what maps share whose rows it has made more of before.
     pub(super) fn hurry(
         &mut self,
         source: Store,
@@ -63,7 +88,6 @@ impl Spread<'_> {
         (rows, how): (Vec<pb::ApplyRow>, &pb::Apply),
     ) -> Option<Vec<pb::ApplyRow>> {
         let may_wait = self.context.hurries
-            && source == Store::Organization
             && turn == 1
             && self.mixed.is_none()
             && !rows.iter().any(|it| it.created)
@@ -72,7 +96,7 @@ impl Spread<'_> {
             return Some(rows);
         }
         let link = self.context.captures.link.clone();
-        self.late = Some(Late { rows, how: how.clone(), link, until: self.until });
+        self.late = Some(Late { source, rows, how: how.clone(), link, until: self.until });
         None
     }
 
@@ -89,7 +113,7 @@ impl Spread<'_> {
             }
             Untold::HungUp => Refusal::of_all(refusal::pending()),
             Untold::Refused(status, row) => {
-                self.not_taken(Store::Organization, &status, row.as_ref()).await
+                self.not_taken(self.source, &status, row.as_ref()).await
             }
         }
     }
