@@ -179,7 +179,8 @@ impl Transaction {
         let (domain, remaining) = (self.provider.domain(), self.remaining());
         let taken = match self.session(authority) {
             Ok(mut session) => {
-                let taken = within(remaining, sharing::take(&mut session, step)).await;
+                // Boxed: what is not shared needs nothing of its room.
+                let taken = within(remaining, Box::pin(sharing::take(&mut session, step))).await;
                 taken.unwrap_or_else(|error| Err(error.into()))
             }
             Err(error) => Err(error.into()),

@@ -34,7 +34,8 @@ pub(super) async fn both(
         let waiting = Mutex::new(None);
         let prepare = async {
             let mut erp = erp;
-            if let Err(it) = prepare(id, (&mut erp, organization), (late, hung_up)).await {
+            let preparing = prepare(id, (&mut erp, organization), (late, hung_up));
+            if let Err(it) = Box::pin(preparing).await {
                 let status = it.status();
                 obstacle = Some(it);
                 return Err(status);
@@ -119,7 +120,8 @@ async fn prepare(
 impl Obstacle {
     fn status(&self) -> Status {
         match self {
-            Self::Store(_, status) | Self::Untold(Untold::Refused(status, _)) => status.clone(),
+            Self::Store(_, status) => status.clone(),
+            Self::Untold(Untold::Refused(status, _)) => Status::clone(status),
             Self::Untold(Untold::Corrected) => Status::aborted("the other store makes more of it"),
             Self::Untold(Untold::HungUp) => Status::cancelled("nobody waits for it"),
         }

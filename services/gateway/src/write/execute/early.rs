@@ -11,8 +11,8 @@ use crate::providers::Store;
 
 /// A transaction that may be needed, and knows already what it would be a part of.
 pub(super) enum Early<'a> {
-    Opening(BoxFuture<'a, Result<Transaction, Status>>),
-    Open(Result<Transaction, Status>),
+    Opening(BoxFuture<'a, Result<Box<Transaction>, Status>>),
+    Open(Result<Box<Transaction>, Status>),
     None,
 }
 
@@ -50,7 +50,7 @@ impl<'a> Early<'a> {
     }
 
     /// The transaction, if there is to be one.
-    pub(super) async fn take(&mut self) -> Option<Result<Transaction, Status>> {
+    pub(super) async fn take(&mut self) -> Option<Result<Box<Transaction>, Status>> {
         match std::mem::replace(self, Self::None) {
             Self::Opening(opening) => Some(opening.await),
             Self::Open(opened) => Some(opened),
@@ -70,7 +70,7 @@ async fn open(
     context: Context<'_>,
     store: Store,
     id: TransactionId,
-) -> Result<Transaction, Status> {
+) -> Result<Box<Transaction>, Status> {
     let Context { ways, call, captures, .. } = context;
     let names = context.steps.iter().map(|it| it.table.external_name.as_str()).collect();
     // Nobody waits for it longer than for the user's own writes, and then as long as the maps let it.
@@ -78,7 +78,7 @@ async fn open(
     match Transaction::open(&ways.providers, (call, latest), store, None).await? {
         Opened::Fresh(mut transaction) => {
             transaction.enlist(&id.to_string()).await?;
-            Ok(*transaction)
+            Ok(transaction)
         }
         Opened::Recorded(_) => Err(Status::internal("a transaction without a key was known")),
     }

@@ -237,7 +237,7 @@ impl<'a> Spread<'a> {
         let opening = async { early.take().await.transpose() };
         if let Some(mut transaction) = within(self.until, opening).await? {
             transaction.wait_until(self.until);
-            return Ok(Some(transaction));
+            return Ok(Some(*transaction));
         }
         let Context { ways, call, .. } = self.context;
         let time = (Call { deadline: self.until, ..call }, self.until + LAST_WORD);

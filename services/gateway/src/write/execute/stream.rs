@@ -14,9 +14,9 @@ use tonic::{Code, Status, Streaming};
 use super::super::change_set::Once;
 use crate::providers::{Call, Providers, Store, within};
 
-/// Messages that travel without waiting for the answers of those before: the beginning, operations, and what they
-/// share; or rows, what they share, and the end. Within a process nobody takes them before an answer is waited for.
-const MOST_ON_THE_WAY: usize = 3;
+/// Messages that travel without waiting for the answers of those before: the beginning, rows, what they share, and the
+/// end. Within a process nobody takes them before an answer is waited for, so that no more may be sent.
+const MOST_ON_THE_WAY: usize = 4;
 
 const WORD_EVERY: Duration = Duration::from_secs(5);
 

@@ -30,7 +30,7 @@ pub(in super::super) struct Late {
 /// Why it does not have them.
 pub(in super::super) enum Untold {
     /// With the row at fault, where it is one.
-    Refused(Status, Option<pb::ApplyRow>),
+    Refused(Box<Status>, Option<Box<pb::ApplyRow>>),
     /// Its rules made more of them.
     Corrected,
     /// The client does not wait for it.
@@ -45,7 +45,7 @@ impl Late {
 
     pub(in super::super) async fn tell(self, peer: &mut Transaction) -> Result<(), Untold> {
         let Self { rows, how, link, until, .. } = self;
-        let told = within(until, peer.apply(&rows, how, Some(&link))).await;
+        let told = within(until, Box::pin(peer.apply(&rows, how, Some(&link)))).await;
         taken(&rows, told.map(|it| it.1))
     }
 
@@ -56,7 +56,7 @@ impl Late {
     ) -> Result<(), Untold> {
         let Self { rows, how, link, until, .. } = self;
         let told = peer.apply_and_prepare(&rows, how, (&link, transaction_id));
-        taken(&rows, within(until, told).await)
+        taken(&rows, within(until, Box::pin(told)).await)
     }
 }
 
@@ -72,8 +72,8 @@ fn taken(
         Ok(_) => Err(Untold::Corrected),
         Err(status) => {
             let row = refusal::operation(&status).and_then(|at| rows.get(at));
-            let row = row.cloned();
-            Err(Untold::Refused(status, row))
+            let row = row.cloned().map(Box::new);
+            Err(Untold::Refused(Box::new(status), row))
         }
     }
 }
@@ -113,7 +113,7 @@ impl Spread<'_> {
             }
             Untold::HungUp => Refusal::of_all(refusal::pending()),
             Untold::Refused(status, row) => {
-                self.not_taken(self.source, &status, row.as_ref()).await
+                self.not_taken(self.source, &status, row.as_deref()).await
             }
         }
     }
