@@ -229,7 +229,7 @@ async fn what_rules_make_of_what_nobody_wrote_goes_back() {
     let share = pb::Share { link: LINK.to_owned() };
     let shared = transaction.share(&*world.rights, share).await.unwrap();
     let shared: Vec<String> = shared.rows.iter().map(brief).collect();
-    assert_eq!(shared, ["CHANGED USMF C1|-|5.00|- [2] !"]);
+    assert_eq!(shared, ["CHANGED USMF C1|-|5|- [2] !"]);
     transaction.commit().await.unwrap();
 }
 
