@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(50);
 const WAITING: i64 = 0;
 const RUNNING: i64 = 20;
-const SUCCEEDED: i64 = 30;
+pub(crate) const SUCCEEDED: i64 = 30;
 const FAILED: i64 = 31;
 
 async fn later(web: &Web, method: Method, path: &str, id: &str, body: &Value) -> Result<Answer> {
@@ -40,7 +40,7 @@ fn status(told: &Value) -> i64 {
 }
 
 /// Asks until the operation has this status.
-async fn reached(web: &Web, location: &str, wanted: i64) -> Result<Value> {
+pub(crate) async fn reached(web: &Web, location: &str, wanted: i64) -> Result<Value> {
     let until = Instant::now() + PATIENCE;
     loop {
         let told = web.json(location).await?;

@@ -1,5 +1,7 @@
 //! The ways in over gRPC.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, Result, bail};
 use gateway::EntryPoint;
 use proto::catalog::v1 as catalog;
@@ -18,6 +20,8 @@ use tonic::{Code, Request, Status};
 use super::world::{Prepared, World};
 use super::{Actor, Said, tenant};
 
+/// With what becomes of a user behind the answer.
+const PATIENCE: Duration = Duration::from_secs(30);
 const CUSTOMER: &str = "mserp_custcustomerv3entity";
 
 /// A request with the actor's token and headers.
@@ -269,6 +273,10 @@ async fn make_entries(world: &World, prepared: &Prepared) -> Result<()> {
     client.update_role(as_actor(admin, role(named("roles")))?).await?;
     client.update_duty(as_actor(admin, duty(named("duties")))?).await?;
     client.update_privilege(as_actor(admin, privilege(named("privileges")))?).await?;
+    // The platform lists the user a little later: so that it is not taken for the next attempt's doing.
+    let listed = format!("systemusers?$filter=contains(domainname,'{}')", prepared.name);
+    let is_listed = |it: &tests::Answer| it.status == 200 && it.body.contains("systemuserid");
+    world.admin.eventually(&listed, PATIENCE, is_listed).await?;
     Ok(())
 }
 

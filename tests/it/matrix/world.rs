@@ -15,6 +15,7 @@ use tonic::transport::{Channel, Endpoint};
 
 use super::grpc::as_actor;
 use super::who::{Actor, Who};
+use crate::background::{SUCCEEDED, reached};
 use crate::write_world::{CUSTOMER_SET, customer};
 
 /// In addition to the demo ERP's.
@@ -243,13 +244,15 @@ impl World {
         Ok([erp, Snapshot::take(&mut platform, &["organization"]).await?])
     }
 
-    /// An operation of the administrator's own.
+    /// An operation of the administrator's own. It has ended, so that what is compared from here on is the actor's doing.
     async fn background(&self, name: &str) -> Result<String> {
         let path =
             format!("{CUSTOMER_SET}(mserp_dataareaid='USMF',mserp_customeraccount='{name}')");
         let body = json!({ "mserp_notes": "later" });
         let answer = self.admin.patch(&path, &[("Prefer", "respond-async")], body).await?;
-        Ok(answer.expect(202)?.header("location").to_owned())
+        let location = answer.expect(202)?.header("location").to_owned();
+        reached(&self.admin, &location, SUCCEEDED).await?;
+        Ok(location)
     }
 
     async fn make_actors(&mut self) -> Result<()> {
