@@ -44,8 +44,12 @@ pub(super) async fn run(context: Context<'_>) -> Result<Vec<Outcome>, Refusal> {
     let once = once(context).await?;
     for store in ORDER.into_iter().filter(|it| concerned.contains(it)) {
         let time = (context.call, context.latest());
-        let opened = Transaction::open(&context.ways.providers, time, store, once.as_ref());
-        match opened.await {
+        let providers = &context.ways.providers;
+        let opened = match &once {
+            Some(once) => Transaction::once(providers, time, store, once).await,
+            None => Transaction::begin(providers, time, store).await.map(Opened::Fresh),
+        };
+        match opened {
             Ok(Opened::Fresh(it)) => *stores.of(store) = Some(*it),
             Ok(Opened::Recorded(results)) => {
                 let results = results.into_iter().filter(|it| !is_read(it)).collect();

@@ -5,7 +5,7 @@ use commit::TransactionId;
 use futures::future::BoxFuture;
 use tonic::Status;
 
-use super::stream::{Opened, Transaction};
+use super::stream::Transaction;
 use super::{Context, reads_only};
 use crate::providers::Store;
 
@@ -75,11 +75,7 @@ async fn open(
     let names = context.steps.iter().map(|it| it.table.external_name.as_str()).collect();
     // Nobody waits for it longer than for the user's own writes, and then as long as the maps let it.
     let latest = call.deadline + captures.patience(captures.maps_of(store.other(), &names));
-    match Transaction::open(&ways.providers, (call, latest), store, None).await? {
-        Opened::Fresh(mut transaction) => {
-            transaction.enlist(&id.to_string()).await?;
-            Ok(transaction)
-        }
-        Opened::Recorded(_) => Err(Status::internal("a transaction without a key was known")),
-    }
+    let mut transaction = Transaction::begin(&ways.providers, (call, latest), store).await?;
+    transaction.enlist(&id.to_string()).await?;
+    Ok(transaction)
 }

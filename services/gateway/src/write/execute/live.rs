@@ -9,12 +9,13 @@
 //!
 //! A mapped write of one row costs: `Begin` (1), operations with `Share` beside the other side's `Begin` and `Enlist`
 //! ([`Early`]) (1), translation (1), `Apply` with `Share` beside `Enlist` (1), prepare, commit, settle (3): seven round
-//! trips, of which a write that is not mapped, and that one call is not enough for, takes three. Where the organization
-//! was written, it prepares while the ERP applies (`late`): six. A change that the other side has already ends with
-//! one commit, after five.
+//! trips, of which a write that is not mapped, and that one call is not enough for, takes three. A row that is not new
+//! takes six: preparing does not wait for what was applied (`late`). A new one that the other side has already ends
+//! with one commit, after five.
 //!
 //! The peer has no idempotency key: what the client asks is recorded where its own operations are, and the other side
-//! follows the decision. Dropping the streams leaves nothing on either side.
+//! follows the decision. Until the organization prepares, dropping the streams leaves nothing on either side; from then on
+//! the commit sees to it.
 
 mod both_changed;
 mod late;
@@ -29,7 +30,7 @@ use tonic::Status;
 
 use super::attempt::{self, Stores};
 use super::early::Early;
-use super::stream::{Opened, Transaction};
+use super::stream::Transaction;
 use super::{Context, Refusal, reads_only, refusal};
 use crate::providers::{Call, Store, within};
 pub(super) use late::{Late, Untold};
@@ -61,7 +62,7 @@ pub(super) struct Spread<'a> {
     over: Instant,
     /// What was changed on both sides, where it was.
     mixed: Option<Shared>,
-    /// What the ERP is to be told while the organization prepares.
+    /// What the other side is to be told when the organization prepares.
     late: Option<Late>,
 }
 
@@ -241,10 +242,7 @@ impl<'a> Spread<'a> {
         }
         let Context { ways, call, .. } = self.context;
         let time = (Call { deadline: self.until, ..call }, self.until + LAST_WORD);
-        match Transaction::open(&ways.providers, time, store, None).await? {
-            Opened::Fresh(it) => Ok(Some(*it)),
-            Opened::Recorded(_) => Err(Status::internal("a transaction without a key was known")),
-        }
+        Transaction::begin(&ways.providers, time, store).await.map(|it| Some(*it))
     }
 }
 

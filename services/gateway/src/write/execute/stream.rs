@@ -45,38 +45,51 @@ pub(super) enum Opened {
 
 impl Transaction {
     /// What is asked of it is to be done by the call's deadline; the store keeps it open until `latest`, for
-    /// [`Self::wait_until`].
-    pub(super) async fn open(
+    /// [`Self::wait_until`]. What is asked travels behind the beginning, which is not waited for.
+    pub(super) async fn begin(
+        providers: &Providers,
+        time: (Call<'_>, Instant),
+        store: Store,
+    ) -> Result<Box<Self>, Status> {
+        Self::start(providers, time, store, pb::Begin::default()).await
+    }
+
+    /// [`Self::begin`], unless all of it was done before.
+    pub(super) async fn once(
+        providers: &Providers,
+        time: (Call<'_>, Instant),
+        store: Store,
+        once: &Once,
+    ) -> Result<Opened, Status> {
+        let (key, digest) = (once.key.clone(), once.digest.to_vec().into());
+        let begin = pb::Begin { idempotency_key: key, request_digest: digest };
+        let mut transaction = Self::start(providers, time, store, begin).await?;
+        match transaction.next_answer().await? {
+            Answer::Begun(pb::Begun { recorded: Some(it) }) => Ok(Opened::Recorded(it.results)),
+            Answer::Begun(pb::Begun { recorded: None }) => {
+                transaction.beginning = false;
+                Ok(Opened::Fresh(transaction))
+            }
+            _ => Err(unexpected()),
+        }
+    }
+
+    async fn start(
         providers: &Providers,
         (call, latest): (Call<'_>, Instant),
         store: Store,
-        once: Option<&Once>,
-    ) -> Result<Opened, Status> {
-        let begin = once.map(|it| pb::Begin {
-            idempotency_key: it.key.clone(),
-            request_digest: it.digest.to_vec().into(),
-        });
+        begin: pb::Begin,
+    ) -> Result<Box<Self>, Status> {
         let (requests, received) = mpsc::channel(MOST_ON_THE_WAY);
-        let step = Some(Step::Begin(begin.unwrap_or_default()));
+        let step = Some(Step::Begin(begin));
         // The receiver is right here.
         let _ = requests.try_send(pb::TransactRequest { step });
         let longest = Call { deadline: latest, ..call };
         let request = longest.request(store, ReceiverStream::new(received))?;
         let mut client = providers.transactions(store);
         let answers = within(call.deadline, client.transact(request)).await?.into_inner();
-        let deadline = call.deadline;
-        let (enlisted, beginning) = (false, false);
-        let mut transaction = Self { requests, answers, deadline, enlisted, beginning };
-        if once.is_none() {
-            // It is not known by any key: what is asked may travel behind.
-            transaction.beginning = true;
-            return Ok(Opened::Fresh(Box::new(transaction)));
-        }
-        match transaction.next_answer().await? {
-            Answer::Begun(pb::Begun { recorded: Some(it) }) => Ok(Opened::Recorded(it.results)),
-            Answer::Begun(pb::Begun { recorded: None }) => Ok(Opened::Fresh(Box::new(transaction))),
-            _ => Err(unexpected()),
-        }
+        let (deadline, enlisted, beginning) = (call.deadline, false, true);
+        Ok(Box::new(Self { requests, answers, deadline, enlisted, beginning }))
     }
 
     /// From here on, what is asked is to be done by then.
