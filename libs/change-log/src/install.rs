@@ -16,7 +16,7 @@ const OURS: &str = "SELECT EXISTS (
     SELECT FROM tombolo.change_log_identity WHERE home = tombolo.change_log_home())";
 
 /// To be raised with every change of the schema file.
-const VERSION: &str = "Writes tombolo.change_log. Version 3.";
+const VERSION: &str = "Writes tombolo.change_log. Version 4.";
 
 /// Creates what is not there, which is nothing most times. On a connection without an open
 /// transaction. Replicas may do it at the same time.

@@ -1,7 +1,9 @@
 //! The side whose commit decides: the ERP's database.
 
+use sqlx::AssertSqlSafe;
 use sqlx::postgres::PgConnection;
 
+use crate::ended::{is_there, roll_back};
 use crate::error::Error;
 use crate::id::{Decision, RETENTION, TransactionId};
 use crate::participant::{forget_from, insert};
@@ -9,36 +11,46 @@ use crate::step::is_left_out;
 
 const TABLE: &str = "tombolo.decision";
 
-/// The decision. An ERP that does not wait for its disk would lose decisions that the platform has followed.
-const RECORD: &str = "
-    WITH durable AS MATERIALIZED (
-        SELECT set_config('synchronous_commit', 'on', true)
-        WHERE current_setting('synchronous_commit') = 'off'
-    )
-    INSERT INTO tombolo.decision (transaction_id, decision)
-    SELECT $1, $2 FROM (SELECT count(*) FROM durable) AS it ON CONFLICT DO NOTHING";
-
-/// Records within the open transaction that it commits, at any time before. Its `COMMIT` is then the decision.
+/// Ends the open transaction by a commit that decides: the row "commit" goes with it, in the same message. An ERP that
+/// does not wait for its disk does so here; it would lose decisions that the platform has followed.
 ///
 /// # Errors
 ///
-/// [`Error::Aborted`] when somebody has recorded that before; the transaction can only be rolled back.
-pub async fn record(connection: &mut PgConnection, id: TransactionId) -> Result<(), Error> {
-    if !id.may_end() {
-        return Err(Error::TooOld(id));
+/// [`Error::Aborted`] when somebody has recorded that before; otherwise the database's own, and the connection may be in
+/// the failed transaction still.
+pub async fn commit(connection: &mut PgConnection, id: TransactionId) -> Result<(), Error> {
+    let record = match is_left_out("decision-record") {
+        false => record(id)?,
+        true => "SELECT".to_owned(),
+    };
+    let statements = format!("{record}; COMMIT");
+    let ended = sqlx::raw_sql(AssertSqlSafe(statements)).execute(&mut *connection).await;
+    let Err(error) = ended else { return Ok(()) };
+    if !is_there(&error, "decision") {
+        return Err(Error::of(error));
     }
-    if is_left_out("decision-record") {
-        return Ok(());
-    }
-    let record = sqlx::query(RECORD).bind(id.as_uuid()).bind(Decision::Commit.as_str());
-    let recorded = record.execute(&mut *connection).await.map_err(Error::of)?;
-    if recorded.rows_affected() == 1 {
-        return Ok(());
-    }
+    roll_back(connection).await?;
     match find(connection, id).await? {
         Some(Decision::Commit) => Err(Error::IdReused(id)),
         Some(Decision::Abort) | None => Err(Error::Aborted(id)),
     }
+}
+
+/// SQL that records the decision. It fails in a transaction that has failed, which a `COMMIT` does not.
+fn record(id: TransactionId) -> Result<String, Error> {
+    if !id.may_end() {
+        return Err(Error::TooOld(id));
+    }
+    // The id holds hexadecimal digits.
+    let (id, decision) = (id.as_uuid(), Decision::Commit.as_str());
+    Ok(format!(
+        "WITH durable AS MATERIALIZED (
+            SELECT set_config('synchronous_commit', 'on', true)
+            WHERE current_setting('synchronous_commit') = 'off'
+        )
+        INSERT INTO {TABLE} (transaction_id, decision)
+        SELECT '{id}', '{decision}' FROM (SELECT count(*) FROM durable) AS it"
+    ))
 }
 
 /// The decision. Where there is none, "abort" is recorded and stays. On a connection without an open

@@ -45,6 +45,7 @@
 //! in the transaction it is about. [`step`] lets a test kill the process between steps.
 
 mod coordinator;
+mod ended;
 mod error;
 mod id;
 pub mod idempotency;

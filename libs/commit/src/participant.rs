@@ -5,16 +5,11 @@ use std::time::{Duration, SystemTime};
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Row as _};
 
+use crate::ended::{is_there, roll_back};
 use crate::error::{Error, code};
 use crate::id::{Decision, PREPARED_PREFIX, RETENTION, TransactionId};
 
 const TABLE: &str = "tombolo.settled";
-/// Nothing where nothing can be prepared.
-const MARK: &str = "
-    INSERT INTO tombolo.settled (transaction_id, decision)
-    SELECT $1, $2 WHERE current_setting('max_prepared_transactions')::int > 0
-    ON CONFLICT DO NOTHING";
-const ENABLED: &str = "SELECT current_setting('max_prepared_transactions')::int > 0";
 /// Deleted by one statement.
 const FORGET_AT_ONCE: i64 = 10_000;
 
@@ -27,25 +22,31 @@ pub struct Prepared {
     pub at: SystemTime,
 }
 
-/// Writes the mark, within the open transaction that will be prepared by `PREPARE TRANSACTION` with
-/// [`TransactionId::prepared_name`]: right before that, or as soon as it is known that it will be.
+/// Ends the open transaction by `PREPARE TRANSACTION` with [`TransactionId::prepared_name`]; the mark goes with it, in
+/// the same message.
 ///
 /// # Errors
 ///
-/// [`Error::Aborted`] when the transaction was settled so before; [`Error::PreparingDisabled`].
-pub async fn mark(connection: &mut PgConnection, id: TransactionId) -> Result<(), Error> {
+/// [`Error::Aborted`] when the transaction was settled so before; [`Error::PreparingDisabled`]; otherwise the
+/// database's own, and the connection may be in the failed transaction still.
+pub async fn prepare(connection: &mut PgConnection, id: TransactionId) -> Result<(), Error> {
+    const PREPARING_DISABLED: &str = "55000";
     if !id.may_end() {
         return Err(Error::TooOld(id));
     }
-    let mark = sqlx::query(MARK).bind(id.as_uuid()).bind(Decision::Commit.as_str());
-    let marked = mark.execute(&mut *connection).await.map_err(Error::of)?;
-    if marked.rows_affected() == 1 {
-        return Ok(());
+    // The names hold hexadecimal digits.
+    let (uuid, name, decision) = (id.as_uuid(), id.prepared_name(), Decision::Commit.as_str());
+    // It fails in a transaction that has failed, which preparing does not.
+    let mark =
+        format!("INSERT INTO {TABLE} (transaction_id, decision) VALUES ('{uuid}', '{decision}')");
+    let statements = format!("{mark}; PREPARE TRANSACTION '{name}'");
+    let ended = sqlx::raw_sql(AssertSqlSafe(statements)).execute(&mut *connection).await;
+    let Err(error) = ended else { return Ok(()) };
+    if !is_there(&error, "settled") {
+        let disabled = code(&error) == PREPARING_DISABLED;
+        return Err(if disabled { Error::PreparingDisabled } else { Error::of(error) });
     }
-    let enabled = sqlx::query_scalar(ENABLED).fetch_one(&mut *connection);
-    if !enabled.await.map_err(Error::of)? {
-        return Err(Error::PreparingDisabled);
-    }
+    roll_back(connection).await?;
     match settled(connection, id).await? {
         Some(Decision::Commit) => Err(Error::IdReused(id)),
         Some(Decision::Abort) | None => Err(Error::Aborted(id)),
@@ -53,7 +54,7 @@ pub async fn mark(connection: &mut PgConnection, id: TransactionId) -> Result<()
 }
 
 /// Ends a prepared transaction. Repeating it is harmless. An abort of one that was never prepared is
-/// remembered, and [`mark`] refuses it later. On a connection without an open transaction.
+/// remembered, and [`prepare`] refuses it later. On a connection without an open transaction.
 ///
 /// # Errors
 ///

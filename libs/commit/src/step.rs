@@ -5,7 +5,7 @@
 ///
 /// In order: `begun`, `platform-written`, `erp-written`, `translated` and `applied` (of what both sides keep
 /// the same), `platform-prepared`, `erp-committing` (the
-/// decision is recorded, not committed), `erp-committed`, `platform-settled`.
+/// decision is about to be recorded and committed), `erp-committed`, `platform-settled`.
 #[inline]
 pub fn step(name: &str) {
     #[cfg(debug_assertions)]

@@ -1,6 +1,7 @@
 //! Every way a read or a write can fail, and the one place where that becomes a status.
 
 mod driver;
+mod no_part;
 
 use rpc::{ErrorReason, busy, status, unavailable};
 use tonic::{Code, Status};
@@ -171,6 +172,9 @@ pub enum Error {
     /// A row could not be read.
     #[error("a row could not be read")]
     Row(#[source] sqlx::Error),
+    /// This side cannot take its part in a transaction over both.
+    #[error(transparent)]
+    NoPart(#[from] commit::Error),
 }
 
 impl Error {
@@ -311,6 +315,7 @@ impl Error {
                     [entity],
                 )
             }
+            Self::NoPart(cause) => no_part::into_status(cause, domain, entity.1),
             Self::Failed(cause) | Self::Row(cause) => {
                 tracing::error!(domain, entity = entity.1, error = %cause, "query failed");
                 status(Code::Internal, domain, ErrorReason::StoreFailed, message, [entity])

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use commit::{Error as CommitError, TransactionId, last_resource, participant};
 use proto::query::v1 as pb;
 use proto::query::v1::operation::Operation as Kind;
 use proto::query::v1::operation_result::Result as Outcome;
 use rpc::{CallContext, Caller};
-use sqlx::AssertSqlSafe;
 use sqlx::postgres::PgConnection;
 use tonic::Status;
 
@@ -213,35 +213,49 @@ impl Transaction {
     ///
     /// When a deferred constraint does not hold, or the database went away: then nobody knows.
     pub async fn commit(self) -> Result<(), Error> {
-        self.end("COMMIT").await
+        // In a failed transaction the database answers the end by a rollback, but a statement by an
+        // error.
+        let commit = async |it: &mut PgConnection| {
+            sqlx::raw_sql("SELECT; COMMIT").execute(it).await.map(drop).map_err(Error::database)
+        };
+        self.end(commit).await
     }
 
-    /// Ends the transaction by `PREPARE TRANSACTION` with this name, a literal that is safe to quote.
+    /// [`Self::commit`] that decides for the other side, too.
     ///
     /// # Errors
     ///
-    /// As [`Self::commit`].
-    pub async fn prepare(self, name: &str) -> Result<(), Error> {
-        let sql = format!("PREPARE TRANSACTION '{}'", name.replace('\'', "''"));
-        self.end(&sql).await
+    /// As [`Self::commit`]; and as [`last_resource::commit`].
+    pub async fn commit_deciding(self, id: TransactionId) -> Result<(), Error> {
+        let commit = async |it: &mut PgConnection| Ok(last_resource::commit(it, id).await?);
+        self.end(commit).await
     }
 
-    async fn end(mut self, sql: &str) -> Result<(), Error> {
+    /// Keeps it, durable and unseen, until the other side has decided.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::commit`]; and as [`participant::prepare`].
+    pub async fn prepare(self, id: TransactionId) -> Result<(), Error> {
+        let prepare = async |it: &mut PgConnection| Ok(participant::prepare(it, id).await?);
+        self.end(prepare).await
+    }
+
+    async fn end(
+        mut self,
+        end: impl AsyncFnOnce(&mut PgConnection) -> Result<(), Error>,
+    ) -> Result<(), Error> {
         if self.failed {
             let message = "the transaction failed before".to_owned();
             return Err(Error::Failed(sqlx::Error::Protocol(message)));
         }
         let remaining = self.remaining();
         let connection = self.lease.connection().map_err(Error::database)?;
-        // In a failed transaction the database answers the end by a rollback, but a statement by an
-        // error.
-        let sql = format!("SELECT; {sql}");
-        let end = sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection);
-        let ended = within(remaining, end).await?.map_err(Error::database);
+        let ended = within(remaining, end(connection)).await?;
         if !ended.as_ref().is_err_and(leaves_in_doubt) {
             self.lease.finish();
         }
-        ended.map(drop)
+        ended
     }
 
     /// On whose behalf it is.
@@ -265,7 +279,11 @@ impl Transaction {
 
 /// Whether nobody knows, after this, what the connection is in the middle of.
 fn leaves_in_doubt(error: &Error) -> bool {
-    matches!(error, Error::DeadlineExceeded | Error::Unavailable(_) | Error::Failed(_))
+    match error {
+        Error::DeadlineExceeded | Error::Unavailable(_) | Error::Failed(_) => true,
+        Error::NoPart(it) => !matches!(it, CommitError::Aborted(_) | CommitError::IdReused(_)),
+        _ => false,
+    }
 }
 
 /// What is not done in time is dropped: a connection in the middle of something is closed.

@@ -124,6 +124,37 @@ CREATE TABLE IF NOT EXISTS tombolo.dual_write_conflict (
 COMMENT ON TABLE tombolo.dual_write_conflict IS
     'What both sides changed at the same time, until dual-write has collected it.';
 
+-- A map, what the other side has acknowledged of it unless it is said what it knows, the present, and whether anything
+-- waits that it does not know: neither applied nor shared before its commit. A statement that locks rows calls it behind its
+-- locks, and says how many they are: it sees what was committed while they were waited for, which the statement's own
+-- snapshot does not. From here on a statement of the transaction may take `patience` milliseconds: what waits for it may
+-- wait longer than for others.
+CREATE OR REPLACE FUNCTION tombolo.dual_write_look(
+    sought text, known pg_snapshot, patience text, locks bigint,
+    OUT since text, OUT present text, OUT waits boolean, OUT definition bytea
+)
+LANGUAGE plpgsql
+AS $$
+BEGIN
+    PERFORM set_config('statement_timeout', patience, true);
+    SELECT it.behind::text, pg_current_snapshot()::text, EXISTS (
+            SELECT FROM tombolo.change_log AS entry
+            WHERE entry.relation = ANY(map.relations) AND entry.origin IS NULL
+                AND entry.xid >= pg_snapshot_xmin(it.behind)
+                AND NOT pg_visible_in_snapshot(entry.xid, it.behind)
+                AND NOT EXISTS (
+                    SELECT FROM tombolo.dual_write_shared AS shared
+                    WHERE shared.xid = entry.xid AND shared.map = map.map AND entry.seq <= shared.up_to
+                )
+        ), map.definition
+    INTO since, present, waits, definition
+    FROM tombolo.dual_write_map AS map
+    CROSS JOIN LATERAL (SELECT coalesce(known, map.acknowledged_snapshot)) AS it(behind)
+    WHERE map.map = sought;
+END
+$$;
+REVOKE ALL ON FUNCTION tombolo.dual_write_look(text, pg_snapshot, text, bigint) FROM PUBLIC;
+
 -- The server and the database that transaction ids belong to.
 CREATE OR REPLACE FUNCTION tombolo.change_log_home() RETURNS text
 LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp

@@ -10,7 +10,7 @@ use commit::{
 };
 use tokio::time::Instant;
 
-use crate::world::{World, prepare, run};
+use crate::world::World;
 
 /// Both databases, one of which may be away.
 struct Pair {
@@ -32,15 +32,13 @@ impl Pair {
         commit: impl Future<Output = Result<(), String>> + Send,
     ) -> Outcome<String> {
         let mut platform = self.world.working("platform").await;
-        let prepare = async { prepare(&mut platform, id).await.map_err(text) };
+        let prepare = async { participant::prepare(&mut platform, id).await.map_err(text) };
         commit::commit(self, id, prepare, commit, Instant::now()).await
     }
 
     async fn commit_erp(&self, id: TransactionId) -> Result<(), String> {
         let mut erp = self.world.working("erp").await;
-        last_resource::record(&mut erp, id).await.map_err(text)?;
-        run(&mut erp, "COMMIT").await;
-        Ok(())
+        last_resource::commit(&mut erp, id).await.map_err(text)
     }
 
     async fn both(&self) -> (i64, i64) {

@@ -1,9 +1,9 @@
 //! What each side promises by itself.
 
-use commit::participant::{list, settle};
-use commit::{Decision, Error, TransactionId, last_resource, participant};
+use commit::participant::{list, prepare, settle};
+use commit::{Decision, Error, TransactionId, last_resource};
 
-use crate::world::{World, prepare, run};
+use crate::world::{World, run, write};
 
 #[tokio::test]
 async fn a_prepared_transaction_is_unseen_until_it_is_settled_and_settled_once() {
@@ -53,7 +53,7 @@ async fn an_abort_waits_for_a_prepare_on_its_way_within_its_patience() {
     let mut platform = world.platform().await;
     let id = TransactionId::new();
     let mut working = world.working("platform").await;
-    participant::mark(&mut working, id).await.unwrap();
+    write(&mut working, "settled", id).await;
     let busy = settle(&mut platform, id, Decision::Abort).await;
     assert!(matches!(busy, Err(Error::Busy(_))));
     run(&mut working, "ROLLBACK").await;
@@ -69,10 +69,10 @@ async fn the_id_of_another_transaction_is_refused_on_both_sides() {
     let mut again = world.working("platform").await;
     assert!(matches!(prepare(&mut again, id).await, Err(Error::IdReused(_))));
     let mut erp = world.working("erp").await;
-    last_resource::record(&mut erp, id).await.unwrap();
-    run(&mut erp, "COMMIT").await;
-    let again = last_resource::record(&mut world.working("erp").await, id).await;
+    last_resource::commit(&mut erp, id).await.unwrap();
+    let again = last_resource::commit(&mut world.working("erp").await, id).await;
     assert!(matches!(again, Err(Error::IdReused(_))));
+    assert_eq!((world.things("erp").await, world.things("platform").await), (1, 1));
 }
 
 #[tokio::test]
@@ -107,7 +107,10 @@ async fn a_commit_after_the_abort_is_refused() {
     for _ in 0..2 {
         assert_eq!(last_resource::resolve(&mut erp, id).await.unwrap(), Decision::Abort);
     }
-    assert!(matches!(last_resource::record(&mut late, id).await, Err(Error::Aborted(_))));
+    assert!(matches!(last_resource::commit(&mut late, id).await, Err(Error::Aborted(_))));
+    assert_eq!(world.things("erp").await, 0);
+    // The connection is as good as before.
+    run(&mut late, "BEGIN; INSERT INTO things VALUES ('later'); COMMIT").await;
 }
 
 #[tokio::test]
@@ -117,7 +120,7 @@ async fn resolving_waits_for_a_commit_on_its_way_within_its_patience() {
     for (end, decision) in [("COMMIT", Decision::Commit), ("ROLLBACK", Decision::Abort)] {
         let id = TransactionId::new();
         let mut working = world.working("erp").await;
-        last_resource::record(&mut working, id).await.unwrap();
+        write(&mut working, "decision", id).await;
         let busy = last_resource::resolve(&mut erp, id).await;
         assert!(matches!(busy, Err(Error::Busy(_))));
         run(&mut working, end).await;
@@ -129,8 +132,56 @@ async fn resolving_waits_for_a_commit_on_its_way_within_its_patience() {
 async fn a_decision_waits_for_the_disk_whatever_the_database_is_used_to() {
     let world = World::new().await;
     let mut erp = world.erp().await;
-    run(&mut erp, "SET synchronous_commit = off; BEGIN").await;
-    last_resource::record(&mut erp, TransactionId::new()).await.unwrap();
-    let setting = sqlx::query_scalar::<_, String>("SHOW synchronous_commit");
-    assert_eq!(setting.fetch_one(&mut erp).await.unwrap(), "on");
+    run(
+        &mut erp,
+        "CREATE TABLE told (setting text);
+         CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql AS
+             'BEGIN INSERT INTO told VALUES (current_setting(''synchronous_commit'')); RETURN NULL; END';
+         CREATE CONSTRAINT TRIGGER tell AFTER INSERT ON things DEFERRABLE INITIALLY DEFERRED
+             FOR EACH ROW EXECUTE FUNCTION tell();
+         SET synchronous_commit = off",
+    )
+    .await;
+    run(&mut erp, "BEGIN; INSERT INTO things VALUES ('new')").await;
+    last_resource::commit(&mut erp, TransactionId::new()).await.unwrap();
+    let told = sqlx::query_scalar::<_, String>("SELECT setting FROM told");
+    assert_eq!(told.fetch_all(&mut erp).await.unwrap(), ["on"]);
+}
+
+#[tokio::test]
+async fn what_has_failed_is_not_ended_as_if_it_had_not() {
+    let world = World::new().await;
+    for database in ["erp", "platform"] {
+        let mut working = world.working(database).await;
+        sqlx::raw_sql("SELECT 1 / 0").execute(&mut working).await.unwrap_err();
+        let id = TransactionId::new();
+        let ended = match database {
+            "erp" => last_resource::commit(&mut working, id).await,
+            _ => prepare(&mut working, id).await,
+        };
+        assert!(matches!(ended, Err(Error::Database(_))), "{ended:?}");
+        assert_eq!(world.things(database).await, 0);
+    }
+}
+
+#[tokio::test]
+async fn a_constraint_that_is_checked_at_the_end_is_told_as_the_databases_own() {
+    let world = World::new().await;
+    for database in ["erp", "platform"] {
+        let mut working = match database {
+            "erp" => world.erp().await,
+            _ => world.platform().await,
+        };
+        let unique = "ALTER TABLE things ADD UNIQUE (name) DEFERRABLE INITIALLY DEFERRED;
+            BEGIN; INSERT INTO things VALUES ('same'), ('same')";
+        sqlx::raw_sql(unique).execute(&mut working).await.unwrap();
+        let id = TransactionId::new();
+        let ended = match database {
+            "erp" => last_resource::commit(&mut working, id).await,
+            _ => prepare(&mut working, id).await,
+        };
+        assert!(matches!(ended, Err(Error::Database(_))), "{ended:?}");
+        assert_eq!(world.things(database).await, 0);
+    }
+    assert_eq!(list(&mut world.platform().await, None, 10).await.unwrap(), []);
 }

@@ -54,18 +54,16 @@ impl World {
     /// A prepared transaction with a row.
     pub(crate) async fn prepared(&self, id: TransactionId) {
         let mut connection = self.working("platform").await;
-        prepare(&mut connection, id).await.unwrap();
+        commit::participant::prepare(&mut connection, id).await.unwrap();
     }
 }
 
-pub(crate) async fn prepare(
-    connection: &mut PgConnection,
-    id: TransactionId,
-) -> Result<(), commit::Error> {
-    commit::participant::mark(connection, id).await?;
-    let statement = format!("PREPARE TRANSACTION '{}'", id.prepared_name());
-    sqlx::raw_sql(AssertSqlSafe(statement)).execute(connection).await?;
-    Ok(())
+/// What a transaction over both writes before it ends, by somebody who does not end yet.
+pub(crate) async fn write(connection: &mut PgConnection, table: &str, id: TransactionId) {
+    let sql =
+        format!("INSERT INTO tombolo.{table} (transaction_id, decision) VALUES ($1, 'commit')");
+    let write = sqlx::query(AssertSqlSafe(sql)).bind(id.as_uuid());
+    write.execute(connection).await.unwrap();
 }
 
 pub(crate) async fn run(connection: &mut PgConnection, sql: &'static str) {

@@ -77,7 +77,7 @@ pub(crate) fn images<'q>(
     statement(grants, query, which, past, "")
 }
 
-fn statement<'q>(
+pub(super) fn statement<'q>(
     grants: &'q Grants<'q>,
     query: &ImageQuery<'q>,
     which: &Which<'q>,
@@ -121,24 +121,6 @@ pub(crate) fn count_images<'q>(
     let filter = images.select(query, which, (&linked, &matches))?;
     let from = images.from();
     Ok((format!("SELECT count(*) FROM {from}{filter}"), images.planner.arguments))
-}
-
-/// Images of rows whose part in the entity's root is locked until the transaction ends. Behind their flags is the
-/// statement's snapshot, of which they are: what was waited for is not in it.
-pub(crate) fn lock_images<'q>(
-    grants: &'q Grants<'q>,
-    query: &ImageQuery<'q>,
-    which: &Which<'q>,
-) -> Result<ImageStatement, Error> {
-    let mut statement = statement(grants, query, which, None, ", pg_current_snapshot()::text")?;
-    let binding = grants.root().shared_binding();
-    if let Some(root) = binding.sources.first().filter(|it| it.has_version) {
-        // In the order of ids, so that no two wait for each other.
-        let place = statement.flags + 3;
-        statement.sql =
-            format!("{} ORDER BY 1, {place} FOR UPDATE OF {}", statement.sql, root.alias);
-    }
-    Ok(statement)
 }
 
 struct Images<'q> {

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use commit::{TransactionId, last_resource, participant};
+use commit::TransactionId;
 use proto::query::v1 as pb;
 use proto::query::v1::operation::Operation as Kind;
 use rpc::CallContext;
@@ -38,28 +38,18 @@ impl Server {
         transaction.commit().await.map_err(|error| self.refused(error, ""))
     }
 
-    /// Writes what tells the side's part in a transaction over both.
-    pub(super) async fn enlist(
+    /// Commits, with the record that decides for the other side.
+    pub(super) async fn commit_deciding(
         &self,
-        transaction: &mut Transaction,
+        transaction: Transaction,
         id: TransactionId,
     ) -> Result<(), Status> {
-        self.ensure_schema().await?;
-        let connection = self.inside(transaction)?;
-        let enlisted = match self.role {
-            Role::LastResource => last_resource::record(connection, id).await,
-            Role::Participant => participant::mark(connection, id).await,
-        };
-        enlisted.map_err(|error| self.not_taken(error))
-    }
-
-    /// Commits, with the record that decides for the other side.
-    pub(super) async fn commit_deciding(&self, transaction: Transaction) -> Result<(), Status> {
         if self.role != Role::LastResource {
             return Err(self.not_supported("hold decision records"));
         }
+        self.ensure_schema().await?;
         commit::step("erp-committing");
-        self.commit_transaction(transaction).await
+        transaction.commit_deciding(id).await.map_err(|error| self.refused(error, ""))
     }
 
     pub(super) async fn prepare_transaction(
@@ -70,8 +60,8 @@ impl Server {
         if self.role != Role::Participant {
             return Err(self.not_supported("prepare transactions"));
         }
-        let prepared = transaction.prepare(&id.prepared_name()).await;
-        prepared.map_err(|error| self.refused(error, ""))
+        self.ensure_schema().await?;
+        transaction.prepare(id).await.map_err(|error| self.refused(error, ""))
     }
 
     /// What is not done by the deadline is dropped, and with it its transaction.

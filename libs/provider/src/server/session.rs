@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use commit::{TransactionId, idempotency};
+use commit::idempotency;
 use futures::stream::{self, BoxStream, StreamExt as _};
 use proto::query::v1 as pb;
 use proto::query::v1::transact_request::Step;
@@ -55,8 +55,6 @@ struct Open {
     operations: usize,
     /// The request, and its answer as far as it got.
     once: Option<(idempotency::Request, Recorded)>,
-    /// What it is a part of.
-    enlisted: Option<TransactionId>,
 }
 
 /// Answers each message, as the contract says. The stream is the one that works: dropping it drops the transaction.
@@ -129,15 +127,9 @@ impl Session {
                     }
                 }
             }
-            (State::Open(mut open), Some(Step::Enlist(enlist))) => {
-                let id = server.transaction_id(&enlist.transaction_id)?;
-                open.enlist(&server, id).await?;
-                self.state = State::Open(open);
-                Ok(Answer::Enlisted(pb::Enlisted {}))
-            }
             (State::Open(open), Some(Step::Prepare(prepare))) => {
                 let id = server.transaction_id(&prepare.transaction_id)?;
-                let transaction = open.close(&server, Some(id)).await?;
+                let transaction = open.close(&server).await?;
                 server.prepare_transaction(transaction, id).await?;
                 Ok(Answer::Prepared(pb::Prepared {}))
             }
@@ -146,9 +138,9 @@ impl Session {
                     "" => None,
                     text => Some(server.transaction_id(text)?),
                 };
-                let transaction = open.close(&server, id).await?;
+                let transaction = open.close(&server).await?;
                 match id {
-                    Some(_) => server.commit_deciding(transaction).await?,
+                    Some(id) => server.commit_deciding(transaction, id).await?,
                     None => server.commit_transaction(transaction).await?,
                 }
                 Ok(Answer::Committed(pb::Committed {}))
@@ -224,18 +216,7 @@ impl Session {
 
 impl Open {
     fn new(transaction: Transaction, once: Option<(idempotency::Request, Recorded)>) -> Self {
-        Self { transaction, operations: 0, once, enlisted: None }
-    }
-
-    async fn enlist(&mut self, server: &Server, id: TransactionId) -> Result<(), Status> {
-        if self.enlisted.is_some_and(|it| it != id) {
-            return Err(server.invalid_state("the transaction is a part of another one", "open"));
-        }
-        if self.enlisted.is_none() {
-            server.enlist(&mut self.transaction, id).await?;
-            self.enlisted = Some(id);
-        }
-        Ok(())
+        Self { transaction, operations: 0, once }
     }
 
     async fn run(
@@ -261,15 +242,8 @@ impl Open {
         Ok(pb::OperationResults { results })
     }
 
-    /// The last thing in the transaction is what it answered, and what it is a part of.
-    async fn close(
-        mut self,
-        server: &Server,
-        id: Option<TransactionId>,
-    ) -> Result<Transaction, Status> {
-        if let Some(id) = id {
-            self.enlist(server, id).await?;
-        }
+    /// The last thing in the transaction, before what it is a part of, is what it answered.
+    async fn close(mut self, server: &Server) -> Result<Transaction, Status> {
         if let Some((request, answer)) = &self.once {
             server.record(&mut self.transaction, request, answer).await?;
         }

@@ -1,7 +1,7 @@
 //! How refusals look on the wire.
 
 use commit::Error as CommitError;
-use rpc::{ErrorReason, busy, status};
+use rpc::{ErrorReason, status};
 use sqlx::Error as SqlError;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
@@ -15,47 +15,13 @@ const OPERATION: &str = "operation";
 impl Server {
     /// A step of a transaction that was not taken. Logs what the caller must not be told.
     pub(super) fn not_taken(&self, error: CommitError) -> Status {
-        let domain = self.domain();
-        let message = error.to_string();
-        let failed = |code, reason, metadata| status(code, domain, reason, &*message, [metadata]);
-        let precondition = Code::FailedPrecondition;
-        match error {
-            CommitError::Aborted(id) => {
-                let reason = ErrorReason::TransactionAborted;
-                failed(Code::Aborted, reason, ("transaction_id", &*id.to_string()))
-            }
-            CommitError::NeverPrepared(id) => {
-                let reason = ErrorReason::ResourceNotFound;
-                failed(Code::NotFound, reason, ("resource", &*id.to_string()))
-            }
-            CommitError::IdReused(id)
-            | CommitError::TooOld(id)
-            | CommitError::SettledOtherwise { id, .. } => {
-                failed(precondition, ErrorReason::InvalidState, ("resource", &*id.to_string()))
-            }
-            CommitError::PreparingDisabled => {
-                let requirement = ("requirement", "max_prepared_transactions");
-                tracing::error!(domain, "{message}");
-                failed(precondition, ErrorReason::RequirementUnmet, requirement)
-            }
-            CommitError::NotGranted { .. } => {
-                tracing::error!(domain, "{message}");
-                failed(precondition, ErrorReason::RequirementUnmet, ("requirement", "tombolo"))
-            }
-            CommitError::Busy(cause) => {
-                tracing::warn!(domain, error = %cause, "a transaction is in other hands");
-                busy(domain, message)
-            }
-            CommitError::Database(error) => {
-                if is_missing(&error) {
-                    self.schema.doubt();
-                }
-                Error::database(error).into_status(domain, "")
-            }
-        }
+        self.refused(error.into(), "")
     }
 
     pub(super) fn refused(&self, error: Error, entity: &str) -> Status {
+        if matches!(&error, Error::NoPart(CommitError::Database(cause)) if is_missing(cause)) {
+            self.schema.doubt();
+        }
         error.into_status(self.domain(), entity)
     }
 

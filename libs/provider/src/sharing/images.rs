@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::map::Map;
 use super::rights::Unrestricted;
 use crate::error::Error;
-use crate::plan::{self, ImageQuery, ImageStatement, Past, Which};
+use crate::plan::{self, ImageQuery, ImageStatement, Look, Past, Which};
 use crate::row;
 
 /// A row, as a map sees it.
@@ -88,24 +88,69 @@ pub(crate) async fn lock(
 ) -> Result<Vec<(Uuid, Option<usize>)>, Error> {
     let grants = rights.grants(&map.binding);
     let bare = ImageQuery { columns: &[], ..map.query() };
-    let statement = plan::lock_images(&grants, &bare, which)?;
+    let statement = plan::lock_images(&grants, &bare, which, None)?;
     let seen = fetch(connection, map, statement).await?;
     Ok(seen.into_iter().map(|it| (it.id, it.place)).collect())
 }
 
+/// What a look says of a map that is there.
+#[derive(Debug)]
+pub(crate) struct Looked {
+    /// Behind which snapshot it looked; nowhere, where nobody follows the map yet.
+    pub(crate) since: Option<String>,
+    /// As of which snapshot.
+    pub(crate) present: String,
+    /// Something waits.
+    pub(crate) waits: bool,
+    /// The map's.
+    pub(crate) definition: Vec<u8>,
+}
+
+/// Rows, each with the snapshot that it is of.
+pub(crate) type Locked = Vec<(Seen, String)>;
+
 /// Locks rows, and reads what they hold; with each, as of which snapshot. What is seen after that may be more: somebody
-/// else's change that was waited for, in the row or in one that it is joined with.
+/// else's change that was waited for, in the row or in one that it is joined with. A look sees that.
 pub(crate) async fn lock_and_read(
     connection: &mut PgConnection,
     rights: &Unrestricted<'_>,
     map: &Map,
-    which: &Which<'_>,
-) -> Result<Vec<(Seen, String)>, Error> {
+    (which, look): (&Which<'_>, Option<Look>),
+) -> Result<(Locked, Option<Looked>), Error> {
     let grants = rights.grants(&map.binding);
-    let statement = plan::lock_images(&grants, &map.query(), which)?;
+    let is_looked = look.is_some();
+    let statement = plan::lock_images(&grants, &map.query(), which, look)?;
     let rows = rows(connection, map, &statement).await?;
-    let read = |row: &PgRow| Ok((seen(row, &statement)?, row.try_get(statement.flags + 3)?));
-    rows.iter().map(|row| read(row).map_err(Error::Row)).collect()
+    let snapshot = statement.flags + 3;
+    let looked = match rows.first().filter(|_| is_looked) {
+        Some(row) => looked(row, snapshot + 1).map_err(Error::Row)?,
+        None => None,
+    };
+    let mut locked = Vec::with_capacity(rows.len());
+    for row in &rows {
+        if let Some(of) = row.try_get(snapshot).map_err(Error::Row)? {
+            locked.push((seen(row, &statement).map_err(Error::Row)?, of));
+        }
+    }
+    Ok((locked, looked))
+}
+
+/// Looks without locks. `None` where the map is not there.
+pub(crate) async fn look(
+    connection: &mut PgConnection,
+    look: Look,
+) -> Result<Option<Looked>, Error> {
+    let (sql, arguments) = plan::look(look);
+    let arguments = arguments.encode().map_err(Error::database)?;
+    let query = sqlx::query_with(AssertSqlSafe(sql), arguments);
+    let row = query.fetch_one(connection).await.map_err(Error::database)?;
+    looked(&row, 0).map_err(Error::Row)
+}
+
+fn looked(row: &PgRow, first: usize) -> Result<Option<Looked>, sqlx::Error> {
+    let Some(definition) = row.try_get(first + 3)? else { return Ok(None) };
+    let (since, present) = (row.try_get(first)?, row.try_get(first + 1)?);
+    Ok(Some(Looked { since, present, waits: row.try_get(first + 2)?, definition }))
 }
 
 async fn fetch(

@@ -184,7 +184,6 @@ impl Ledger {
                 To::Applied(pb::Applied { rows })
             }
             Step::Hold(_) => return Err(Status::unimplemented("not for the gateway")),
-            Step::Enlist(_) => To::Enlisted(pb::Enlisted {}),
             Step::Prepare(it) => {
                 self.note(Event::Prepare(it.transaction_id));
                 if let Some(status) = self.refused_preparations.lock().unwrap().pop_front() {

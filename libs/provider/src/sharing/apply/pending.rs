@@ -5,15 +5,13 @@ use std::time::Instant;
 
 use prost::Message as _;
 use proto::query::v1 as pb;
-use sqlx::Row as _;
-use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
 use super::key;
 use crate::error::Error;
-use crate::plan::{Argument, Arguments};
+use crate::plan::{Argument, Arguments, Look};
 use crate::sharing::entries::{Columns, Entries, Moment, Touched};
-use crate::sharing::images;
+use crate::sharing::images::{self, Looked};
 use crate::sharing::map::Map;
 use crate::sharing::maps;
 use crate::sharing::rights::Unrestricted;
@@ -29,23 +27,6 @@ const WAITING: &str = "
         SELECT FROM tombolo.dual_write_shared AS shared
         WHERE shared.xid = change_log.xid AND shared.map = $1 AND seq <= up_to
     )";
-
-/// A map, what the other side has acknowledged of it, the present, and whether anything waits behind the
-/// snapshot `$2`, or behind what was acknowledged where it is null. From here on, a statement of the transaction may
-/// take `$3` milliseconds: what waits for it may wait longer than for others.
-const LOOK: &str = "
-    SELECT definition, behind::text, pg_current_snapshot()::text, EXISTS (
-        SELECT FROM tombolo.change_log
-        WHERE relation = ANY(relations) AND origin IS NULL
-            AND xid >= pg_snapshot_xmin(behind) AND NOT pg_visible_in_snapshot(xid, behind)
-            AND NOT EXISTS (
-                SELECT FROM tombolo.dual_write_shared AS shared
-                WHERE shared.xid = change_log.xid AND shared.map = known.map AND seq <= up_to
-            )
-    ), set_config('statement_timeout', $3::text, true)
-    FROM tombolo.dual_write_map AS known
-    CROSS JOIN LATERAL (SELECT coalesce($2::text::pg_snapshot, acknowledged_snapshot)) AS it(behind)
-    WHERE map = $1";
 
 /// What this side did to a row.
 #[derive(Clone, Debug, Default)]
@@ -97,20 +78,41 @@ struct Former {
 // === impl Waiting ===
 
 impl Waiting {
-    /// Looks at what has come by now. False where the map is not configured here.
-    pub(super) async fn look(
+    /// What to ask to learn what has come by now. `None` where there are no maps at all.
+    pub(super) async fn question(
+        &self,
+        session: &mut Session<'_>,
+        map: &str,
+    ) -> Result<Option<Look>, Error> {
+        if !maps::are_there(session.connection, session.provider).await.map_err(Error::database)? {
+            return Ok(None);
+        }
+        let known = self.seen(map).map(str::to_owned);
+        let left = session.deadline.saturating_duration_since(Instant::now());
+        Ok(Some(Look { map: map.to_owned(), known, patience: left.as_millis().max(1) }))
+    }
+
+    /// What the answer says has come.
+    pub(super) async fn learn(
         &mut self,
         session: &mut Session<'_>,
         map: &str,
-    ) -> Result<bool, Error> {
-        if !maps::are_there(session.connection, session.provider).await.map_err(Error::database)? {
-            return Ok(false);
-        }
+        looked: Option<Looked>,
+    ) -> Result<(), Error> {
         let known = self.maps.remove(map).flatten();
-        let known = Known::look(session, map, known).await?;
-        let is_known = known.is_some();
+        let known = match looked {
+            Some(looked) => Some(Known::learn(session, known, looked).await?),
+            None => None,
+        };
         self.maps.insert(map.to_owned(), known);
-        Ok(is_known)
+        Ok(())
+    }
+
+    /// Looks at what has come by now.
+    pub(super) async fn look(&mut self, session: &mut Session<'_>, map: &str) -> Result<(), Error> {
+        let Some(look) = self.question(session, map).await? else { return Ok(()) };
+        let looked = images::look(session.connection, look).await?;
+        self.learn(session, map, looked).await
     }
 
     /// What waits of these rows, as of the last look. `None` where the map is not configured here.
@@ -184,34 +186,29 @@ impl Waiting {
 
 impl Known {
     /// What is known now, with what was known before.
-    async fn look(
+    async fn learn(
         session: &mut Session<'_>,
-        map: &str,
         known: Option<Self>,
-    ) -> Result<Option<Self>, Error> {
-        let seen = known.as_ref().and_then(|it| it.seen.as_deref());
-        let left = session.deadline.saturating_duration_since(Instant::now()).as_millis().max(1);
-        let query = sqlx::query(LOOK).bind(map).bind(seen).bind(left.to_string());
-        let row = query.fetch_optional(&mut *session.connection).await.map_err(Error::database)?;
-        let Some(row) = row else { return Ok(None) };
+        looked: Looked,
+    ) -> Result<Self, Error> {
         let mut known = match known {
             Some(known) => known,
-            None => Self::compile(session, &row)?,
+            None => Self::compile(session, &looked)?,
         };
-        let behind: Option<String> = row.try_get(1).map_err(Error::Row)?;
-        let Some(behind) = behind else { return Ok(Some(known)) };
-        known.acknowledged.get_or_insert_with(|| behind.clone());
-        known.seen = Some(row.try_get(2).map_err(Error::Row)?);
-        if row.try_get(3).map_err(Error::Row)? {
-            for (id, change) in known.changes(session, &behind).await? {
+        let Some(since) = looked.since else { return Ok(known) };
+        known.acknowledged.get_or_insert_with(|| since.clone());
+        known.seen = Some(looked.present);
+        if looked.waits {
+            for (id, change) in known.changes(session, &since).await? {
                 known.add(id, change);
             }
         }
-        Ok(Some(known))
+        Ok(known)
     }
 
-    fn compile(session: &Session<'_>, row: &PgRow) -> Result<Self, Error> {
-        let side = maps::definition(row).map_err(Error::Row)?;
+    fn compile(session: &Session<'_>, looked: &Looked) -> Result<Self, Error> {
+        let side = pb::MapSide::decode(looked.definition.as_slice());
+        let side = side.map_err(|it| Error::Row(sqlx::Error::Decode(it.into())))?;
         let map = Map::compile(&Unrestricted(session.authority), side)?;
         let (acknowledged, seen, pending, former) = Default::default();
         Ok(Self { map, acknowledged, seen, pending, former })

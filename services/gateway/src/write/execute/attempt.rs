@@ -67,7 +67,7 @@ pub(super) async fn run(context: Context<'_>) -> Result<Vec<Outcome>, Refusal> {
     }
     step("begun");
     let id = TransactionId::new();
-    let mut early = Early::of(context, id);
+    let mut early = Early::of(context);
     let writing = Box::pin(Run::new(context, stores).all());
     let (outcomes, mut stores, shared) = early.beside(writing).await?;
     let spread = Box::pin(live::spread(context, &mut stores, (shared, &mut early), id)).await;

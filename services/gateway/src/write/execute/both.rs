@@ -80,8 +80,7 @@ pub(super) async fn both(
     }
 }
 
-/// The organization prepares, and the ERP knows what it is a part of. What one of them is still to be told, it is told
-/// meanwhile.
+/// The organization prepares. What one of them is still to be told, it is told meanwhile.
 async fn prepare(
     id: TransactionId,
     (erp, organization): (&mut Transaction, Transaction),
@@ -90,21 +89,18 @@ async fn prepare(
     let of = |store| move |status| Obstacle::Store(store, status);
     let name = id.to_string();
     let Some(late) = late else {
-        let prepared = erp.enlist_with(&name, organization.prepare(name.clone())).await;
+        let prepared = erp.meanwhile(organization.prepare(name)).await;
         return prepared.map_err(of(Store::Erp))?.map_err(of(Store::Organization));
     };
     let ready = async {
         match late.source() {
             Store::Organization => {
-                // From here on whoever asks for the decision waits for it, however long the ERP takes.
-                erp.enlist(&name).await.map_err(of(Store::Erp))?;
                 let (prepared, told) = tokio::join!(organization.prepare(name), late.tell(erp));
                 told.map_err(Obstacle::Untold)?;
                 prepared.map_err(of(Store::Organization))
             }
             Store::Erp => {
-                let telling = late.tell_and_prepare(organization, name.clone());
-                let told = erp.enlist_with(&name, telling).await;
+                let told = erp.meanwhile(late.tell_and_prepare(organization, name)).await;
                 told.map_err(of(Store::Erp))?.map_err(Obstacle::Untold)
             }
         }
@@ -123,6 +119,7 @@ impl Obstacle {
             Self::Store(_, status) => status.clone(),
             Self::Untold(Untold::Refused(status, _)) => Status::clone(status),
             Self::Untold(Untold::Corrected) => Status::aborted("the other store makes more of it"),
+            Self::Untold(Untold::Slow) => Status::aborted("the other store takes long"),
             Self::Untold(Untold::HungUp) => Status::cancelled("nobody waits for it"),
         }
     }

@@ -1,7 +1,6 @@
 //! The other store's transaction, opened beside the user's own writes where these are of tables that are shared: most
 //! of them have something to say to it.
 
-use commit::TransactionId;
 use futures::future::BoxFuture;
 use tonic::Status;
 
@@ -9,7 +8,7 @@ use super::stream::Transaction;
 use super::{Context, reads_only};
 use crate::providers::Store;
 
-/// A transaction that may be needed, and knows already what it would be a part of.
+/// A transaction that may be needed.
 pub(super) enum Early<'a> {
     Opening(BoxFuture<'a, Result<Box<Transaction>, Status>>),
     Open(Result<Box<Transaction>, Status>),
@@ -18,14 +17,14 @@ pub(super) enum Early<'a> {
 
 impl<'a> Early<'a> {
     /// Of the store that is not written to, where the steps write to one only. Not before it is polled.
-    pub(super) fn of(context: Context<'a>, id: TransactionId) -> Self {
+    pub(super) fn of(context: Context<'a>) -> Self {
         let writes = || context.steps.iter().filter(|it| !reads_only(it));
         let stores = || writes().filter_map(|it| Store::of(it.table.source));
         let (Some(own), true) = (stores().next(), writes().any(|it| context.is_shared(it))) else {
             return Self::None;
         };
         match stores().all(|it| it == own) {
-            true => Self::Opening(Box::pin(open(context, own.other(), id))),
+            true => Self::Opening(Box::pin(open(context, own.other()))),
             false => Self::None,
         }
     }
@@ -66,16 +65,12 @@ impl<'a> Early<'a> {
     }
 }
 
-async fn open(
-    context: Context<'_>,
-    store: Store,
-    id: TransactionId,
-) -> Result<Box<Transaction>, Status> {
+async fn open(context: Context<'_>, store: Store) -> Result<Box<Transaction>, Status> {
     let Context { ways, call, captures, .. } = context;
     let names = context.steps.iter().map(|it| it.table.external_name.as_str()).collect();
     // Nobody waits for it longer than for the user's own writes, and then as long as the maps let it.
     let latest = call.deadline + captures.patience(captures.maps_of(store.other(), &names));
     let mut transaction = Transaction::begin(&ways.providers, (call, latest), store).await?;
-    transaction.enlist(&id.to_string()).await?;
+    transaction.begun().await?;
     Ok(transaction)
 }

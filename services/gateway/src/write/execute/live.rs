@@ -7,9 +7,8 @@
 //! nothing is left to say, or [`MOST_TURNS`] were taken: the rest is left to the log's reader. Then both
 //! end as all transactions over two stores do. Where nothing was shared, nothing of this happens.
 //!
-//! A mapped write of one row costs: `Begin` (1), operations with `Share` beside the other side's `Begin` and `Enlist`
-//! ([`Early`]) (1), translation (1), `Apply` with `Share` beside `Enlist` (1), prepare, commit, settle (3): seven round
-//! trips, of which a write that is not mapped, and that one call is not enough for, takes three. A row that is not new
+//! A mapped write of one row costs: `Begin` (1), operations with `Share` beside the other side's `Begin`
+//! ([`Early`]) (1), translation (1), `Apply` with `Share` (1), prepare, commit, settle (3): seven round trips, of which a write that is not mapped, and that one call is not enough for, takes three. A row that is not new
 //! takes six: preparing does not wait for what was applied (`late`). A new one that the other side has already ends
 //! with one commit, after five.
 //!
@@ -175,7 +174,7 @@ impl<'a> Spread<'a> {
             false => rows,
         };
         let applying = within(self.until, transaction.apply(&rows, how, link));
-        let applied = own.enlist_with(&self.id.to_string(), applying).await;
+        let applied = own.meanwhile(applying).await;
         let (applied, corrections) =
             match applied.map_err(|status| attempt::of_store(self.context, source, &status))? {
                 Ok(answer) => answer,

@@ -29,8 +29,6 @@ pub(super) struct Transaction {
     requests: mpsc::Sender<pb::TransactRequest>,
     answers: Streaming<pb::TransactResponse>,
     deadline: Instant,
-    /// Its store knows what it is a part of.
-    enlisted: bool,
     /// Nobody has heard yet that it was begun.
     beginning: bool,
 }
@@ -88,8 +86,19 @@ impl Transaction {
         let request = longest.request(store, ReceiverStream::new(received))?;
         let mut client = providers.transactions(store);
         let answers = within(call.deadline, client.transact(request)).await?.into_inner();
-        let (deadline, enlisted, beginning) = (call.deadline, false, true);
-        Ok(Box::new(Self { requests, answers, deadline, enlisted, beginning }))
+        let (deadline, beginning) = (call.deadline, true);
+        Ok(Box::new(Self { requests, answers, deadline, beginning }))
+    }
+
+    /// Its store has opened it.
+    pub(super) async fn begun(&mut self) -> Result<(), Status> {
+        if self.beginning {
+            match self.next_answer().await? {
+                Answer::Begun(pb::Begun { recorded: None }) => self.beginning = false,
+                _ => return Err(unexpected()),
+            }
+        }
+        Ok(())
     }
 
     /// From here on, what is asked is to be done by then.
@@ -191,42 +200,6 @@ impl Transaction {
         }
     }
 
-    /// Has its store write what it is a part of, unless it has.
-    pub(super) async fn enlist(&mut self, transaction_id: &str) -> Result<(), Status> {
-        if self.enlisted {
-            return Ok(());
-        }
-        let transaction_id = transaction_id.to_owned();
-        match self.ask(Step::Enlist(pb::Enlist { transaction_id })).await? {
-            Answer::Enlisted(_) => self.enlisted = true,
-            _ => return Err(unexpected()),
-        }
-        Ok(())
-    }
-
-    /// [`Self::enlist`] beside the work, and [`Self::meanwhile`] for what is left of it.
-    pub(super) async fn enlist_with<T>(
-        &mut self,
-        transaction_id: &str,
-        work: impl Future<Output = T>,
-    ) -> Result<T, Status> {
-        let mut work = std::pin::pin!(work);
-        let mut done = None;
-        {
-            let mut enlisting = std::pin::pin!(self.enlist(transaction_id));
-            loop {
-                tokio::select! {
-                    enlisted = &mut enlisting => break enlisted?,
-                    it = &mut work, if done.is_none() => done = Some(it),
-                }
-            }
-        }
-        match done {
-            Some(done) => Ok(done),
-            None => self.meanwhile(work).await,
-        }
-    }
-
     /// [`Self::apply`] with [`Self::prepare`] right behind it: where the store's rules made more of the rows, what is prepared
     /// is for nothing.
     pub(super) async fn apply_and_prepare(
@@ -293,12 +266,7 @@ impl Transaction {
     }
 
     async fn answer(&mut self) -> Result<Answer, Status> {
-        if self.beginning {
-            match self.next_answer().await? {
-                Answer::Begun(pb::Begun { recorded: None }) => self.beginning = false,
-                _ => return Err(unexpected()),
-            }
-        }
+        self.begun().await?;
         self.next_answer().await
     }
 

@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::plan::Which;
 use crate::sharing::apply::refer::Resolved;
 use crate::sharing::apply::{Applying, values};
-use crate::sharing::images::{self, Seen};
+use crate::sharing::images::{self, Locked, Seen};
 use crate::sharing::map::Map;
 use crate::sharing::rights::Unrestricted;
 use crate::write::Session;
@@ -56,8 +56,6 @@ impl Run {
             corrected,
         };
         let locked = run.find_all(session, applying, rows).await?;
-        // Behind the locks: a row that is waited for may be changed by whoever held it.
-        applying.waiting.look(session, &first.map).await?;
         run.find_former(session, applying, rows).await?;
         applying.referred.prepare(session, &run.given(rows)).await?;
         let ids: Vec<Uuid> = run.found.iter().flatten().copied().collect();
@@ -92,8 +90,10 @@ impl Run {
         session: &mut Session<'_>,
         applying: &mut Applying,
         rows: &[pb::ApplyRow],
-    ) -> Result<Vec<(Seen, String)>, Error> {
+    ) -> Result<Locked, Error> {
         self.found = vec![None; rows.len()];
+        let Some(first) = rows.first() else { return Ok(Vec::new()) };
+        let mut is_looked = false;
         let mut seen = Vec::with_capacity(rows.len());
         for previous in [false, true] {
             let (mut places, mut keys) = (Vec::new(), Vec::new());
@@ -108,12 +108,16 @@ impl Run {
                     keys.push(values);
                 }
             }
-            for (place, held) in self.lock(session, &keys).await? {
+            is_looked |= !keys.is_empty();
+            for (place, held) in self.lock(session, applying, (&first.map, &keys)).await? {
                 if let Some(found) = places.get(place).and_then(|it| self.found.get_mut(*it)) {
                     *found = Some(held.0.id);
                 }
                 seen.push(held);
             }
+        }
+        if !is_looked {
+            applying.waiting.look(session, &first.map).await?;
         }
         Ok(seen)
     }
@@ -183,11 +187,13 @@ impl Run {
         Ok(pb::ImageKey { company: String::new(), values })
     }
 
-    /// Of each key that a row has: its place, and what the row holds as of a snapshot.
+    /// Of each key that a row has: its place, and what the row holds as of a snapshot. Behind the locks it looks at what
+    /// waits: a row that is waited for may be changed by whoever held it.
     async fn lock(
         &self,
         session: &mut Session<'_>,
-        keys: &[pb::ImageKey],
+        applying: &mut Applying,
+        (map_name, keys): (&str, &[pb::ImageKey]),
     ) -> Result<Vec<(usize, (Seen, String))>, Error> {
         if keys.is_empty() {
             return Ok(Vec::new());
@@ -196,7 +202,14 @@ impl Run {
         let patience = Some(session.patience);
         let which = Which { keys: Some(keys), patience, ..Which::default() };
         let map = self.judged.as_ref().unwrap_or(&self.map);
-        let locked = images::lock_and_read(session.connection, &rights, map, &which).await?;
+        let look = applying.waiting.question(session, map_name).await?;
+        let is_looked = look.is_some();
+        let asked = (&which, look);
+        let (locked, looked) =
+            images::lock_and_read(session.connection, &rights, map, asked).await?;
+        if is_looked {
+            applying.waiting.learn(session, map_name, looked).await?;
+        }
         let mut found = Vec::with_capacity(locked.len());
         let mut ids: HashMap<usize, Uuid> = HashMap::with_capacity(locked.len());
         for (seen, snapshot) in locked {
@@ -225,7 +238,8 @@ impl Run {
             let before = id.take().filter(|it| !self.written.contains(it));
             for key in [&row.key, &row.previous_key].into_iter().filter(|it| !it.is_empty()) {
                 let key = self.key(session, applying, key).await?;
-                id = self.lock(session, &[key]).await?.first().map(|(_, held)| held.0.id);
+                let found = self.lock(session, applying, (&row.map, &[key])).await?;
+                id = found.first().map(|(_, held)| held.0.id);
                 if id.is_some() {
                     break;
                 }

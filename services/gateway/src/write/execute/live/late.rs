@@ -1,12 +1,11 @@
 //! What the other side is told while, or right before, the organization prepares.
 //!
 //! The ERP applies while the organization prepares; the organization prepares right behind what it applies, without being
-//! asked again. That is as safe as one after the other: the ERP has the record that decides, so that recovery waits for it,
-//! and nothing is decided before the other side has taken the change. Where that side's own rules make more of the
-//! change, the organization can no longer be told, or is prepared without it: all of it is undone and done again, turn by
-//! turn, and so is what these maps share from then on.
+//! asked again. That is as safe as one after the other: nothing is decided before the other side has taken the change.
+//! Where that side's own rules make more of the change, the organization can no longer be told, or is prepared without it:
+//! all of it is undone and done again, turn by turn, and so is what these maps share from then on.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use commit::step;
 use proto::query::v1 as pb;
@@ -17,6 +16,10 @@ use super::super::{Again, Refusal, refusal};
 use super::Spread;
 use crate::error::GatewayError;
 use crate::providers::{Store, within};
+
+/// How long the organization stays prepared for the ERP to apply: less than [`commit::RecoveryOptions::grace`], behind
+/// which the transaction would be given up.
+const HURRY: Duration = Duration::from_secs(10);
 
 /// Rows for the other side.
 pub(in super::super) struct Late {
@@ -33,6 +36,8 @@ pub(in super::super) enum Untold {
     Refused(Box<Status>, Option<Box<pb::ApplyRow>>),
     /// Its rules made more of them.
     Corrected,
+    /// It takes longer than the organization can stay prepared.
+    Slow,
     /// The client does not wait for it.
     HungUp,
 }
@@ -45,7 +50,11 @@ impl Late {
 
     pub(in super::super) async fn tell(self, peer: &mut Transaction) -> Result<(), Untold> {
         let Self { rows, how, link, until, .. } = self;
-        let told = within(until, Box::pin(peer.apply(&rows, how, Some(&link)))).await;
+        let hurry = until.min(Instant::now() + HURRY);
+        let told = within(hurry, Box::pin(peer.apply(&rows, how, Some(&link)))).await;
+        if told.is_err() && Instant::now() >= hurry && hurry < until {
+            return Err(Untold::Slow);
+        }
         taken(&rows, told.map(|it| it.1))
     }
 
@@ -108,6 +117,10 @@ impl Spread<'_> {
         match untold {
             Untold::Corrected => {
                 self.context.ways.dual_write.made_more(self.maps.iter());
+                let again = Again::Unhurried;
+                Refusal { step: None, error: GatewayError::conflict(), again }
+            }
+            Untold::Slow => {
                 let again = Again::Unhurried;
                 Refusal { step: None, error: GatewayError::conflict(), again }
             }
