@@ -66,7 +66,7 @@ impl Metrics {
         };
         match read.await {
             Ok(found) => {
-                let found = found.into_iter().map(|(map, counters, _)| (map, counters)).collect();
+                let found = found.into_iter().map(|it| (it.map, it.counters)).collect();
                 *self.reports.lock().unwrap_or_else(PoisonError::into_inner) = found;
             }
             Err(error) => tracing::debug!(%error, "how maps stand cannot be told"),

@@ -224,7 +224,7 @@ impl Run {
         let breaking = async {
             let mut random = Random::new(seed);
             let broken = match step {
-                Some(step) => killed(&mut system, &maps, step).await.with_context(|| {
+                Some(step) => killed(world, &mut system, &maps, step).await.with_context(|| {
                     let ledger = ledger.lock().unwrap_or_else(PoisonError::into_inner);
                     format!("answers before it and since: {before}; {}", ledger.counts())
                 }),
@@ -237,11 +237,14 @@ impl Run {
             let _ = stop.send(true);
             broken
         };
-        let writing = futures::future::try_join_all(clients);
-        let (written, broken) = futures::join!(timeout(LIFE + STOPPED_WITHIN, writing), breaking);
+        let writing = async {
+            let writing = timeout(LIFE + STOPPED_WITHIN, futures::future::try_join_all(clients));
+            writing.await.context("clients do not stop")?
+        };
+        // A client that fails ends the life: nothing would be reached without it.
+        let ended = futures::try_join!(writing, breaking);
         let log = system.log();
-        broken.with_context(|| log.clone())?;
-        written.context("clients do not stop")?.with_context(|| log.clone())?;
+        ended.with_context(|| log.clone())?;
         ensure!(!log.contains("panicked"), "{log}");
         self.at_step = step.is_some();
         if step.is_some() {
@@ -330,10 +333,10 @@ async fn broken(
     Ok(())
 }
 
-async fn killed(system: &mut System, maps: &Maps, step: &str) -> Result<()> {
+async fn killed(world: &World, system: &mut System, maps: &Maps, step: &str) -> Result<()> {
     if let Ok(ended) = timeout(LIFE, system.ended()).await {
         return ended.map(drop);
     }
-    let map = maps.get(MAP).await;
-    anyhow::bail!("{step} is never reached, the map is {map:?}")
+    let (map, sessions) = (maps.get(MAP).await, world.sessions().await);
+    anyhow::bail!("{step} is never reached, the map is {map:?}\n{sessions}")
 }

@@ -114,6 +114,28 @@ impl World {
         Ok(told)
     }
 
+    /// What the sessions of both databases do, and whom they wait for.
+    pub(super) async fn sessions(&self) -> String {
+        let sql = "SELECT format('%s %s, blocked by %s, %s %s since %s, in a transaction since %s: %s', pid,
+                client_port, pg_blocking_pids(pid), state, wait_event, clock_timestamp() - state_change,
+                clock_timestamp() - xact_start, left(regexp_replace(query, '\\s+', ' ', 'g'), 200))
+            FROM pg_stat_activity
+            WHERE pid <> pg_backend_pid() AND state IS DISTINCT FROM 'idle' AND datname IS NOT NULL
+            ORDER BY xact_start";
+        let mut told = String::new();
+        for (side, connection) in
+            [("ERP", self.erp.connect().await), ("platform", self.platform.connect().await)]
+        {
+            let sessions = match connection {
+                Ok(mut it) => sqlx::query_scalar::<_, String>(sql).fetch_all(&mut it).await,
+                Err(error) => Ok(vec![format!("{error:#}")]),
+            };
+            let sessions = sessions.unwrap_or_else(|it| vec![it.to_string()]).join("\n");
+            told.push_str(&format!("sessions of the {side}:\n{sessions}\n"));
+        }
+        told
+    }
+
     pub(super) async fn stop(self) -> Result<()> {
         ensure!(self.data.path().exists(), "the data is gone");
         self.erp.stop().await

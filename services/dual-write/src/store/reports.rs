@@ -18,11 +18,18 @@ pub(crate) struct Waiting {
     pub(crate) since: Option<DateTime<Utc>>,
 }
 
-/// Counters and last errors, by map; all of them where `map` is empty.
-pub(crate) async fn list(
-    connection: &mut PgConnection,
-    map: &str,
-) -> Result<Vec<(String, MapCounters, Option<SyncError>)>, Error> {
+/// How a map stands.
+#[derive(Clone, Debug)]
+pub(crate) struct Report {
+    pub(crate) map: String,
+    pub(crate) counters: MapCounters,
+    pub(crate) last_error: Option<SyncError>,
+    /// Both sides know of its present state.
+    pub(crate) is_told: bool,
+}
+
+/// How maps stand; all of them where `map` is empty.
+pub(crate) async fn list(connection: &mut PgConnection, map: &str) -> Result<Vec<Report>, Error> {
     let rows = sqlx::query(
         "SELECT map_report.map, to_platform_count, to_finance_and_operations_count, queued_record_count,
                 skipped_count,
@@ -35,7 +42,10 @@ pub(crate) async fn list(
                     THEN to_finance_and_operations_heartbeat_time END AS finance_heartbeat,
                 last_error,
                 (SELECT count(*) FROM failed_change
-                 WHERE failed_change.map = map_report.map AND retry_state <> 3) AS failed
+                 WHERE failed_change.map = map_report.map AND retry_state <> 3) AS failed,
+                (SELECT count(*) FROM map_configuration
+                 WHERE map_configuration.map = known.name AND map_configuration.epoch = known.epoch)
+                    AS told
          FROM map_report JOIN map AS known ON known.name = map_report.map
          WHERE $1 = '' OR map_report.map = $1",
     )
@@ -185,7 +195,8 @@ pub(crate) async fn reset(connection: &mut PgConnection, map: &str) -> Result<()
     Ok(())
 }
 
-fn read(row: &PgRow) -> Result<(String, MapCounters, Option<SyncError>), Error> {
+fn read(row: &PgRow) -> Result<Report, Error> {
+    const SIDES: i64 = 2;
     let error: Option<Vec<u8>> = row.try_get("last_error")?;
     let error = error.map(|it| SyncError::decode(&*it)).transpose();
     let lag = |it: Option<i64>| Some(names::duration(it.unwrap_or(0).max(0)));
@@ -204,5 +215,10 @@ fn read(row: &PgRow) -> Result<(String, MapCounters, Option<SyncError>), Error> 
         to_platform_heartbeat_time: heartbeat("platform_heartbeat")?,
         to_finance_and_operations_heartbeat_time: heartbeat("finance_heartbeat")?,
     };
-    Ok((row.try_get("map")?, counters, error.map_err(|it| Error::Stored(it.to_string()))?))
+    Ok(Report {
+        map: row.try_get("map")?,
+        counters,
+        last_error: error.map_err(|it| Error::Stored(it.to_string()))?,
+        is_told: row.try_get::<i64, _>("told")? == SIDES,
+    })
 }

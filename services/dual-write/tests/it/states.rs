@@ -16,6 +16,7 @@ cases! { async |_| () =>
     all_maps_change_or_none,
     force_stops_what_cannot_be_reached,
     a_map_pauses_although_a_side_is_away,
+    a_map_runs_once_both_sides_know,
     what_was_done_is_listed_page_by_page,
 }
 
@@ -180,6 +181,20 @@ async fn a_map_pauses_although_a_side_is_away(databases: &Databases) {
     assert_eq!(world.erp.map(GROUPS).unwrap().phase(), SharePhase::Queued);
     world.platform.set_away(false);
     world.until(async || world.state(&running, GROUPS).await == MapState::Paused).await;
+}
+
+async fn a_map_runs_once_both_sides_know(databases: &Databases) {
+    let world = World::new(databases).await;
+    let running = world.linked().await;
+    world.go_live(&running, &[GROUPS]).await.unwrap();
+    world.pause(&running, &[GROUPS]).await.unwrap();
+    world.platform.set_away(true);
+    put(&world, MapState::Running).await;
+    world.until(async || world.erp.map(GROUPS).unwrap().phase() == SharePhase::Live).await;
+    assert_eq!(world.state(&running, GROUPS).await, MapState::Resuming);
+    world.platform.set_away(false);
+    world.until(async || world.state(&running, GROUPS).await == MapState::Running).await;
+    assert_eq!(world.platform.map(GROUPS).unwrap().phase(), SharePhase::Live);
 }
 
 async fn what_was_done_is_listed_page_by_page(databases: &Databases) {

@@ -160,7 +160,7 @@ impl World {
     pub(super) async fn counters(&self, map: &str) -> MapCounters {
         let mut connection = self.core.store.pool().acquire().await.unwrap();
         let mut found = crate::store::reports::list(&mut connection, map).await.unwrap();
-        found.pop().unwrap().1
+        found.pop().unwrap().counters
     }
 
     pub(super) async fn activities(&self, map: &str) -> Vec<String> {

@@ -33,7 +33,7 @@ pub(crate) async fn shown(
     with_reports(connection, maps).await
 }
 
-/// The same of maps that were read.
+/// The same of maps that were read. One is shown as running as soon as both sides know it.
 pub(crate) async fn with_reports(
     connection: &mut PgConnection,
     mut maps: Vec<TableMap>,
@@ -43,11 +43,15 @@ pub(crate) async fn with_reports(
         _ => String::new(),
     };
     let reports = store::reports::list(connection, &only).await?;
-    let mut reports: BTreeMap<_, _> = reports.into_iter().map(|it| (it.0, (it.1, it.2))).collect();
+    let mut reports: BTreeMap<_, _> = reports.into_iter().map(|it| (it.map.clone(), it)).collect();
     for map in &mut maps {
-        let Some((counters, error)) = reports.remove(&map.name) else { continue };
-        map.counters = Some(counters);
-        map.last_error = error;
+        let Some(report) = reports.remove(&map.name) else { continue };
+        map.counters = Some(report.counters);
+        map.last_error = report.last_error;
+        if map.state() == MapState::Running && !report.is_told {
+            // A save may still go behind the queue, and not over both sides.
+            map.set_state(MapState::Resuming);
+        }
     }
     Ok(maps)
 }
