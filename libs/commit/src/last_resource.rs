@@ -12,18 +12,23 @@ use crate::step::is_left_out;
 const TABLE: &str = "tombolo.decision";
 
 /// Ends the open transaction by a commit that decides: the row "commit" goes with it, in the same message. An ERP that
-/// does not wait for its disk does so here; it would lose decisions that the platform has followed.
+/// does not wait for its disk does so here; it would lose decisions that the platform has followed. `first` are statements
+/// that come before, any of which may refuse; empty for none.
 ///
 /// # Errors
 ///
 /// [`Error::Aborted`] when somebody has recorded that before; otherwise the database's own, and the connection may be in
 /// the failed transaction still.
-pub async fn commit(connection: &mut PgConnection, id: TransactionId) -> Result<(), Error> {
+pub async fn commit(
+    connection: &mut PgConnection,
+    id: TransactionId,
+    first: &str,
+) -> Result<(), Error> {
     let record = match is_left_out("decision-record") {
         false => record(id)?,
         true => "SELECT".to_owned(),
     };
-    let statements = format!("{record}; COMMIT");
+    let statements = format!("{first};{record}; COMMIT");
     let ended = sqlx::raw_sql(AssertSqlSafe(statements)).execute(&mut *connection).await;
     let Err(error) = ended else { return Ok(()) };
     if !is_there(&error, "decision") {

@@ -23,13 +23,17 @@ pub struct Prepared {
 }
 
 /// Ends the open transaction by `PREPARE TRANSACTION` with [`TransactionId::prepared_name`]; the mark goes with it, in
-/// the same message.
+/// the same message. `first` are statements that come before, any of which may refuse; empty for none.
 ///
 /// # Errors
 ///
 /// [`Error::Aborted`] when the transaction was settled so before; [`Error::PreparingDisabled`]; otherwise the
 /// database's own, and the connection may be in the failed transaction still.
-pub async fn prepare(connection: &mut PgConnection, id: TransactionId) -> Result<(), Error> {
+pub async fn prepare(
+    connection: &mut PgConnection,
+    id: TransactionId,
+    first: &str,
+) -> Result<(), Error> {
     const PREPARING_DISABLED: &str = "55000";
     if !id.may_end() {
         return Err(Error::TooOld(id));
@@ -39,7 +43,7 @@ pub async fn prepare(connection: &mut PgConnection, id: TransactionId) -> Result
     // It fails in a transaction that has failed, which preparing does not.
     let mark =
         format!("INSERT INTO {TABLE} (transaction_id, decision) VALUES ('{uuid}', '{decision}')");
-    let statements = format!("{mark}; PREPARE TRANSACTION '{name}'");
+    let statements = format!("{first};{mark}; PREPARE TRANSACTION '{name}'");
     let ended = sqlx::raw_sql(AssertSqlSafe(statements)).execute(&mut *connection).await;
     let Err(error) = ended else { return Ok(()) };
     if !is_there(&error, "settled") {

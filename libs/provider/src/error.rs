@@ -172,6 +172,9 @@ pub enum Error {
     /// A row could not be read.
     #[error("a row could not be read")]
     Row(#[source] sqlx::Error),
+    /// It was to end only if the other side has been told of everything.
+    #[error("the transaction has changed more than the other side was told")]
+    Unshared,
     /// This side cannot take its part in a transaction over both.
     #[error(transparent)]
     NoPart(#[from] commit::Error),
@@ -314,6 +317,9 @@ impl Error {
                     message,
                     [entity],
                 )
+            }
+            Self::Unshared => {
+                status(Code::Aborted, domain, ErrorReason::UnsharedChanges, message, [])
             }
             Self::NoPart(cause) => no_part::into_status(cause, domain, entity.1),
             Self::Failed(cause) | Self::Row(cause) => {

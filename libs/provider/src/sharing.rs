@@ -65,6 +65,7 @@ use crate::write::Session;
 use map::Map;
 pub(crate) use rights::DUAL_WRITE;
 use rights::Unrestricted;
+pub(crate) use share::{nothing_left, of_end};
 
 /// One side of dual-write: one database. Cheap to clone.
 #[derive(Clone, Debug)]

@@ -225,9 +225,13 @@ impl Transaction {
     ///
     /// # Errors
     ///
-    /// As [`Self::commit`]; and as [`last_resource::commit`].
-    pub async fn commit_deciding(self, id: TransactionId) -> Result<(), Error> {
-        let commit = async |it: &mut PgConnection| Ok(last_resource::commit(it, id).await?);
+    /// As [`Self::commit`]; and as [`last_resource::commit`]. [`Error::Unshared`] where a link is named, and something
+    /// is left that [`Self::share`] would answer.
+    pub async fn commit_deciding(mut self, id: TransactionId, link: &str) -> Result<(), Error> {
+        let first = self.nothing_left(link).await?;
+        let commit = async |it: &mut PgConnection| {
+            last_resource::commit(it, id, &first).await.map_err(sharing::of_end)
+        };
         self.end(commit).await
     }
 
@@ -235,10 +239,19 @@ impl Transaction {
     ///
     /// # Errors
     ///
-    /// As [`Self::commit`]; and as [`participant::prepare`].
-    pub async fn prepare(self, id: TransactionId) -> Result<(), Error> {
-        let prepare = async |it: &mut PgConnection| Ok(participant::prepare(it, id).await?);
+    /// As [`Self::commit_deciding`]; and as [`participant::prepare`].
+    pub async fn prepare(mut self, id: TransactionId, link: &str) -> Result<(), Error> {
+        let first = self.nothing_left(link).await?;
+        let prepare = async |it: &mut PgConnection| {
+            participant::prepare(it, id, &first).await.map_err(sharing::of_end)
+        };
         self.end(prepare).await
+    }
+
+    /// SQL that refuses where something is left to share.
+    async fn nothing_left(&mut self, link: &str) -> Result<String, Error> {
+        let connection = self.lease.connection().map_err(Error::database)?;
+        sharing::nothing_left(connection, &self.provider, link).await
     }
 
     async fn end(
@@ -280,6 +293,8 @@ impl Transaction {
 /// Whether nobody knows, after this, what the connection is in the middle of.
 fn leaves_in_doubt(error: &Error) -> bool {
     match error {
+        // The transaction may be open still, and has failed.
+        Error::Unshared => true,
         Error::DeadlineExceeded | Error::Unavailable(_) | Error::Failed(_) => true,
         Error::NoPart(it) => !matches!(it, CommitError::Aborted(_) | CommitError::IdReused(_)),
         _ => false,

@@ -155,6 +155,29 @@ END
 $$;
 REVOKE ALL ON FUNCTION tombolo.dual_write_look(text, pg_snapshot, text, bigint) FROM PUBLIC;
 
+-- Fails where the transaction has changed rows that live maps of the link share, and nobody has taken all of it.
+CREATE OR REPLACE FUNCTION tombolo.dual_write_nothing_left(pair text) RETURNS void
+LANGUAGE plpgsql
+AS $$
+BEGIN
+    IF EXISTS (
+        SELECT FROM tombolo.dual_write_map AS map
+        WHERE map.link = pair AND map.phase = 1 AND EXISTS (
+            SELECT FROM tombolo.change_log AS entry
+            WHERE entry.relation = ANY(map.relations) AND entry.origin IS NULL
+                AND entry.xid = pg_current_xact_id_if_assigned()
+                AND NOT EXISTS (
+                    SELECT FROM tombolo.dual_write_shared AS shared
+                    WHERE shared.xid = entry.xid AND shared.map = map.map AND entry.seq <= shared.up_to
+                )
+        )
+    ) THEN
+        RAISE EXCEPTION 'the transaction has changed more than it has shared' USING ERRCODE = 'TBS01';
+    END IF;
+END
+$$;
+REVOKE ALL ON FUNCTION tombolo.dual_write_nothing_left(text) FROM PUBLIC;
+
 -- The server and the database that transaction ids belong to.
 CREATE OR REPLACE FUNCTION tombolo.change_log_home() RETURNS text
 LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp

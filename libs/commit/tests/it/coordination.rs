@@ -32,13 +32,13 @@ impl Pair {
         commit: impl Future<Output = Result<(), String>> + Send,
     ) -> Outcome<String> {
         let mut platform = self.world.working("platform").await;
-        let prepare = async { participant::prepare(&mut platform, id).await.map_err(text) };
+        let prepare = async { participant::prepare(&mut platform, id, "").await.map_err(text) };
         commit::commit(self, id, prepare, commit, Instant::now()).await
     }
 
     async fn commit_erp(&self, id: TransactionId) -> Result<(), String> {
         let mut erp = self.world.working("erp").await;
-        last_resource::commit(&mut erp, id).await.map_err(text)
+        last_resource::commit(&mut erp, id, "").await.map_err(text)
     }
 
     async fn both(&self) -> (i64, i64) {

@@ -44,7 +44,7 @@ async fn a_prepare_after_the_abort_is_refused() {
     let id = TransactionId::new();
     let mut late = world.working("platform").await;
     settle(&mut world.platform().await, id, Decision::Abort).await.unwrap();
-    assert!(matches!(prepare(&mut late, id).await, Err(Error::Aborted(_))));
+    assert!(matches!(prepare(&mut late, id, "").await, Err(Error::Aborted(_))));
 }
 
 #[tokio::test]
@@ -67,10 +67,10 @@ async fn the_id_of_another_transaction_is_refused_on_both_sides() {
     world.prepared(id).await;
     settle(&mut world.platform().await, id, Decision::Commit).await.unwrap();
     let mut again = world.working("platform").await;
-    assert!(matches!(prepare(&mut again, id).await, Err(Error::IdReused(_))));
+    assert!(matches!(prepare(&mut again, id, "").await, Err(Error::IdReused(_))));
     let mut erp = world.working("erp").await;
-    last_resource::commit(&mut erp, id).await.unwrap();
-    let again = last_resource::commit(&mut world.working("erp").await, id).await;
+    last_resource::commit(&mut erp, id, "").await.unwrap();
+    let again = last_resource::commit(&mut world.working("erp").await, id, "").await;
     assert!(matches!(again, Err(Error::IdReused(_))));
     assert_eq!((world.things("erp").await, world.things("platform").await), (1, 1));
 }
@@ -107,7 +107,7 @@ async fn a_commit_after_the_abort_is_refused() {
     for _ in 0..2 {
         assert_eq!(last_resource::resolve(&mut erp, id).await.unwrap(), Decision::Abort);
     }
-    assert!(matches!(last_resource::commit(&mut late, id).await, Err(Error::Aborted(_))));
+    assert!(matches!(last_resource::commit(&mut late, id, "").await, Err(Error::Aborted(_))));
     assert_eq!(world.things("erp").await, 0);
     // The connection is as good as before.
     run(&mut late, "BEGIN; INSERT INTO things VALUES ('later'); COMMIT").await;
@@ -143,7 +143,7 @@ async fn a_decision_waits_for_the_disk_whatever_the_database_is_used_to() {
     )
     .await;
     run(&mut erp, "BEGIN; INSERT INTO things VALUES ('new')").await;
-    last_resource::commit(&mut erp, TransactionId::new()).await.unwrap();
+    last_resource::commit(&mut erp, TransactionId::new(), "").await.unwrap();
     let told = sqlx::query_scalar::<_, String>("SELECT setting FROM told");
     assert_eq!(told.fetch_all(&mut erp).await.unwrap(), ["on"]);
 }
@@ -156,8 +156,8 @@ async fn what_has_failed_is_not_ended_as_if_it_had_not() {
         sqlx::raw_sql("SELECT 1 / 0").execute(&mut working).await.unwrap_err();
         let id = TransactionId::new();
         let ended = match database {
-            "erp" => last_resource::commit(&mut working, id).await,
-            _ => prepare(&mut working, id).await,
+            "erp" => last_resource::commit(&mut working, id, "").await,
+            _ => prepare(&mut working, id, "").await,
         };
         assert!(matches!(ended, Err(Error::Database(_))), "{ended:?}");
         assert_eq!(world.things(database).await, 0);
@@ -177,8 +177,8 @@ async fn a_constraint_that_is_checked_at_the_end_is_told_as_the_databases_own() 
         sqlx::raw_sql(unique).execute(&mut working).await.unwrap();
         let id = TransactionId::new();
         let ended = match database {
-            "erp" => last_resource::commit(&mut working, id).await,
-            _ => prepare(&mut working, id).await,
+            "erp" => last_resource::commit(&mut working, id, "").await,
+            _ => prepare(&mut working, id, "").await,
         };
         assert!(matches!(ended, Err(Error::Database(_))), "{ended:?}");
         assert_eq!(world.things(database).await, 0);

@@ -54,7 +54,7 @@ impl World {
     /// A prepared transaction with a row.
     pub(crate) async fn prepared(&self, id: TransactionId) {
         let mut connection = self.working("platform").await;
-        commit::participant::prepare(&mut connection, id).await.unwrap();
+        commit::participant::prepare(&mut connection, id, "").await.unwrap();
     }
 }
 

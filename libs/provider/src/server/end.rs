@@ -42,26 +42,26 @@ impl Server {
     pub(super) async fn commit_deciding(
         &self,
         transaction: Transaction,
-        id: TransactionId,
+        (id, link): (TransactionId, &str),
     ) -> Result<(), Status> {
         if self.role != Role::LastResource {
             return Err(self.not_supported("hold decision records"));
         }
         self.ensure_schema().await?;
         commit::step("erp-committing");
-        transaction.commit_deciding(id).await.map_err(|error| self.refused(error, ""))
+        transaction.commit_deciding(id, link).await.map_err(|error| self.refused(error, ""))
     }
 
     pub(super) async fn prepare_transaction(
         &self,
         transaction: Transaction,
-        id: TransactionId,
+        (id, link): (TransactionId, &str),
     ) -> Result<(), Status> {
         if self.role != Role::Participant {
             return Err(self.not_supported("prepare transactions"));
         }
         self.ensure_schema().await?;
-        transaction.prepare(id).await.map_err(|error| self.refused(error, ""))
+        transaction.prepare(id, link).await.map_err(|error| self.refused(error, ""))
     }
 
     /// What is not done by the deadline is dropped, and with it its transaction.

@@ -130,7 +130,8 @@ impl Session {
             (State::Open(open), Some(Step::Prepare(prepare))) => {
                 let id = server.transaction_id(&prepare.transaction_id)?;
                 let transaction = open.close(&server).await?;
-                server.prepare_transaction(transaction, id).await?;
+                let part = (id, prepare.nothing_left_of_link.as_str());
+                server.prepare_transaction(transaction, part).await?;
                 Ok(Answer::Prepared(pb::Prepared {}))
             }
             (State::Open(open), Some(Step::Commit(commit))) => {
@@ -140,7 +141,10 @@ impl Session {
                 };
                 let transaction = open.close(&server).await?;
                 match id {
-                    Some(id) => server.commit_deciding(transaction, id).await?,
+                    Some(id) => {
+                        let part = (id, commit.nothing_left_of_link.as_str());
+                        server.commit_deciding(transaction, part).await?;
+                    }
                     None => server.commit_transaction(transaction).await?,
                 }
                 Ok(Answer::Committed(pb::Committed {}))

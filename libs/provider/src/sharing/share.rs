@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use proto::query::v1 as pb;
+use sqlx::postgres::PgConnection;
 
 use super::entries::{Columns, Entries};
 use super::map::Map;
@@ -12,6 +13,7 @@ use super::rights::Unrestricted;
 use super::rows::{self, Changed};
 use crate::error::Error;
 use crate::plan::{Argument, Arguments};
+use crate::provider::Provider;
 use crate::write::Session;
 
 /// The transaction's own changes behind an entry; and the last of these.
@@ -47,6 +49,37 @@ pub(crate) async fn share(
         found.push((map, changed));
     }
     Ok((in_order(found), last))
+}
+
+/// SQL that fails where the transaction has changed something that [`share`] would still answer for the link; nothing
+/// where no link is named.
+pub(crate) async fn nothing_left(
+    connection: &mut PgConnection,
+    provider: &Provider,
+    link: &str,
+) -> Result<String, Error> {
+    if link.is_empty() || !maps::are_there(connection, provider).await.map_err(Error::database)? {
+        return Ok(String::new());
+    }
+    // Several statements in one message take no arguments: as digits it is itself, whatever is in it.
+    let digits: String = link.bytes().map(|it| format!("{it:02x}")).collect();
+    Ok(format!(
+        "SELECT tombolo.dual_write_nothing_left(convert_from(decode('{digits}', 'hex'), 'UTF8'))"
+    ))
+}
+
+/// What it means that a transaction did not end behind [`nothing_left`].
+pub(crate) fn of_end(error: commit::Error) -> Error {
+    /// As `tombolo.dual_write_nothing_left` says it.
+    const LEFT: &str = "TBS01";
+    match error {
+        commit::Error::Database(cause)
+            if cause.as_database_error().and_then(|it| it.code()).is_some_and(|it| it == LEFT) =>
+        {
+            Error::Unshared
+        }
+        other => other.into(),
+    }
 }
 
 fn own_entries(map: &Map, after: i64) -> Entries {

@@ -186,6 +186,7 @@ impl Ledger {
             Step::Hold(_) => return Err(Status::unimplemented("not for the gateway")),
             Step::Prepare(it) => {
                 self.note(Event::Prepare(it.transaction_id));
+                self.nothing_left(&it.nothing_left_of_link)?;
                 if let Some(status) = self.refused_preparations.lock().unwrap().pop_front() {
                     return Err(status);
                 }
@@ -194,6 +195,7 @@ impl Ledger {
             }
             Step::Commit(it) => {
                 self.note(Event::Commit(it.transaction_id.clone()));
+                self.nothing_left(&it.nothing_left_of_link)?;
                 if let Some(status) = self.refused_commits.lock().unwrap().pop_front() {
                     return Err(status);
                 }
@@ -205,6 +207,16 @@ impl Ledger {
                 To::Committed(pb::Committed {})
             }
         })
+    }
+
+    /// Refuses where something is left to share.
+    fn nothing_left(&self, link: &str) -> Result<(), Status> {
+        let left = self.shares.lock().unwrap().front().is_some_and(|it| !it.is_empty());
+        if link.is_empty() || !left {
+            return Ok(());
+        }
+        let reason = rpc::ErrorReason::UnsharedChanges;
+        Err(rpc::status(tonic::Code::Aborted, "query", reason, "there is more", []))
     }
 
     fn end(&self, open: &mut Open) {

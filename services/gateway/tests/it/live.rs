@@ -258,7 +258,7 @@ async fn dw_11_a_platform_save_is_in_the_erp_with_the_same_decision() {
     let saved = save_platform(&world).await;
     assert_eq!(saved.status, 204, "{}", saved.body);
     assert_eq!(told(&world.organization.ledger), SAVED_PLATFORM);
-    assert_eq!(told(&world.query.ledger), "begin apply share decide");
+    assert_eq!(told(&world.query.ledger), "begin apply decide");
     let [apply] = &applied(&world.query.ledger)[..] else { panic!("one apply") };
     let decided = Event::Commit(apply.origin.clone());
     assert!(world.query.ledger.events().contains(&decided), "the origin is the transaction");
@@ -273,7 +273,7 @@ async fn dw_10_an_erp_save_is_on_the_platform_with_the_same_decision() {
     let world = world(&live, erp, Ledger::default()).await;
     assert_eq!(save_erp(&world).await.status, 204);
     assert_eq!(told(&world.query.ledger), SAVED_ERP);
-    assert_eq!(told(&world.organization.ledger), "begin apply share prepare settle");
+    assert_eq!(told(&world.organization.ledger), "begin apply prepare settle");
 }
 
 #[tokio::test]
@@ -328,7 +328,7 @@ async fn sides_that_never_agree_are_left_to_the_log() {
     let world = world(&live, sharing(rows()), sharing(rows())).await;
     assert_eq!(save_erp(&world).await.status, 204);
     // There, back, and there again; and what came of that is not marked as shared.
-    let first = "begin apply share prepare abort";
+    let first = "begin apply prepare rolled-back abort";
     let expected = format!("{first} begin apply share apply prepare settle");
     assert_eq!(told(&world.organization.ledger), expected);
     assert_eq!(live.translated.load(Ordering::Relaxed), 1 + 3);
@@ -574,7 +574,7 @@ async fn dw_15_what_the_map_lets_a_save_wait_is_not_the_request_s_time() {
     assert_eq!(saved.status, 204, "{}", saved.body);
     assert!(started.elapsed() > LIMIT);
     assert_eq!(told(&world.organization.ledger), SAVED_PLATFORM);
-    assert_eq!(told(&world.query.ledger), "begin apply share decide");
+    assert_eq!(told(&world.query.ledger), "begin apply decide");
     // Neither is it of what comes behind the save in its batch.
     let world = limited(&live, erp()).await;
     let row = format!("cdm_companies({})", Uuid::from_u128(COMPANY));
@@ -600,7 +600,7 @@ async fn dw_15_what_is_too_large_for_one_message_goes_in_several() {
     assert_eq!(saved.status, 204, "{}", saved.body);
     let rows: Vec<_> = applied(&world.query.ledger).iter().map(|it| it.rows.len()).collect();
     assert_eq!(rows, [1, 1, 1]);
-    assert_eq!(told(&world.query.ledger), "begin apply apply apply share decide");
+    assert_eq!(told(&world.query.ledger), "begin apply apply apply decide");
     // A row is known by its place among all.
     let mut missing = large(2);
     missing.image.as_mut().unwrap().values[0] = text("US-2");
@@ -652,7 +652,7 @@ async fn a_row_that_somebody_holds_there_is_tried_again_as_a_whole() {
     let world = world(&live, failing(first(&conflict)), platform).await;
     assert_eq!(save_platform(&world).await.status, 204);
     assert!(live.failures().is_empty());
-    assert!(told(&world.query.ledger).ends_with("begin apply share decide"));
+    assert!(told(&world.query.ledger).ends_with("begin apply decide"));
     let events = told(&world.organization.ledger);
     assert!(events.ends_with(SAVED_PLATFORM), "{events}");
 }

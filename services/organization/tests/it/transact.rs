@@ -56,11 +56,11 @@ impl Transact {
     }
 
     pub(crate) async fn commit(&mut self, transaction_id: String) -> Result<Answer, Status> {
-        self.ask(Some(Step::Commit(pb::Commit { transaction_id }))).await
+        self.ask(Some(Step::Commit(pb::Commit { transaction_id, ..Default::default() }))).await
     }
 
     pub(crate) async fn prepare(&mut self, transaction_id: String) -> Result<Answer, Status> {
-        self.ask(Some(Step::Prepare(pb::Prepare { transaction_id }))).await
+        self.ask(Some(Step::Prepare(pb::Prepare { transaction_id, ..Default::default() }))).await
     }
 
     /// Nothing comes any more.

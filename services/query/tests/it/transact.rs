@@ -49,6 +49,6 @@ impl Transact {
     }
 
     pub(crate) async fn commit(&mut self, transaction_id: String) -> Result<Answer, Status> {
-        self.ask(Step::Commit(pb::Commit { transaction_id })).await
+        self.ask(Step::Commit(pb::Commit { transaction_id, ..Default::default() })).await
     }
 }

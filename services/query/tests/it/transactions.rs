@@ -64,7 +64,7 @@ async fn the_erp_needs_no_prepared_transactions() {
     let id = TransactionId::new().to_string();
     let mut transact = world.transact().await;
     transact.create("C1", "USMF").await.unwrap();
-    let prepare = Step::Prepare(pb::Prepare { transaction_id: id.clone() });
+    let prepare = Step::Prepare(pb::Prepare { transaction_id: id.clone(), ..Default::default() });
     let (code, reason) = (Code::Unimplemented, ErrorReason::NotSupported);
     check(transact.ask(prepare).await, code, reason);
     let mut settle = pb::SettleTransactionRequest { transaction_id: id, ..Default::default() };

@@ -15,7 +15,7 @@ use super::early::Early;
 use super::live::Spread;
 use super::messages::{self, Sent};
 use super::run::Run;
-use super::stream::{Opened, Transaction};
+use super::stream::{Opened, Part, Transaction};
 use super::{Again, Context, Refusal, live, needs_rows, reads_only, refusal, single};
 use crate::error::GatewayError;
 use crate::providers::Store;
@@ -134,7 +134,7 @@ impl Stores {
             (None, Some(organization)) => (Store::Organization, organization),
             (None, None) => return Ok(()),
         };
-        let committed = transaction.commit(String::new()).await;
+        let committed = transaction.commit(Part::default()).await;
         committed.map_err(|status| match refusal::is_unknown(&status) {
             true => Refusal::of_all(refusal::pending()),
             false => of_store(context, store, &status),

@@ -7,7 +7,7 @@ use tracing::Instrument as _;
 
 use super::attempt::of_store;
 use super::live::{Late, Spread, Untold};
-use super::stream::Transaction;
+use super::stream::{Part, Transaction};
 use super::{Context, Refusal, refusal};
 use crate::providers::Store;
 
@@ -28,6 +28,10 @@ pub(super) async fn both(
     let stores = context.ways.both_stores.clone();
     let deadline = spread.as_ref().map_or(context.call.deadline, Spread::over);
     let late = spread.as_mut().and_then(Spread::take_late);
+    // What the ERP makes of what it is told last, it is not asked before.
+    let told_last = late.as_ref().filter(|it| it.source() == Store::Organization);
+    let nothing_left_of_link = told_last.map(|it| it.link().to_owned()).unwrap_or_default();
+    let part = Part { nothing_left_of_link, ..Part::of(&id.to_string()) };
     let (client, hung_up) = oneshot::channel::<()>();
     let ending = async move {
         let mut obstacle = None;
@@ -45,7 +49,7 @@ pub(super) async fn both(
         };
         let commit = async {
             match waiting.lock().await.take() {
-                Some(erp) => erp.commit(id.to_string()).await,
+                Some(erp) => erp.commit(part).await,
                 None => Err(Status::internal("nothing was prepared")),
             }
         };
@@ -61,6 +65,9 @@ pub(super) async fn both(
         (commit::Outcome::Committed, ..) => Ok(()),
         (commit::Outcome::Aborted(_), Some(Obstacle::Untold(untold)), Some(spread)) => {
             Err(spread.untold(untold).await)
+        }
+        (commit::Outcome::Aborted(status), None, Some(spread)) if refusal::is_unshared(&status) => {
+            Err(spread.untold(Untold::Corrected).await)
         }
         (commit::Outcome::Aborted(status), obstacle, spread) => {
             let refusing = match obstacle {
@@ -87,20 +94,20 @@ async fn prepare(
     (late, hung_up): (Option<Late>, oneshot::Receiver<()>),
 ) -> Result<(), Obstacle> {
     let of = |store| move |status| Obstacle::Store(store, status);
-    let name = id.to_string();
+    let part = Part::of(&id.to_string());
     let Some(late) = late else {
-        let prepared = erp.meanwhile(organization.prepare(name)).await;
+        let prepared = erp.meanwhile(organization.prepare(part)).await;
         return prepared.map_err(of(Store::Erp))?.map_err(of(Store::Organization));
     };
     let ready = async {
         match late.source() {
             Store::Organization => {
-                let (prepared, told) = tokio::join!(organization.prepare(name), late.tell(erp));
+                let (prepared, told) = tokio::join!(organization.prepare(part), late.tell(erp));
                 told.map_err(Obstacle::Untold)?;
                 prepared.map_err(of(Store::Organization))
             }
             Store::Erp => {
-                let told = erp.meanwhile(late.tell_and_prepare(organization, name)).await;
+                let told = erp.meanwhile(late.tell_and_prepare(organization, part)).await;
                 told.map_err(of(Store::Erp))?.map_err(Obstacle::Untold)
             }
         }

@@ -9,7 +9,7 @@
 //!
 //! A mapped write of one row costs: `Begin` (1), operations with `Share` beside the other side's `Begin`
 //! ([`Early`]) (1), translation (1), `Apply` with `Share` (1), prepare, commit, settle (3): seven round trips, of which a write that is not mapped, and that one call is not enough for, takes three. A row that is not new
-//! takes six: preparing does not wait for what was applied (`late`). A new one that the other side has already ends
+//! takes six: preparing does not wait for what was applied, nor is asked what became of it (`late`). A new one that the other side has already ends
 //! with one commit, after five.
 //!
 //! The peer has no idempotency key: what the client asks is recorded where its own operations are, and the other side

@@ -66,6 +66,11 @@ pub(super) fn is_in_the_way(status: &Status) -> bool {
     is_conflict(status) || rpc::is_busy(status)
 }
 
+/// It made more of what it was told than it was asked about.
+pub(super) fn is_unshared(status: &Status) -> bool {
+    rpc::reason(status) == Some(ErrorReason::UnsharedChanges)
+}
+
 /// The row has another version than the one that was named.
 pub(super) fn is_changed(status: &Status) -> bool {
     rpc::reason(status) == Some(ErrorReason::VersionMismatch)

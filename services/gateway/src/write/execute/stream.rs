@@ -33,6 +33,15 @@ pub(super) struct Transaction {
     beginning: bool,
 }
 
+/// What a transaction is a part of.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Part {
+    /// Empty: of nothing.
+    pub(super) transaction_id: String,
+    /// It ends only if its store's rules made nothing of it that is still to be shared; empty: it ends.
+    pub(super) nothing_left_of_link: String,
+}
+
 /// What opening one came to.
 #[derive(Debug)]
 pub(super) enum Opened {
@@ -200,32 +209,31 @@ impl Transaction {
         }
     }
 
-    /// [`Self::apply`] with [`Self::prepare`] right behind it: where the store's rules made more of the rows, what is prepared
-    /// is for nothing.
+    /// [`Self::apply`] with [`Self::prepare`] right behind it, which refuses where the store's rules made more of the rows.
     pub(super) async fn apply_and_prepare(
         mut self,
         rows: &[pb::ApplyRow],
         how: pb::Apply,
-        (link, transaction_id): (&str, String),
-    ) -> Result<Vec<pb::SharedRow>, Status> {
-        let prepare = Step::Prepare(pb::Prepare { transaction_id });
-        let (_, shared) = self.apply_before(rows, how, (Some(link), Some(prepare))).await?;
+        part: Part,
+    ) -> Result<(), Status> {
+        self.apply_before(rows, how, (None, Some(part.prepare()))).await?;
         match self.answer().await? {
-            Answer::Prepared(_) => Ok(shared),
-            _ => Err(unexpected()),
-        }
-    }
-
-    pub(super) async fn prepare(mut self, transaction_id: String) -> Result<(), Status> {
-        match self.ask(Step::Prepare(pb::Prepare { transaction_id })).await? {
             Answer::Prepared(_) => Ok(()),
             _ => Err(unexpected()),
         }
     }
 
-    /// With the decision record of this id; with none where it is empty.
-    pub(super) async fn commit(mut self, transaction_id: String) -> Result<(), Status> {
-        match self.ask(Step::Commit(pb::Commit { transaction_id })).await? {
+    pub(super) async fn prepare(mut self, part: Part) -> Result<(), Status> {
+        match self.ask(part.prepare()).await? {
+            Answer::Prepared(_) => Ok(()),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// With the decision record of this part; by itself where it is none.
+    pub(super) async fn commit(mut self, part: Part) -> Result<(), Status> {
+        let Part { transaction_id, nothing_left_of_link } = part;
+        match self.ask(Step::Commit(pb::Commit { transaction_id, nothing_left_of_link })).await? {
             Answer::Committed(_) => Ok(()),
             _ => Err(unexpected()),
         }
@@ -273,6 +281,18 @@ impl Transaction {
     async fn next_answer(&mut self) -> Result<Answer, Status> {
         let message = within(self.deadline, self.answers.message()).await?;
         message.and_then(|it| it.answer).ok_or_else(unexpected)
+    }
+}
+
+impl Part {
+    /// Of this transaction, whatever is left to share.
+    pub(super) fn of(transaction_id: &str) -> Self {
+        Self { transaction_id: transaction_id.to_owned(), ..Self::default() }
+    }
+
+    fn prepare(self) -> Step {
+        let Self { transaction_id, nothing_left_of_link } = self;
+        Step::Prepare(pb::Prepare { transaction_id, nothing_left_of_link })
     }
 }
 

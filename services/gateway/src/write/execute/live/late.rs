@@ -2,8 +2,8 @@
 //!
 //! The ERP applies while the organization prepares; the organization prepares right behind what it applies, without being
 //! asked again. That is as safe as one after the other: nothing is decided before the other side has taken the change.
-//! Where that side's own rules make more of the change, the organization can no longer be told, or is prepared without it:
-//! all of it is undone and done again, turn by turn, and so is what these maps share from then on.
+//! What that side's own rules made of it is not asked for: where it is anything, the side refuses to end, all of it is undone
+//! and done again, turn by turn, and so is what these maps share from then on.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use commit::step;
 use proto::query::v1 as pb;
 use tonic::Status;
 
-use super::super::stream::Transaction;
+use super::super::stream::{Part, Transaction};
 use super::super::{Again, Refusal, refusal};
 use super::Spread;
 use crate::error::GatewayError;
@@ -48,37 +48,40 @@ impl Late {
         self.source
     }
 
+    /// Both sides of it.
+    pub(in super::super) fn link(&self) -> &str {
+        &self.link
+    }
+
     pub(in super::super) async fn tell(self, peer: &mut Transaction) -> Result<(), Untold> {
-        let Self { rows, how, link, until, .. } = self;
+        let Self { rows, how, until, .. } = self;
         let hurry = until.min(Instant::now() + HURRY);
-        let told = within(hurry, Box::pin(peer.apply(&rows, how, Some(&link)))).await;
+        let told = within(hurry, Box::pin(peer.apply(&rows, how, None))).await;
         if told.is_err() && Instant::now() >= hurry && hurry < until {
             return Err(Untold::Slow);
         }
-        taken(&rows, told.map(|it| it.1))
+        taken(&rows, told.map(drop))
     }
 
     pub(in super::super) async fn tell_and_prepare(
         self,
         peer: Transaction,
-        transaction_id: String,
+        part: Part,
     ) -> Result<(), Untold> {
         let Self { rows, how, link, until, .. } = self;
-        let told = peer.apply_and_prepare(&rows, how, (&link, transaction_id));
+        let part = Part { nothing_left_of_link: link, ..part };
+        let told = peer.apply_and_prepare(&rows, how, part);
         taken(&rows, within(until, Box::pin(told)).await)
     }
 }
 
-fn taken(
-    rows: &[pb::ApplyRow],
-    corrections: Result<Vec<pb::SharedRow>, Status>,
-) -> Result<(), Untold> {
-    match corrections {
-        Ok(corrections) if corrections.is_empty() => {
+fn taken(rows: &[pb::ApplyRow], told: Result<(), Status>) -> Result<(), Untold> {
+    match told {
+        Ok(()) => {
             step("applied");
             Ok(())
         }
-        Ok(_) => Err(Untold::Corrected),
+        Err(status) if refusal::is_unshared(&status) => Err(Untold::Corrected),
         Err(status) => {
             let row = refusal::operation(&status).and_then(|at| rows.get(at));
             let row = row.cloned().map(Box::new);
