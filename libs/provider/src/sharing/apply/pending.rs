@@ -29,7 +29,7 @@ const WAITING: &str = "
     )";
 
 /// What this side did to a row.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Change {
     /// Changed columns, by their tables.
     pub(super) columns: HashSet<(String, String)>,

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use commit::TransactionId;
 use pb::AppliedKind::{Created, Deleted, Unchanged, Updated};
 use pb::SharePhase::{Live, Queued};
 use proto::query::v1 as pb;
 use proto::query::v1::sharing_service_server::SharingService as _;
-use provider::PoolOptions;
+use provider::{Error, PoolOptions};
 use rpc::ErrorReason;
 use tonic::{Code, Request};
 use tonic_types::StatusExt as _;
@@ -159,6 +160,45 @@ async fn what_a_row_is_joined_with_is_compared_as_it_is_then() {
     assert_eq!(world.one(held).await, "one");
 }
 
+/// Whoever changes what the row is joined with waits for nobody: what is seen of it must not be newer than what is known
+/// to wait, or it would be taken for something that the other side has long had.
+#[tokio::test]
+async fn what_is_written_meanwhile_is_not_written_over() {
+    const TIMES: usize = 120;
+    const NAME: &str = "SELECT name FROM parties";
+    let mut world = World::new().await;
+    let mut position = world.configure(customers(Live)).await;
+    world.applied(vec![customer("C1", name("known"))]).await;
+    for time in 0..TIMES {
+        for _ in 0..2 {
+            // What the other side has asked behind, it has.
+            position = world.touched(CUSTOMERS, &position).await.position;
+        }
+        let name = world.one(NAME).await;
+        let known = pb::ApplyValue { changed: false, ..given("name", string(&name)) };
+        let row = customer("C1", vec![known, given("memo", string(&time.to_string()))]);
+        let (mut holder, mut writer) = (world.begin().await, world.begin().await);
+        let sql = "SELECT FROM customers FOR UPDATE; UPDATE groups SET title = title";
+        world.within(&mut holder, sql).await;
+        world.within(&mut writer, &format!("UPDATE parties SET name = '{time}'")).await;
+        let mut applying = world.begin().await;
+        let write = async {
+            world.somebody_waits().await;
+            holder.commit().await.unwrap();
+            // Any moment will do, another one each time.
+            for _ in 0..time * 8 {
+                tokio::task::yield_now().await;
+            }
+            writer.commit().await.unwrap();
+        };
+        let (applied, ()) =
+            tokio::join!(applying.apply(&*world.rights, patiently(vec![row])), write);
+        assert_eq!(kinds(&applied.unwrap().rows), [Updated]);
+        applying.commit().await.unwrap();
+        assert_eq!(world.one(NAME).await, time.to_string());
+    }
+}
+
 #[tokio::test]
 async fn who_holds_a_row_is_waited_for_only_so_long() {
     let world = World::new().await;
@@ -206,6 +246,30 @@ async fn what_rules_make_of_it_goes_back_once() {
     assert_eq!(kinds(&applied.rows), [Updated]);
     assert!(transaction.share(&*world.rights, share).await.unwrap().rows.is_empty());
     transaction.commit().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_transaction_with_something_left_to_share_ends_only_where_it_may() {
+    let mut world = World::new().await;
+    world.configure(accounts(Live)).await;
+    commit::Schema::new().ensure(&mut world.connection).await.unwrap();
+    let town = |it: &str| vec![account("A", vec![given("town", string(it))])];
+    let end = async |world: &World, town, is_shared, link| {
+        let mut transaction = world.begin().await;
+        world.apply(&mut transaction, town).await.unwrap();
+        if is_shared {
+            world.share(&mut transaction).await;
+        }
+        transaction.commit_deciding(TransactionId::new(), link).await
+    };
+    assert!(matches!(end(&world, town("Paris"), false, LINK).await, Err(Error::Unshared)));
+    assert_eq!(world.one("SELECT count(*)::text FROM accounts").await, "0");
+    end(&world, town("Paris"), true, LINK).await.unwrap();
+    end(&world, town("ROME"), false, LINK).await.unwrap();
+    end(&world, town("Lyon"), false, "another's").await.unwrap();
+    assert_eq!(world.one("SELECT town FROM accounts").await, "LYON");
+    let decided = "SELECT count(*)::text FROM tombolo.decision";
+    assert_eq!(world.one(decided).await, "3");
 }
 
 #[tokio::test]

@@ -15,6 +15,9 @@ use crate::sharing::map::Map;
 use crate::sharing::rights::Unrestricted;
 use crate::write::Session;
 
+/// A row that is changed faster than it is read is left to whoever tries again.
+const MOST_READS: usize = 8;
+
 impl Run {
     /// Looks for everything at once.
     pub(super) async fn prepare(
@@ -68,9 +71,44 @@ impl Run {
             run.seen.insert(seen.id, seen);
         }
         let rest: Vec<Uuid> = ids.into_iter().filter(|it| !run.seen.contains_key(it)).collect();
-        let rights = Unrestricted(session.authority);
-        run.seen.extend(images::now(session.connection, &rights, &run.map, &rest).await?);
+        run.read_again(session, applying, (&first.map, rest)).await?;
         Ok(run)
+    }
+
+    /// Reads rows as they are now, and what waits of them. Nothing is seen that is newer than what is known to wait: it
+    /// would be written over as if the other side had long had it. Whoever changes what a row is joined with waits for
+    /// no lock of the row's.
+    async fn read_again(
+        &mut self,
+        session: &mut Session<'_>,
+        applying: &mut Applying,
+        (map, mut ids): (&str, Vec<Uuid>),
+    ) -> Result<(), Error> {
+        for _ in 0..MOST_READS {
+            if ids.is_empty() {
+                return Ok(());
+            }
+            let rights = Unrestricted(session.authority);
+            let now = images::now(session.connection, &rights, &self.map, &ids).await?;
+            for id in &ids {
+                self.seen.remove(id);
+                self.beyond.remove(id);
+            }
+            self.seen.extend(now);
+            applying.waiting.look(session, map).await?;
+            let waiting = applying.waiting.of(session, map, &ids).await?;
+            let (Some(mut waiting), Some(pending)) = (waiting, &mut self.pending) else {
+                return Ok(());
+            };
+            ids.retain(|it| waiting.get(it) != pending.get(it));
+            for id in &ids {
+                match waiting.remove(id) {
+                    Some(change) => drop(pending.insert(*id, change)),
+                    None => drop(pending.remove(id)),
+                }
+            }
+        }
+        Err(Error::Conflict)
     }
 
     /// What is written of the rows.
@@ -253,12 +291,8 @@ impl Run {
         if let Some(known) = id
             && (self.written.contains(&known) || !self.seen.contains_key(&known))
         {
-            let rights = Unrestricted(session.authority);
-            let now = images::now(session.connection, &rights, &self.map, &[known]).await?;
-            self.seen.remove(&known);
-            self.beyond.remove(&known);
-            id = now.contains_key(&known).then_some(known);
-            self.seen.extend(now);
+            self.read_again(session, applying, (&row.map, vec![known])).await?;
+            id = self.seen.contains_key(&known).then_some(known);
         }
         Ok(id)
     }
