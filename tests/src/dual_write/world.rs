@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
+use sqlx::AssertSqlSafe;
 use tempfile::TempDir;
 
 use super::Variant;
@@ -95,18 +96,26 @@ impl World {
             told.push_str(&format!("{error:?}\n"));
         }
         let numbers: Vec<String> = diverged.numbers();
-        let sql = "SELECT format('%s %s %s at %s origin %s, shared %s: %s -> %s', l.seq, l.xid, l.operation,
-                l.at, l.origin, s.map, l.old, l.new)
-            FROM tombolo.change_log l LEFT JOIN tombolo.dual_write_shared s USING (xid)
-            WHERE coalesce(l.new, l.old) ->> $2 = ANY($1) ORDER BY l.seq";
-        for (side, column) in [("ERP", "accountnum"), ("platform", "accountnumber")] {
+        // A customer is a row of two tables.
+        let erp =
+            "coalesce(l.new, l.old) ->> 'accountnum' = ANY($1) OR l.relation LIKE '%dirpartytable%'
+            AND coalesce(l.new, l.old) -> 'recid' IN (
+                SELECT coalesce(c.new, c.old) -> 'party' FROM tombolo.change_log c
+                WHERE coalesce(c.new, c.old) ->> 'accountnum' = ANY($1))";
+        let platform = "coalesce(l.new, l.old) ->> 'accountnumber' = ANY($1)";
+        for (side, of_rows) in [("ERP", erp), ("platform", platform)] {
             let mut connection = match side {
                 "ERP" => self.erp.connect().await?,
                 _ => self.platform.connect().await?,
             };
-            let entries: Vec<String> = sqlx::query_scalar(sql)
+            let sql = format!(
+                "SELECT format('%s %s %s of %s at %s origin %s, shared %s: %s -> %s', l.seq, l.xid, l.operation,
+                     l.relation, l.at, l.origin, s.map, l.old, l.new)
+                 FROM tombolo.change_log l LEFT JOIN tombolo.dual_write_shared s USING (xid)
+                 WHERE {of_rows} ORDER BY l.seq"
+            );
+            let entries: Vec<String> = sqlx::query_scalar(AssertSqlSafe(sql))
                 .bind(&numbers)
-                .bind(column)
                 .fetch_all(&mut connection)
                 .await?;
             told.push_str(&format!("{side}'s log:\n{}\n", entries.join("\n")));
