@@ -10,6 +10,7 @@ use crate::error::{Error, code};
 use crate::id::{Decision, PREPARED_PREFIX, RETENTION, TransactionId};
 
 const TABLE: &str = "tombolo.settled";
+const ENABLED: &str = "SELECT current_setting('max_prepared_transactions')::int > 0";
 /// Deleted by one statement.
 const FORGET_AT_ONCE: i64 = 10_000;
 
@@ -34,7 +35,8 @@ pub async fn prepare(
     id: TransactionId,
     first: &str,
 ) -> Result<(), Error> {
-    const PREPARING_DISABLED: &str = "55000";
+    /// Of several things, preparing where that is disabled among them.
+    const NOT_NOW: &str = "55000";
     if !id.may_end() {
         return Err(Error::TooOld(id));
     }
@@ -46,11 +48,16 @@ pub async fn prepare(
     let statements = format!("{first};{mark}; PREPARE TRANSACTION '{name}'");
     let ended = sqlx::raw_sql(AssertSqlSafe(statements)).execute(&mut *connection).await;
     let Err(error) = ended else { return Ok(()) };
-    if !is_there(&error, "settled") {
-        let disabled = code(&error) == PREPARING_DISABLED;
-        return Err(if disabled { Error::PreparingDisabled } else { Error::of(error) });
+    let was_settled = is_there(&error, "settled");
+    if !was_settled && code(&error) != NOT_NOW {
+        return Err(Error::of(error));
     }
     roll_back(connection).await?;
+    if !was_settled {
+        let enabled = sqlx::query_scalar(ENABLED).fetch_one(&mut *connection).await;
+        let enabled: bool = enabled.map_err(Error::of)?;
+        return Err(if enabled { Error::of(error) } else { Error::PreparingDisabled });
+    }
     match settled(connection, id).await? {
         Some(Decision::Commit) => Err(Error::IdReused(id)),
         Some(Decision::Abort) | None => Err(Error::Aborted(id)),

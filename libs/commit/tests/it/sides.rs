@@ -149,6 +149,21 @@ async fn a_decision_waits_for_the_disk_whatever_the_database_is_used_to() {
 }
 
 #[tokio::test]
+async fn a_server_that_prepares_nothing_is_told_from_a_rule_that_says_not_now() {
+    let not_now = "CREATE FUNCTION not_now() RETURNS trigger LANGUAGE plpgsql AS
+            'BEGIN RAISE ''not now'' USING ERRCODE = ''55000''; END';
+        CREATE CONSTRAINT TRIGGER not_now AFTER INSERT ON things DEFERRABLE INITIALLY DEFERRED
+            FOR EACH ROW EXECUTE FUNCTION not_now()";
+    let world = World::new().await;
+    run(&mut world.platform().await, not_now).await;
+    let ended = prepare(&mut world.working("platform").await, TransactionId::new(), "").await;
+    assert!(matches!(ended, Err(Error::Database(_))), "{ended:?}");
+    let world = World::with(&[("max_prepared_transactions", "0")]).await;
+    let ended = prepare(&mut world.working("platform").await, TransactionId::new(), "").await;
+    assert!(matches!(ended, Err(Error::PreparingDisabled)), "{ended:?}");
+}
+
+#[tokio::test]
 async fn what_has_failed_is_not_ended_as_if_it_had_not() {
     let world = World::new().await;
     for database in ["erp", "platform"] {

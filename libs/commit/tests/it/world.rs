@@ -11,7 +11,12 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn new() -> Self {
-        let world = Self { scratch: Scratch::start().await.unwrap() };
+        Self::with(&[]).await
+    }
+
+    /// With settings of the server.
+    pub(crate) async fn with(settings: &[(&str, &str)]) -> Self {
+        let world = Self { scratch: Scratch::start_with(settings).await.unwrap() };
         for database in ["erp", "platform"] {
             world.scratch.database(database).await.unwrap();
             let mut connection = world.connect(database).await;
