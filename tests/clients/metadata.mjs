@@ -28,7 +28,8 @@ const generated = async (folder) => {
   const generator = join(modules, "@odata2ts/odata2ts/lib/run-cli.js");
   await promisify(execFile)(
     process.execPath,
-    [generator, "-s", "metadata.xml", "-o", "out", "-m", "service", "-e", "js", "-name", "Platform"],
+    // The compiler that it runs goes deep, sometimes deeper than node lets it by itself.
+    ["--stack-size=4000", generator, "-s", "metadata.xml", "-o", "out", "-m", "service", "-e", "js", "-name", "Platform"],
     { cwd: folder },
   );
   return createRequire(join(folder, "out", "here.js"))("./PlatformService.js").PlatformService;
